@@ -7,7 +7,9 @@ a neighbour is the next code. None calls what it judges.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -23,6 +25,7 @@ from floatlab.verify.fuzz.case import (
     code_words,
     flag_words,
     format_text,
+    number_text,
     reference_floats,
     value_words,
 )
@@ -191,13 +194,13 @@ def _class(x: float, fmt: FloatFormat) -> str:
 # -- arithmetic --------------------------------------------------------------------------------------------
 
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}
+_SIGNS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}"}
 
 
 def _draw_arithmetic(draw: Random) -> Case:
     fmt, size, what = any_format(draw), draw.choice(SIZES), draw.choice(list(OPERATIONS))
     kinds: tuple[FloatFormat, ...] = ()
-    style = draw.random()
-    if style < 0.7:
+    if draw.random() < 0.7:
         own = draw.random() < 0.7
         kinds = tuple(fmt if own else any_format(draw) for _ in range(OPERATIONS[what]))
         operands = [[value_of(any_code(draw, kind), kind) for _ in range(size)] for kind in kinds]
@@ -206,10 +209,12 @@ def _draw_arithmetic(draw: Random) -> Case:
     if what in ("add", "subtract") and draw.random() < 0.2:  # cancelling
         operands[1] = [-x if draw.random() < 0.7 else x for x in operands[0]]
         kinds = kinds and (kinds[0], kinds[0]) if all(kind.signed for kind in kinds) else ()
-    options = any_options(draw, fmt)
+    in_context = bool(kinds) and set(kinds) == {fmt} and what in _SIGNS and draw.random() < 0.3
+    options = any_options(draw, fmt, stochastic=not in_context)
+    style = "+context" if in_context else "+flags" if draw.random() < 0.4 else ""
     return Case(
         "arithmetic", fmt, tuple(map(tuple, operands)), _shape(draw, size), "f8", any_layout(draw), options,
-        _integers(draw, options, size), what + ("+flags" if draw.random() < 0.4 else ""), kinds,
+        _integers(draw, options, size), what + style, kinds,
     )  # fmt: skip
 
 
@@ -219,13 +224,16 @@ def _arithmetic_text(case: Case) -> str:
         operands = [
             f"fl.array({x}, {format_text(kind)})" for x, kind in zip(operands, case.kinds, strict=True)
         ]
-    name, _, flags = case.what.partition("+")
-    more = {"return_flags": True} if flags else {}
+    name, _, style = case.what.partition("+")
+    more = {"return_flags": True} if style == "flags" else {}
+    if case.what.endswith("context"):  # the same options, from `fl.arithmetic`
+        options = case.arguments().removeprefix(", ")
+        return f"fl.arithmetic({options})(lambda: {_SIGNS[name].format(*operands)})()"
     return f"fl.{name}({', '.join(operands)}, {format_text(case.fmt)}{case.arguments(**more)})"
 
 
 def _expect_arithmetic(case: Case) -> Words:
-    name, _, flags = case.what.partition("+")
+    name, _, style = case.what.partition("+")
     options = _options(case)
     flush = options.pop("flush_inputs", False)
     results = []
@@ -237,7 +245,7 @@ def _expect_arithmetic(case: Case) -> Words:
         if flush:
             operands = [math.copysign(0.0, x) if abs(x) < case.fmt.smallest_normal else x for x in operands]
         results.append(getattr(reference, name)(*operands, case.fmt, **options, **_random(case, i)))
-    return _results(results, case, bool(flags))
+    return _results(results, case, style == "flags")
 
 
 # -- sums --------------------------------------------------------------------------------------------------
@@ -428,7 +436,155 @@ def _expect_function(case: Case) -> Words:
     return {"values": value_words(reference_floats(results), False)}
 
 
+# -- numbers of other kinds --------------------------------------------------------------------------------
+
+
+def _draw_source(draw: Random) -> Case:
+    fmt, size = any_format(draw), draw.choice([1, 2, 3, 5])
+    numbers = tuple(_any_real(draw, fmt) for _ in range(size))
+    return Case("source", fmt, (numbers,), (size,), options=any_options(draw, fmt, stochastic=False))
+
+
+def _any_real(draw: Random, fmt: FloatFormat) -> Any:
+    """Return an integer, a fraction, a decimal, its text, or a float: near where roundings turn, if it can be."""
+    near = any_number(draw, fmt)
+    kind = draw.choice(["float", "integer", "fraction", "decimal", "text"])
+    if kind == "float" or not math.isfinite(near):
+        return near
+    if kind == "integer":
+        return int(near) + draw.choice([0, 1, -1]) if abs(near) > 2.0**60 else draw.getrandbits(90) - 2**89
+    if kind == "fraction":
+        return Fraction(near) + draw.choice([0, 1, -1]) * Fraction(1, 3) * Fraction(2) ** draw.randint(
+            -1200, -60
+        )
+    decimal = Decimal(near) if draw.random() < 0.3 and abs(near) > 1e-60 else Decimal(repr(near))
+    return str(decimal) if kind == "text" else decimal
+
+
+def _expect_source(case: Case) -> Words:
+    return _results(
+        [reference.round(_exactly(x), case.fmt, **_options(case)) for x in case.numbers[0]], case, False
+    )
+
+
+def _exactly(x: Any) -> Any:
+    """Return a number that `floatlab.reference` takes: a fraction, but for floats, and zeros with a sign."""
+    if isinstance(x, float | int):
+        return x
+    return float(x) if Fraction(x) == 0 else Fraction(x)
+
+
+# -- arrays: what moves, what has a sign, what is compared ---------------------------------------------------
+
+
+def _draw_array(draw: Random) -> Case:
+    fmt, size = any_format(draw), draw.choice([1, 2, 3, 5])
+    codes = tuple(tuple(any_code(draw, fmt) for _ in range(size)) for _ in range(2))
+    names = [name for name in _ON_CODES if fmt.signed or name not in ("negative", "absolute", "copysign")]
+    return Case("array", fmt, codes, (size,), fmt.code_dtype.str[1:], what=draw.choice(names))
+
+
+def _negated(code: int, fmt: FloatFormat) -> int:
+    """Return a code with its sign bit turned round, where there is a value of the other sign."""
+    magnitude = code & ~fmt.sign_mask
+    return code if magnitude == 0 and not fmt.has_negative_zero else code ^ fmt.sign_mask
+
+
+def _without_sign(code: int, fmt: FloatFormat) -> int:
+    return _negated(code, fmt) if code & fmt.sign_mask else code
+
+
+def _with_sign(code: int, like: int, fmt: FloatFormat) -> int:
+    nan_in_place_of_zero = not fmt.has_negative_zero and like == fmt.sign_mask  # it has no sign
+    minus = bool(like & fmt.sign_mask) and not nan_in_place_of_zero
+    size = _without_sign(code, fmt)
+    return _negated(size, fmt) if minus else size
+
+
+# How it is written, with {a} and {b}; and what becomes of the codes.
+_ON_CODES: dict[str, tuple[str, Callable[[list[int], list[int], FloatFormat], list[int]]]] = {
+    "reverse": ("{a}[::-1]", lambda a, b, fmt: a[::-1]),
+    "roll": ("np.roll({a}, 1)", lambda a, b, fmt: a[-1:] + a[:-1]),
+    "join": ("np.concatenate([{a}, {b}])", lambda a, b, fmt: a + b),
+    "repeat": ("np.repeat({a}, 2)", lambda a, b, fmt: [code for code in a for _ in range(2)]),
+    "columns": ("{a}.reshape(-1, 1).T.copy().ravel()", lambda a, b, fmt: a),
+    "where": (
+        "np.where(np.arange({a}.size) % 2 == 0, {a}, {b})",
+        lambda a, b, fmt: [(a, b)[i % 2][i] for i in range(len(a))],
+    ),
+    "take": ("np.take({a}, [-1, 0])", lambda a, b, fmt: [a[-1], a[0]]),
+    "negative": ("-{a}", lambda a, b, fmt: [_negated(code, fmt) for code in a]),
+    "absolute": ("abs({a})", lambda a, b, fmt: [_without_sign(code, fmt) for code in a]),
+    "copysign": (
+        "np.copysign({a}, {b})",
+        lambda a, b, fmt: [_with_sign(x, y, fmt) for x, y in zip(a, b, strict=True)],
+    ),
+}
+
+
+def _array_text(case: Case) -> str:
+    a, b = (f"fl.from_codes({case.operand(i)}, {format_text(case.fmt)})" for i in range(2))
+    return f"({_ON_CODES[case.what][0].format(a=a, b=b)}).codes"
+
+
+def _expect_array(case: Case) -> Words:
+    a, b = map(list, case.numbers)
+    return {"codes": code_words(_ON_CODES[case.what][1](a, b, case.fmt))}
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+_BOUNDS = ("maximum", "minimum")
+
+
+def _draw_comparison(draw: Random) -> Case:
+    fmt, size = any_format(draw), draw.choice([1, 2, 3])
+    values = tuple(value_of(any_code(draw, fmt), fmt) for _ in range(size))
+    number = any_number(draw, fmt)
+    if math.isfinite(number) and abs(number) > 2.0**54 and draw.random() < 0.5:
+        number = int(number) + draw.choice([-1, 0, 1])
+    what = draw.choice([*_COMPARISONS, *_BOUNDS])
+    return Case("comparison", fmt, (values,), (size,), what=what, kinds=(number,))
+
+
+def _comparison_text(case: Case) -> str:
+    a, number = f"fl.array({case.operand()}, {format_text(case.fmt)})", number_text(case.kinds[0])
+    return f"np.{case.what}({a}, {number})" if case.what in _BOUNDS else f"{a} {case.what} {number}"
+
+
+def _expect_comparison(case: Case) -> Words:
+    number, fmt = case.kinds[0], case.fmt
+    values = [_value(x, fmt) for x in case.numbers[0]]
+    if case.what in _COMPARISONS:  # Python compares floats and integers exactly
+        return {"values": [str(_COMPARISONS[case.what](x, number)) for x in values]}
+    return {"values": value_words([_bounded(x, number, fmt, case.what) for x in values], False)}
+
+
+def _bounded(x: float, number: Any, fmt: FloatFormat, what: str) -> float:
+    """Return the larger or smaller one, by what they are; the number is rounded only if it is the one."""
+    if x != x or number != number:
+        return _value(math.nan, fmt)
+    if x == number == 0:
+        minus = [math.copysign(1.0, zero) < 0 for zero in (x, number)]
+        return _value(-0.0 if (all if what == "maximum" else any)(minus) else 0.0, fmt)
+    if x == number:
+        return x
+    own = (x > number) == (what == "maximum")
+    return x if own else _value(number, fmt)
+
+
 CHECKS: dict[str, Check] = {
+    "source": Check(
+        _draw_source,
+        lambda case: (
+            f"fl.quantize([{', '.join(map(number_text, case.numbers[0]))}], {format_text(case.fmt)}{case.arguments()})"
+        ),
+        _expect_source,
+        1,
+    ),
+    "array": Check(_draw_array, _array_text, _expect_array, 1),
+    "comparison": Check(_draw_comparison, _comparison_text, _expect_comparison, 1, signed_nan=False),
     "quantize": Check(lambda draw: _draw_conversion(draw, "quantize"), _conversion_text, _expect_quantize, 4),
     "encode": Check(lambda draw: _draw_conversion(draw, "encode"), _conversion_text, _expect_encode, 2),
     "decode": Check(

@@ -61,8 +61,15 @@ def _smaller(case: Case) -> Iterator[Case]:
         yield replace(case, dtype="f8")
     for fmt in _simpler_formats(case.fmt):
         kinds = tuple(fmt if kind == case.fmt else kind for kind in case.kinds)
-        yield replace(case, fmt=fmt, kinds=kinds)
+        yield replace(case, fmt=fmt, kinds=kinds, numbers=_codes_of(fmt, case))
     yield from _rounder_numbers(case)
+
+
+def _codes_of(fmt: FloatFormat, case: Case) -> tuple[tuple[Any, ...], ...]:
+    """Return the numbers of a case; where they are codes, those bits that the format has."""
+    if not case.dtype.startswith("u"):
+        return case.numbers
+    return tuple(tuple(code & (1 << fmt.bits) - 1 for code in codes) for codes in case.numbers)
 
 
 def _fewer_elements(case: Case) -> Iterator[Case]:
