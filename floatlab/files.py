@@ -15,7 +15,7 @@ from pathlib import Path
 
 from floatlab.errors import DataError, FloatlabError
 
-__all__ = ["as_path", "read_all", "write_whole"]
+__all__ = ["as_path", "cannot_read", "read_all", "write_whole"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
