@@ -175,7 +175,8 @@ class Accumulator:
                 object.__setattr__(self, field.name, get_format(value))
 
     def __str__(self) -> str:
-        parts = [str(getattr(self, field.name)) for field in fields(self)]
+        values = [getattr(self, field.name) for field in fields(self)]
+        parts = [value.spec if isinstance(value, FloatFormat) else str(value) for value in values]
         return ":".join([type(self).__name__.lower(), *parts])
 
     def formats(self) -> tuple[FloatFormat, ...]:
@@ -420,7 +421,8 @@ kahan:FORMAT, chunked:INNER:OUTER:SIZE. Got 'pairwse:fp16'. Did you mean "pairwi
 
 @lru_cache(maxsize=256)
 def _by_name(text: str) -> Accumulator:
-    kind, *parts = text.strip().lower().split(":")
+    kind, *parts = text.strip().split(":")
+    kind = kind.lower()  # and no more: a format's own name may have capitals
     if kind in _KINDS:
         return _from_parts(text, _KINDS[kind], parts)
     try:

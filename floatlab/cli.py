@@ -178,7 +178,7 @@ def demo(
     with _Telling(console, len(setup.configs()), folder / "summary.json") as telling:
         records = run_underflow(
             setup, folder, jobs=jobs or available_jobs(), fresh=fresh,
-            on_record=telling.record, on_resume=telling.resumed,
+            on_record=telling.record, on_resume=telling.resumed, on_found=telling.found,
         )  # fmt: skip
     _print_results(console, setup, records)
     files = ["summary.json", *_draw(setup, records, folder, cliff)]
@@ -350,6 +350,10 @@ class _Telling:
             )
             self.console.print(text, style="yellow", highlight=False, soft_wrap=True)
             raise typer.Exit(130) from None
+
+    def found(self, text: str) -> None:
+        """Say what was in the folder already."""
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def resumed(self, count: int) -> None:
         """Note that so many runs were there already."""

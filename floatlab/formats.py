@@ -20,6 +20,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
@@ -287,6 +288,31 @@ class FloatFormat:
         # Without what is cached: a hash of a string differs from process to process.
         return FloatFormat, (self.name, *self._rule)
 
+    @cached_property
+    def spec(self) -> str:
+        """The format in one word, from which `get_format` makes it again, name and all; for files and records.
+
+        The name, where that says it all. Otherwise ``name=e{E}m{M}b{bias}{specials}``, and ``_unsigned`` at
+        the end where there is no sign. There is no white space in it, no colon, and no capital letter, whatever the
+        name: other characters than a-z, 0-9, "_" and "." are written as in a URL.
+
+        >>> get_format("float16").spec, get_format("e5m6").spec
+        ('float16', 'e5m6')
+        >>> FloatFormat("My format", 5, 6, specials="finite").spec
+        '%4dy%20format=e5m6b15finite'
+        >>> get_format("%4dy%20format=e5m6b15finite").name
+        'My format'
+        """
+        try:
+            if _by_name(self.name) == self:
+                return self.name
+        except FormatError:
+            pass
+        specials = "" if self.specials == "ieee" else self.specials
+        sign = "" if self.signed else "_unsigned"
+        fields = f"e{self.exponent_bits}m{self.mantissa_bits}b{self.bias}{specials}{sign}"
+        return f"{_escaped(self.name)}={fields}"
+
     def same_as(self, other: FloatFormat) -> bool:
         """Whether both give every code the same meaning, whatever they are called."""
         return self._rule == other._rule
@@ -334,8 +360,23 @@ def _find_dtypes() -> dict[tuple[object, ...], np.dtype[Any]]:
 
 _DTYPES = _find_dtypes()
 
-_P3109 = re.compile(r"binary(?P<k>\d+)p(?P<p>\d+)(?P<sign>[su])(?P<domain>[ef])")
-_FIELDS = re.compile(r"e(?P<e>\d+)m(?P<m>\d+)(?:b(?P<bias>-?\d+))?(?P<specials>fnuz|fn|finite)?")
+_P3109 = re.compile(r"binary(?P<k>[0-9]+)p(?P<p>[0-9]+)(?P<sign>[su])(?P<domain>[ef])")
+_WIDTHS = r"e(?P<e>[0-9]+)m(?P<m>[0-9]+)(?:b(?P<bias>-?[0-9]+))?"
+_FIELDS = re.compile(_WIDTHS + r"(?P<specials>fnuz|fn|finite)?")
+_SPEC = re.compile(
+    rf"(?P<name>(?:[a-z0-9_.-]|%[0-9a-f]{{2}})*)={_WIDTHS}"
+    rf"(?P<specials>{'|'.join(sorted(SPECIALS, key=len, reverse=True))})?(?P<unsigned>_unsigned)?",
+    re.ASCII | re.IGNORECASE,
+)
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.")
+
+
+def _escaped(name: str) -> str:
+    """Write a name with the characters of `_PLAIN` and "%xx", which survives any change of case."""
+    return "".join(
+        c if c in _PLAIN else "".join(f"%{byte:02x}" for byte in c.encode("utf-8", "surrogatepass"))
+        for c in name
+    )
 
 
 def formats() -> tuple[FloatFormat, ...]:
@@ -363,6 +404,7 @@ def get_format(fmt: str | FloatFormat | np.dtype[Any] | type) -> FloatFormat:
     bits and precision P (signed or unsigned, extended with infinities or finite), and
     ``e{E}m{M}[b{bias}][fn|fnuz|finite]`` is a format of those fields, IEEE-style without a suffix.
     "e4m3" alone means OCP's E4M3, ``float8_e4m3fn``, with a maximum of 448.
+    ``name=e{E}m{M}...`` gives such a format a name of its own; `FloatFormat.spec` says how any format is written so.
 
     Raises
     ------
@@ -399,6 +441,8 @@ def get_format(fmt: str | FloatFormat | np.dtype[Any] | type) -> FloatFormat:
 
 @lru_cache(maxsize=512)
 def _by_name(given: str) -> FloatFormat:
+    if "=" in given:
+        return _by_spec(given)
     name = re.sub("-(?!\\d)", "_", given.strip().lower())
     if name in _NAMES:
         return _NAMES[name]
@@ -418,3 +462,21 @@ def _by_name(given: str) -> FloatFormat:
     guess = nearest_name(name, _NAMES)
     way_out = f'Did you mean "{guess}"?' if guess else "See floatlab.formats() for all of them."
     raise FormatError(f"A format is named as in floatlab.formats(). Got {given!r}. {way_out}")
+
+
+def _by_spec(given: str) -> FloatFormat:
+    match = _SPEC.fullmatch(given.strip())
+    try:
+        name = None if match is None else unquote_to_bytes(match["name"]).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        name = None
+    if match is None or name is None:
+        raise FormatError(
+            f"A format with a name of its own is written as name=e5m6b15finite. Got {given!r}. "
+            "Take it from FloatFormat.spec."
+        )
+    bias = None if match["bias"] is None else int(match["bias"])
+    specials = (match["specials"] or "ieee").lower()
+    return FloatFormat(
+        name, int(match["e"]), int(match["m"]), bias, specials, signed=match["unsigned"] is None
+    )

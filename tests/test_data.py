@@ -213,3 +213,205 @@ def test_a_cut_cifar_file_is_an_error(tmp_path):
         (tmp_path / f"data_batch_{i}.bin").write_bytes(b"\0" * 3072)
     with pytest.raises(DataError, match="3073"):
         data.cifar10(tmp_path)
+
+
+# -- what a file may hold that is not what it says --------------------------------------------------------
+
+
+def header(kind: int, *shape: int) -> bytes:
+    return bytes([0, 0, kind, len(shape)]) + b"".join(struct.pack(">I", n & 0xFFFFFFFF) for n in shape)
+
+
+def refuse(path: Path, content: bytes, words: str = "damaged") -> None:
+    for packed in (content, gzip.compress(content, mtime=0)):
+        path.write_bytes(packed)
+        with pytest.raises(DataError, match=words):
+            data.read_idx(path)
+
+
+@pytest.mark.parametrize("rank", [65, 128, 255])
+def test_an_idx_file_of_more_dimensions_than_an_array_has_is_refused(tmp_path, rank):
+    refuse(tmp_path / "damaged", header(8, *[1] * rank) + b"x", "64 dimensions")
+
+
+def test_an_idx_file_of_64_dimensions_is_read(tmp_path):
+    (tmp_path / "x").write_bytes(header(8, *[1] * 64) + b"\7")
+    assert data.read_idx(tmp_path / "x").shape == (1,) * 64
+
+
+@pytest.mark.parametrize("shape", [(-1,), (2, -3), (-2, -3), (0, -1)])
+def test_negative_dimensions_are_refused(tmp_path, shape):
+    refuse(tmp_path / "damaged", header(8, *shape) + bytes(6), "negative")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2**31 - 1,) * 3,
+        (2**16,) * 4,
+        (2**31 - 1, 2**31 - 1, 2, 0),
+        (0, 2**31 - 1, 2**31 - 1),
+        (2**16, 2**16, 2),
+    ],
+)
+def test_a_product_of_dimensions_that_is_too_large_is_refused(tmp_path, shape):
+    refuse(tmp_path / "damaged", header(0x0E, *shape), "bytes")
+
+
+def test_an_empty_array_is_one(tmp_path):
+    (tmp_path / "x").write_bytes(header(8, 0, 28))
+    assert data.read_idx(tmp_path / "x").shape == (0, 28)
+
+
+def test_an_array_of_no_dimensions_is_one_element(tmp_path):
+    (tmp_path / "x").write_bytes(header(0x0B) + b"\1\2")
+    assert data.read_idx(tmp_path / "x")[()] == 258
+
+
+@pytest.mark.parametrize("kind", [8, 9, 0x0B, 0x0C, 0x0D, 0x0E])
+def test_every_cut_and_every_tail_is_refused(tmp_path, kind):
+    whole = header(kind, 2, 1) + bytes(2 * {8: 1, 9: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}[kind])
+    for length in range(len(whole)):
+        refuse(tmp_path / "damaged", whole[:length])
+    for tail in (b"\0", b"\n", bytes(100), whole):
+        refuse(tmp_path / "damaged", whole + tail)
+
+
+def test_a_gzip_bomb_is_not_unpacked(tmp_path):
+    tracemalloc = pytest.importorskip("tracemalloc")
+    bomb = gzip.compress(header(8, 2, 3) + bytes(64 << 20), mtime=0)
+    assert len(bomb) < 1 << 17
+    (tmp_path / "damaged").write_bytes(bomb)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="or more for the shape"):
+        data.read_idx(tmp_path / "damaged")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_a_bomb_whose_header_promises_it_is_refused_at_its_header(tmp_path):
+    refuse(tmp_path / "damaged", header(8, 2**31 - 1, 100) + bytes(1 << 10), "`largest`")
+    (tmp_path / "x").write_bytes(header(8, 3, 4) + bytes(12))
+    with pytest.raises(DataError, match="up to 11 bytes"):
+        data.read_idx(tmp_path / "x", largest=11)
+    assert data.read_idx(tmp_path / "x", largest=12).shape == (3, 4)
+
+
+def test_a_header_that_promises_much_takes_no_memory_for_it(tmp_path):
+    tracemalloc = pytest.importorskip("tracemalloc")
+    (tmp_path / "damaged").write_bytes(header(8, 2**31 - 1) + b"few")
+    tracemalloc.start()
+    with pytest.raises(DataError, match="as many elements"):
+        data.read_idx(tmp_path / "damaged")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_every_flipped_byte_of_a_gzipped_file_gives_the_same_array_or_an_error(tmp_path):
+    array = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    whole = gzip.compress(idx(array), mtime=0)
+    for place in range(len(whole)):
+        for flip in (1, 2, 4, 8, 16, 32, 64, 128, 255):
+            (tmp_path / "x").write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            try:
+                np.testing.assert_array_equal(data.read_idx(tmp_path / "x"), array)
+            except DataError:
+                continue
+
+
+@pytest.mark.parametrize("path", [None, 3, "a\0b", ["x"]])
+def test_a_path_that_is_none_is_an_error_of_ours(path):
+    for reader in (data.read_idx, data.mnist, data.cifar10):
+        with pytest.raises(DataError):
+            reader(path)
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error_of_ours(tmp_path):
+    with pytest.raises(DataError, match="folder"):
+        data.read_idx(tmp_path)
+    with pytest.raises(DataError, match="not there"):
+        data.read_idx(tmp_path / "none")
+
+
+LABELS = "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "words"),
+    [
+        (np.array([0, 1, 2, 3, 4, 5, 10], np.uint8), 8, "Got 10"),
+        (np.array([200, 1, 2, 3, 4, 5, 6], np.uint8), 8, "Got 200"),
+        (np.array([0, 1, 2, -1, 4, 5, 6], np.int8), 9, "int8"),
+        (np.array([0, 1, 2, 3, 4, 5, 6], np.int8), 9, "int8"),
+        (np.array([0, 1, np.nan, 3, 4, 5, 6], np.float32), 0x0D, "float32"),
+        (np.array([0, 1, 2, 3, 4, 5, 6], np.float64), 0x0E, "float64"),
+        (np.array([0, 1, 2, 3, 4, 5, 6], np.int32), 0x0C, "int32"),
+        (np.zeros((7, 1), np.uint8), 8, "as many labels"),
+    ],
+)
+def test_labels_of_mnist_are_bytes_from_0_to_9(mnist_folder, labels, kind, words):
+    folder, _ = mnist_folder
+    (folder / LABELS).write_bytes(idx(labels, kind))
+    with pytest.raises(DataError, match=words):
+        data.mnist(folder)
+
+
+def test_images_of_mnist_are_bytes(mnist_folder):
+    folder, arrays = mnist_folder
+    name = "t10k-images-idx3-ubyte"
+    for wrong, kind in (
+        (arrays[name].astype(np.float32) * np.float32(np.nan), 0x0D),
+        (arrays[name].view(np.int8), 9),
+    ):
+        (folder / name).write_bytes(idx(wrong, kind))
+        with pytest.raises(DataError, match="unsigned bytes"):
+            data.mnist(folder)
+
+
+def test_mnist_has_images(mnist_folder):
+    folder, _ = mnist_folder
+    for shape in ((0, 28, 28), (7, 0, 28)):
+        (folder / "train-images-idx3-ubyte").write_bytes(header(8, *shape))
+        (folder / LABELS).write_bytes(idx(np.zeros(shape[0], np.uint8)))
+        with pytest.raises(DataError, match="shapes"):
+            data.mnist(folder)
+
+
+@pytest.mark.parametrize("label", [10, 200, 255])
+def test_a_label_of_cifar_above_9_is_an_error(tmp_path, label):
+    for name in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
+        (tmp_path / name).write_bytes(b"\x09" + bytes(3072))
+    assert data.cifar10(tmp_path).test_labels.tolist() == [9]
+    (tmp_path / "data_batch_3.bin").write_bytes(bytes([9]) + bytes(3072) + bytes([label]) + bytes(3072))
+    with pytest.raises(DataError, match=f"Got {label}.*data_batch_3"):
+        data.cifar10(tmp_path)
+
+
+def test_a_gzipped_cifar_file_that_is_damaged_is_an_error(tmp_path):
+    whole = gzip.compress(bytes(3073), mtime=0)
+    for content in (
+        whole[:-1],
+        whole[:-8] + bytes(8),
+        whole + b"tail",
+        whole[:10] + b"\xff" + whole[11:],
+        b"",
+    ):
+        (tmp_path / "data_batch_1.bin.gz").write_bytes(content)
+        with pytest.raises(DataError, match="data_batch_1"):
+            data.cifar10(tmp_path)
+
+
+def test_a_cifar_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    from floatlab.data import readers
+
+    monkeypatch.setattr(readers, "_MOST_RECORDS", 3)
+    for count, words in (
+        (3, "batch_2"),
+        (4, "up to 3"),
+        (400, "up to 3"),
+    ):  # of three, the next file is missing
+        (tmp_path / "data_batch_1.bin.gz").write_bytes(gzip.compress(bytes(3073 * count), mtime=0))
+        with pytest.raises(DataError, match=words):
+            data.cifar10(tmp_path)

@@ -123,6 +123,23 @@ def test_an_interrupted_experiment_goes_on_where_it_stopped(tmp_path):
     assert again == whole
 
 
+def test_what_was_found_in_the_folder_is_said_before_anything_is_done(tmp_path):
+    told = []
+    options = {"out": tmp_path, "found": told.append, "progress": lambda stage, *_: told.append(stage)}
+    registry.run(coins(), [0], **options)
+    assert told == ["predicted"] * 2 + ["finished"] * 2
+    told.clear()
+    registry.run(coins(), [0, 1], **options)
+    assert "2 finished runs were found" in told[0]
+    told.clear()
+    lines = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    text = "".join(json.dumps({**line, "source": "of another day"}) + "\n" for line in lines)
+    (tmp_path / "records.jsonl").write_text(text)
+    registry.run(coins(), [0], **options)
+    assert "8 records" in told[0] and "set aside" in told[0] and "taken over" not in told[0]
+    assert (tmp_path / "records.jsonl").read_text().startswith(text)
+
+
 def test_the_summary_holds_records_and_claims(tmp_path):
     records = registry.run(coins(), [0], out=tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())

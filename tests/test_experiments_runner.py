@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from floatlab import provenance
 from floatlab.errors import ExperimentError
+from floatlab.experiments import runner
 from floatlab.experiments.runner import Journal, clean, open_folder, run_all, write_json
 from floatlab.experiments.underflow import RUNS, Underflow, run_underflow
 
@@ -125,3 +127,107 @@ def test_the_summary_grows_with_every_run_and_keeps_the_order(tmp_path):
     told = []
     assert run_underflow(setup, tmp_path, on_resume=told.append) == records
     assert told == [3]
+
+
+# -- which source made a record ------------------------------------------------------------------------
+
+
+def of_another_source(monkeypatch):
+    monkeypatch.setattr(provenance, "fingerprint", lambda rooms: "another source")
+
+
+def test_records_of_another_source_are_set_aside_and_done_again(tmp_path, monkeypatch):
+    path, log = tmp_path / "journal", tmp_path / "log"
+    with monkeypatch.context() as patch:
+        of_another_source(patch)
+        run_all(square, squares(log, count=3), Journal(path))
+    old = path.read_text()
+    log.unlink()
+    journal = Journal(path)
+    assert (journal.records, journal.aside) == ({}, 3)
+    run_all(square, squares(log, count=2), journal)
+    assert log.read_text() == "0\n1\n"
+    assert path.read_text().startswith(old)  # nothing that was finished is deleted
+    with monkeypatch.context() as patch:  # and that source finds its own again
+        of_another_source(patch)
+        assert len(Journal(path).records) == 3 and Journal(path).aside == 2
+
+
+def test_a_record_without_a_source_is_of_another_one(tmp_path):
+    path = tmp_path / "journal"
+    path.write_text(json.dumps({"key": Journal.key(square, Square(1)), "record": {"square": -1}}) + "\n")
+    assert run_all(square, [Square(1)], Journal(path)) == [{"square": 1}]
+    assert Journal(path).aside == 1
+
+
+def test_the_key_of_a_run_holds_the_source_and_the_version_of_the_records(monkeypatch):
+    keys = {Journal.key(square, Square(1))}
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "VERSION", runner.VERSION + 1)
+        keys.add(Journal.key(square, Square(1)))
+    with monkeypatch.context() as patch:
+        of_another_source(patch)
+        keys.add(Journal.key(square, Square(1)))
+    assert len(keys) == 3
+    assert Journal.key(square, Square(1)) in keys
+
+
+def test_every_finished_run_is_forced_to_the_disk_before_the_next_begins(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+
+    def note(descriptor):
+        fsync(descriptor)
+        synced.append(len((tmp_path / "journal").read_text().splitlines()))
+
+    monkeypatch.setattr(runner.os, "fsync", note)
+    run_all(square, squares(tmp_path / "log", count=3), Journal(tmp_path / "journal"))
+    assert synced == [1, 2, 3]
+
+
+def test_what_is_found_is_said_in_words(tmp_path, monkeypatch):
+    path, configs = tmp_path / "journal", squares(tmp_path / "log", count=3)
+    keys = [Journal.key(square, config) for config in configs]
+    assert Journal(path).findings(keys) == ""
+    run_all(square, configs[:2], Journal(path))
+    assert Journal(path).findings(keys) == f"2 finished runs were found in {path}, and are taken over."
+    with monkeypatch.context() as patch:
+        of_another_source(patch)
+        assert "2 records" in Journal(path).findings(keys) and "set aside" in Journal(path).findings(keys)
+        assert "taken over" not in Journal(path).findings(keys)
+
+
+def test_a_journal_that_cannot_be_read_or_written_is_an_error_of_ours(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    for fresh in (False, True):
+        with pytest.raises(ExperimentError):
+            Journal(tmp_path / "folder", fresh=fresh)
+    journal = Journal(tmp_path / "journal")
+    journal.add("a", {"x": 1})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runner.os, "fsync", full)
+    with pytest.raises(ExperimentError, match="Make room"):
+        journal.add("b", {"x": 2})
+    assert "b" not in journal.records
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", "7", "null", '"x"', "{}", '{"key": 1}', '{"record": {}}', "\ufffd", ""]
+)
+def test_a_line_that_is_no_record_is_left_out(line, tmp_path):
+    (tmp_path / "journal").write_text(line + "\n")
+    assert Journal(tmp_path / "journal").records == {}
+
+
+def test_a_demo_says_what_it_found(tmp_path):
+    from dataclasses import replace
+
+    setup = Underflow(seeds=(0,), loss_weights=(1.0,), runs=tuple(replace(run, epochs=1) for run in RUNS[:2]))
+    told = []
+    run_underflow(setup, tmp_path, on_found=told.append)
+    assert told == []
+    run_underflow(setup, tmp_path, on_found=told.append)
+    assert told == [f"2 finished runs were found in {tmp_path / 'records.jsonl'}, and are taken over."]

@@ -7,11 +7,14 @@ from fractions import Fraction
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 from support import CATALOGUE, ODD, P3109_8, P3109_16, SMALL, name_of
 
 from floatlab import reference
+from floatlab.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
 from floatlab.errors import FormatError
-from floatlab.formats import FloatFormat, aliases, formats, get_format
+from floatlab.formats import SPECIALS, FloatFormat, aliases, formats, get_format
 
 # IEEE 754-2019 table 3.5; OCP OFP8 1.0 table 1; OCP MX 1.0 tables 1 to 5; the headers of LLVM's APFloat.
 # name, bits, E, M, bias, max, smallest normal, smallest above zero, +inf code, NaN codes, has -0
@@ -322,3 +325,70 @@ def test_p3109_biases_and_smallest_values_follow_the_rule(fmt):
     assert Fraction(fmt.smallest_subnormal) == Fraction(2) ** (2 - p - int(bias))
     assert Fraction(fmt.smallest_normal) == Fraction(2) ** (1 - int(bias))
     assert not math.isinf(fmt.max)
+
+
+# -- the text form of every format -----------------------------------------------------------------
+
+
+@st.composite
+def any_format(draw):
+    """Any format that can be made, of any name."""
+    specials = draw(st.sampled_from(SPECIALS))
+    signed = specials == "fnuz" or (specials != "scale" and draw(st.booleans()))
+    e, m = draw(st.integers(1, 11)), 0 if specials == "scale" else draw(st.integers(0, 52))
+    bias = draw(st.none() | st.integers(-1100, 2200))
+    letters = st.characters(codec=None, categories=None)
+    name = draw(st.text(letters, max_size=8) | st.sampled_from(["float16", "e4m3", "wide", "E5M6", "a=e5m2"]))
+    try:
+        return FloatFormat(name, e, m, bias, specials, signed)
+    except FormatError:
+        return reject()
+
+
+@given(any_format())
+@settings(max_examples=500)
+def test_every_format_comes_back_from_its_spec(fmt):
+    assert get_format(fmt.spec) == fmt
+    assert fmt.spec.isascii() and fmt.spec.lower() == fmt.spec  # so that it survives lower()
+    assert not any(c.isspace() or c == ":" for c in fmt.spec)
+
+
+@given(any_format(), any_format())
+def test_every_accumulator_comes_back_from_its_name(one, two):
+    for accumulator in (Sequential(one), Pairwise(two), Kahan(one), Chunked(one, two, 7)):
+        assert get_accumulator(str(accumulator)) == accumulator
+
+
+@pytest.mark.parametrize("fmt", [*CATALOGUE, *P3109_8, *P3109_16], ids=name_of)
+def test_the_spec_of_a_known_format_is_its_name(fmt):
+    assert fmt.spec == fmt.name
+
+
+@pytest.mark.parametrize(
+    ("fmt", "spec"),
+    [
+        (FloatFormat("mine", 5, 6, specials="finite"), "mine=e5m6b15finite"),
+        (FloatFormat("Mine: a b", 5, 6), "%4dine%3a%20a%20b=e5m6b15"),
+        (FloatFormat("float16", 5, 2), "float16=e5m2b15"),
+        (FloatFormat("low", 4, 3, -3, "fn"), "low=e4m3b-3fn"),
+        (FloatFormat("", 4, 3, 20, "p3109_extended", False), "=e4m3b20p3109_extended_unsigned"),
+        (FloatFormat("E4M3", 4, 3, specials="fn"), "%454%4d3=e4m3b7fn"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
+def test_a_spec_reads_like_this(fmt, spec):
+    assert fmt.spec == spec
+    assert get_format(spec) == fmt
+
+
+def test_a_spec_written_by_hand_keeps_its_capitals_and_may_leave_out_the_bias():
+    assert get_format("Mine=e5m2") == FloatFormat("Mine", 5, 2)
+    assert str(get_accumulator("kahan:Mine=e5m2")) == "kahan:%4dine=e5m2b15"
+
+
+@pytest.mark.parametrize(
+    "given", ["a=", "=", "a=b=e5m2", "a=float16", "%ff=e5m2", "a b=e5m2", "%4=e5m2", "a=e5m2x"]
+)
+def test_a_text_that_is_no_spec_is_refused(given):
+    with pytest.raises(FormatError, match=r"name=e5m6b15finite\. Got .*FloatFormat\.spec"):
+        get_format(given)

@@ -262,8 +262,35 @@ def test_a_journal_of_other_code_is_begun_anew(tmp_path):
     assert task.id in Journal(path).finished
     lines = path.read_text().splitlines()
     head = json.loads(lines[0]) | {"source": "of another version"}
-    path.write_text("\n".join([json.dumps(head), *lines[1:]]) + "\n")
-    assert not Journal(path).finished
+    old = "\n".join([json.dumps(head), *lines[1:]]) + "\n"
+    path.write_text(old)
+    begun = Journal(path)
+    assert not begun.finished
+    assert begun.aside == tmp_path / "journal-1.jsonl" and begun.aside.read_text() == old
+    assert Journal(path).aside is None  # an empty one is worth nothing
+    path.write_text(old)
+    assert Journal(path).aside == tmp_path / "journal-2.jsonl"
+
+
+def test_a_proof_says_what_it_sets_aside(tmp_path, capsys):
+    options = {"sections": ["sums"], "kinds": ["fp4"], "jobs": 1, "out": tmp_path}
+    proof.run(**options, quiet=True)
+    path = tmp_path / "journal-short.jsonl"
+    path.write_text(path.read_text().replace('"source": "', '"source": "0', 1))
+    proof.run(**options)
+    assert "set aside" in capsys.readouterr().out.replace("\n", " ")
+    assert (tmp_path / "journal-short-1.jsonl").exists()
+
+
+def test_a_full_disk_is_an_error_of_ours(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "journal.jsonl")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(DataError, match="Name another folder"):
+        journal.add(Task("sums", "part", "fp4"), Outcome())
 
 
 def test_a_line_cut_off_by_a_crash_is_dropped(tmp_path):

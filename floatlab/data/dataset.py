@@ -97,7 +97,10 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
     """
     if not isinstance(test_share, int | float | np.number) or not 0 < float(test_share) < 1:
         raise OptionError(f"test_share is above 0 and below 1. Got {test_share!r}. Use 0.2.")
-    with resources.as_file(resources.files("floatlab.data") / "digits.npz") as path, np.load(path) as archive:
+    with (
+        resources.as_file(resources.files("floatlab.data") / "digits.npz") as path,
+        np.load(path, allow_pickle=False) as archive,
+    ):
         images, labels = archive["images"], archive["labels"]
     n_test = round(len(labels) * float(test_share))
     if not 0 < n_test < len(labels):

@@ -98,15 +98,20 @@ def _run(
                 text = f"{config.run}, seed {config.seed}: {_number(record['outcome'])}"
                 progress.update(bar, advance=1, description=f"{text:<45}")
 
+        def say(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
         try:
-            found = registry.run(experiment, seeds, jobs=jobs, out=folder, fresh=fresh, progress=tell)
+            records = registry.run(
+                experiment, seeds, jobs=jobs, out=folder, fresh=fresh, progress=tell, found=say
+            )
         except KeyboardInterrupt:
             progress.stop()
             text = f"Interrupted. What is finished is in {folder}; the same command goes on from there."
             console.print(text, style="yellow", highlight=False, soft_wrap=True)
             raise
         progress.update(bar, completed=total, description="done")
-        return found
+        return records
 
 
 def _print_predictions(console: Console, experiment: Experiment, found: Sequence[tuple[Any, Record]]) -> None:

@@ -68,6 +68,7 @@ def run(
     out: str | Path | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    found: Callable[[str], None] | None = None,
 ) -> list[Record]:
     """Do an experiment, and return the records of its runs: for each seed all runs, in the order of the registry.
 
@@ -87,6 +88,9 @@ def run(
     progress : callable, optional
         Called as ``progress(stage, configuration, record)`` with the stages "predicted" (of every run, before the first
         one starts) and "finished".
+    found : callable, optional
+        Called with a sentence, if there are finished runs in the folder: how many are taken over, and how many another
+        source of floatlab has made, which are set aside.
 
     Raises
     ------
@@ -114,6 +118,9 @@ def run(
     place = open_folder(out)
     configs = [replace(one, seed=seed) for seed in chosen for one in experiment.runs]
     journal = Journal(place / "records.jsonl", fresh=fresh)
+    findings = journal.findings(Journal.key(experiment.train, config) for config in configs)
+    if findings and found is not None:
+        found(findings)
     known = [Journal.key(experiment.predict, config) in journal.records for config in configs]
 
     def tell(stage: str) -> Callable[[Any, Record], None]:
@@ -124,10 +131,10 @@ def run(
     for config, prediction, was_known in zip(configs, predictions, known, strict=True):
         if was_known:
             tell("predicted")(config, prediction)
-    found = run_all(
+    results = run_all(
         experiment.train, configs, journal, jobs=jobs or available_jobs(), on_record=tell("finished")
     )
-    records = merge(experiment, predictions, found)
+    records = merge(experiment, predictions, results)
     claims = [vars(claim) for claim in verdict(experiment, records)]
     write_json(place / "summary.json", {"experiment": experiment.name, "claims": claims, "records": records})
     return records

@@ -2,7 +2,8 @@
 
 Every finished run is appended to ``records.jsonl`` at once, one JSON object a line: the key of its configuration and
 its record. A second start reads the journal and does only what is missing. A line that was cut off by a crash is left
-out, and done again. A journal is bound to the version of floatlab: records of another version are not used.
+out, and done again. A record is bound to the source that made it: those that another source of floatlab has made stay
+in the file, and are neither used nor shown.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import math
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from floatlab import provenance
 from floatlab.errors import ExperimentError
+from floatlab.files import cannot_read, write_whole
 
 __all__ = ["Journal", "available_jobs", "open_folder", "run_all", "write_json"]
 
@@ -51,9 +54,7 @@ def open_folder(path: str | Path) -> Path:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file in one piece: a reader finds the old one or the new one, never half of it."""
     text = json.dumps(clean(content), indent=1, allow_nan=False)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, (text + "\n").encode(), ExperimentError)
 
 
 def clean(content: Any) -> Any:
@@ -68,39 +69,89 @@ def clean(content: Any) -> Any:
 
 
 class Journal:
-    """The finished runs of one experiment, in a file."""
+    """The finished runs of one experiment, in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made with the first record.
+    fresh : bool
+        Whether to forget what it holds.
+
+    Attributes
+    ----------
+    records : dict of str to dict
+        The records that this source of floatlab has made, by their keys.
+    aside : int
+        How many records of another source lie in the file.
+
+    Raises
+    ------
+    ExperimentError
+        If the file cannot be read or written.
+    """
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path = path
         self.records: dict[str, Record] = {}
-        if fresh:
-            path.unlink(missing_ok=True)
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    entry = json.loads(line)
-                    self.records[entry["key"]] = entry["record"]
-                except (ValueError, KeyError, TypeError):
-                    continue  # cut off by a crash: that run is done again
-            if not path.read_bytes().endswith(b"\n"):
-                with path.open("ab") as file:
-                    file.write(b"\n")
+        self.aside = 0
+        self.source = provenance.fingerprint(provenance.TRAINING)
+        try:
+            if fresh:
+                path.unlink(missing_ok=True)
+            content = path.read_bytes() if path.exists() else b""
+            if content and not content.endswith(b"\n"):
+                self._append(b"\n")
+        except OSError as error:
+            raise ExperimentError(cannot_read(path, error)) from error
+        for line in content.decode(errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+                key, record, source = str(entry["key"]), entry["record"], entry.get("source")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # cut off by a crash: that run is done again
+            if source == self.source:
+                self.records[key] = record
+            else:
+                self.aside += 1
 
     @staticmethod
     def key(function: Callable[..., Any], config: Any) -> str:
-        """Return what identifies a run: the function, its configuration, and the version of the records."""
-        identity = [VERSION, f"{function.__module__}.{function.__qualname__}", clean(asdict(config))]
+        """Return what identifies a run: the function, its configuration, the source, and the version of the records."""
+        name = f"{function.__module__}.{function.__qualname__}"
+        identity = [VERSION, provenance.fingerprint(provenance.TRAINING), name, clean(asdict(config))]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
     def add(self, key: str, record: Record) -> Record:
         """Append a finished run, and return its record as a reader of the file will find it."""
-        line = json.dumps({"key": key, "record": clean(record)}, allow_nan=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps({"key": key, "source": self.source, "record": clean(record)}, allow_nan=False)
+        try:
+            self._append(line.encode() + b"\n")
+        except OSError as error:
+            raise ExperimentError(
+                f"A finished run is written down at once. Got {self.path} ({error.strerror or error}). "
+                "Make room, or choose another folder with --out; the runs before it are kept."
+            ) from error
         self.records[key] = json.loads(line)["record"]
         return self.records[key]
+
+    def _append(self, content: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def findings(self, keys: Iterable[str]) -> str:
+        """Say how many of the runs with these keys are finished, and what is set aside; "" if there is neither."""
+        found, parts = sum(key in self.records for key in set(keys)), []
+        if found:
+            parts.append(f"{found} finished runs were found in {self.path}, and are taken over.")
+        if self.aside:
+            parts.append(
+                f"{self.aside} records in {self.path} were made by another source of floatlab: they stay "
+                "there, set aside, and are not shown."
+            )
+        return " ".join(parts)
 
 
 def available_jobs() -> int:

@@ -75,11 +75,12 @@ def run_underflow(
     fresh: bool = False,
     on_record: Callable[[TrainingConfig, Record], None] | None = None,
     on_resume: Callable[[int], None] | None = None,
+    on_found: Callable[[str], None] | None = None,
 ) -> list[Record]:
     """Do the runs that `folder` does not have yet; ``summary.json`` there always holds all that are finished.
 
     Returns the records in the order of ``setup.configs()``. `on_resume` is told how many runs were there already,
-    `on_record` of each one that finishes.
+    `on_found` in words, with what another source of floatlab left there; `on_record` is told of each one that finishes.
     """
     configs = setup.configs()
     journal = Journal(folder / "records.jsonl", fresh=fresh)
@@ -93,6 +94,8 @@ def run_underflow(
             on_record(config, record)
 
     keep()
+    if on_found is not None and journal.findings(keys):
+        on_found(journal.findings(keys))
     if on_resume is not None:
         on_resume(sum(key in journal.records for key in keys))
     return run_all(train, configs, journal, jobs=jobs, on_record=keep)

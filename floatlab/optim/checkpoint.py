@@ -1,41 +1,47 @@
 """How is a whole training state kept in one file? Arrays as arrays, everything else as JSON beside them.
 
 Anything with `state_dict` and `load_state_dict` can be a part: a model, an optimizer, a schedule, a
-gradient scaler; so can a `numpy.random.Generator`, and plain numbers, strings, lists and dictionaries.
-Nothing is changed before every part has been found to fit, and the file is complete or absent: it is
-written beside its place and then moved.
+gradient scaler; so can a `numpy.random.Generator`, and plain numbers, strings, lists, tuples and dictionaries.
+The file is there whole, or the old one is. A file that was damaged on the way is refused: it holds a checksum. And
+loading is all or nothing: every part is checked before the first one changes, and if one fails nevertheless, those
+before it get back what they had.
 
 The kind of file follows from its name: ``.safetensors`` (safetensors, with the JSON in its metadata) or
-``.npz`` (NumPy).
+``.npz`` (NumPy). Nothing is pickled or unpickled.
 """
 
 from __future__ import annotations
 
-import json
+import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.autograd import Tensor
-from floatlab.errors import DataError, StateError
+from floatlab.errors import DataError, FloatlabError, StateError
+from floatlab.optim.packing import pack
+from floatlab.optim.statefile import read_state, state_path, write_state
 
 __all__ = ["load_state", "save_state"]
 
 Array = NDArray[Any]
-_JSON_KEY = "floatlab"
 
 
 def save_state(path: str | os.PathLike[str], **parts: Any) -> Path:
     """Save the named parts of a training state to one ``.safetensors`` or ``.npz`` file.
 
+    Every nesting of lists, tuples and dictionaries comes back as it was, and every array with its type, its shape and
+    its bits; ml_dtypes' types and tensors of a format of one's own too.
+
     Raises
     ------
     DataError
-        If the name ends otherwise, or a part holds something that cannot be saved.
+        If the name ends otherwise, a part holds something that cannot be saved, or the file cannot be written: the
+        folder is missing, the disk is full, writing is not allowed. What was there before is untouched then.
 
     Examples
     --------
@@ -47,32 +53,23 @@ def save_state(path: str | os.PathLike[str], **parts: Any) -> Path:
     >>> fl.optim.load_state(path, model=model, optimizer=sgd)
     {'epoch': 7}
     """
-    path = Path(path)
-    kind = _kind(path)
+    place = state_path(path)
     arrays: dict[str, Array] = {}
-    tree = {name: _pack(_state_of(part), name, arrays) for name, part in parts.items()}
-    text = json.dumps(tree)
-    beside = path.with_name(path.name + ".part")
     try:
-        if kind == "safetensors":
-            from safetensors.numpy import save_file
-
-            save_file(
-                {name: np.ascontiguousarray(a) for name, a in arrays.items()}, beside, {_JSON_KEY: text}
-            )
-        else:
-            with open(beside, "wb") as file:
-                np.savez(file, allow_pickle=False, **{_JSON_KEY: np.array(text)}, **arrays)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+        tree = {name: pack(_state_of(part), name, arrays) for name, part in parts.items()}
+    except RecursionError:
+        raise DataError(
+            "A part of a training state ends somewhere. Got one that holds itself, or is nested too deeply. "
+            "Save what is in it."
+        ) from None
+    write_state(place, tree, arrays)
+    return place
 
 
 def load_state(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
     """Load a file of `save_state` into the parts of the same names; return the parts that were not given.
 
-    Every part is checked before the first one changes.
+    Every part is checked before the first one changes; if one fails nevertheless, all have what they had before.
 
     Raises
     ------
@@ -80,47 +77,46 @@ def load_state(path: str | os.PathLike[str], **parts: Any) -> dict[str, Any]:
         If a part is not in the file or does not fit; the message names the parameter and both shapes or
         formats.
     DataError
-        If the file cannot be read.
+        If the file cannot be read, is not one of `save_state`, or is damaged.
     """
-    path = Path(path)
-    text, arrays = _read(path)
-    saved = {name: _unpack(packed, arrays) for name, packed in json.loads(text).items()}
+    place = state_path(path)
+    saved = read_state(place)
     for name, part in parts.items():
         if name not in saved:
             raise StateError(
-                f"A part is loaded from the name it was saved under. Got {name!r}, but {path.name} has: "
+                f"A part is loaded from the name it was saved under. Got {name!r}, but {place.name} has: "
                 f"{', '.join(saved)}. Use one of these."
             )
-        if isinstance(part, np.random.Generator):
-            _check_generator(part, saved[name], name)
-        elif hasattr(part, "check_state_dict"):
-            part.check_state_dict(saved[name])
-        elif not hasattr(part, "load_state_dict"):
-            raise StateError(
-                f"A part to load into has load_state_dict. Got {type(part).__name__} for {name!r}. Leave it "
-                "out: load_state returns the other parts."
-            )
-    for name, part in parts.items():
-        if isinstance(part, np.random.Generator):
-            part.bit_generator.state = saved[name]
-        else:
-            part.load_state_dict(saved[name])
+        with _what_does_not_fit(name):
+            _check(part, saved[name], name)
+    with _all_or_nothing(parts):
+        for name, part in parts.items():
+            with _what_does_not_fit(name):
+                _load(part, saved[name])
     return {name: value for name, value in saved.items() if name not in parts}
-
-
-def _kind(path: Path) -> str:
-    kind = path.suffix.lstrip(".")
-    if kind not in ("safetensors", "npz"):
-        raise DataError(
-            f"A training state is kept in a .safetensors or .npz file. Got {path.name!r}. Rename it."
-        )
-    return kind
 
 
 def _state_of(part: Any) -> Any:
     if isinstance(part, np.random.Generator):
         return part.bit_generator.state
     return part.state_dict() if hasattr(part, "state_dict") else part
+
+
+def _check(part: Any, state: Any, name: str) -> None:
+    if isinstance(part, np.random.Generator):
+        _check_generator(part, state, name)
+    elif not hasattr(part, "load_state_dict"):
+        raise StateError(
+            f"A part to load into has load_state_dict. Got {type(part).__name__} for {name!r}. Leave it "
+            "out: load_state returns the other parts."
+        )
+    elif not isinstance(state, Mapping):
+        raise StateError(
+            f"A part is loaded from what its state_dict() returned. Got {type(state).__name__} for {name!r}. "
+            "Leave it out: load_state returns the other parts."
+        )
+    elif hasattr(part, "check_state_dict"):
+        part.check_state_dict(state)
 
 
 def _check_generator(part: np.random.Generator, state: Any, name: str) -> None:
@@ -132,61 +128,41 @@ def _check_generator(part: np.random.Generator, state: Any, name: str) -> None:
             f"is {mine}. "
             "Create the generator that was saved."
         )
+    copy.deepcopy(part.bit_generator).state = state  # raises an error where it is not a whole one
 
 
-def _pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
-    """Turn `value` into JSON; put the arrays in it into `arrays`, and their names into the JSON."""
-    if isinstance(value, Tensor):
-        arrays[place] = value.data
-        return {"$tensor": place, "format": value.format.name}
-    if isinstance(value, np.ndarray):
-        arrays[place] = value
-        return {"$array": place}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise DataError(
-                f"A dictionary that is saved has names as keys. Got others in {place!r}. Use strings."
-            )
-        return {key: _pack(item, f"{place}/{key}", arrays) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_pack(item, f"{place}/{i}", arrays) for i, item in enumerate(value)]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise DataError(
-        "A training state holds arrays, numbers, strings, lists and dictionaries. Got "
-        f"{type(value).__name__} at {place!r}. Give it a state_dict()."
-    )
+def _load(part: Any, state: Any) -> None:
+    if isinstance(part, np.random.Generator):
+        part.bit_generator.state = state
+    else:
+        part.load_state_dict(state)
 
 
-def _unpack(value: Any, arrays: Mapping[str, Array]) -> Any:
-    if isinstance(value, dict):
-        if "$tensor" in value:
-            return Tensor(arrays[value["$tensor"]], format=value["format"])
-        if "$array" in value:
-            return arrays[value["$array"]]
-        return {key: _unpack(item, arrays) for key, item in value.items()}
-    return [_unpack(item, arrays) for item in value] if isinstance(value, list) else value
-
-
-def _read(path: Path) -> tuple[str, dict[str, Array]]:
-    kind = _kind(path)
-    if not path.exists():
-        raise DataError(
-            f"A training state is loaded from a file. Got {str(path)!r}, which is not there. Save one."
-        )
+@contextmanager
+def _what_does_not_fit(name: str) -> Iterator[None]:
+    """Turn what a part raises for a state that is not one of its own into a StateError."""
     try:
-        if kind == "safetensors":
-            from safetensors import safe_open
+        yield
+    except FloatlabError:
+        raise
+    except Exception as problem:
+        raise StateError(
+            f"A part is loaded from what its own state_dict() returned. Got {type(problem).__name__}: "
+            f"{problem} for {name!r}. Load a file that this part was saved to."
+        ) from problem
 
-            with safe_open(path, "numpy") as file:
-                names = list(file.keys())
-                return file.metadata()[_JSON_KEY], {name: file.get_tensor(name) for name in names}
-        with np.load(path, allow_pickle=False) as archive:
-            contents = dict(archive)
-        return str(contents.pop(_JSON_KEY)), contents
-    except Exception as error:  # each library has its own errors for a damaged file
-        raise DataError(
-            f"A training state is a file that save_state wrote. Got {path.name!r}: {error}. Use another file."
-        ) from error
+
+@contextmanager
+def _all_or_nothing(parts: Mapping[str, Any]) -> Iterator[None]:
+    """Give every part back what it had, if anything goes wrong meanwhile."""
+    before = [
+        (part, copy.deepcopy(_state_of(part)))
+        for part in parts.values()
+        if isinstance(part, np.random.Generator) or hasattr(part, "state_dict")
+    ]
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        for part, state in before:
+            _load(part, state)
+        raise

@@ -30,23 +30,45 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def grad_norm(parameters: Tensor | Iterable[Tensor], norm_type: float = 2.0) -> float:
     """Return the norm of all gradients taken as one vector; 0 where there are none.
 
-    `norm_type` is 1, 2 or infinity. The squares are exact in float64 and their sum does not depend on a BLAS.
+    `norm_type` is 1, 2 or infinity. A NaN in any gradient makes the norm NaN. The squares of float32 numbers are exact
+    in float64, and their sum does not depend on a BLAS; float64 gradients are scaled first, so that no square over- or
+    underflows.
+
+    Examples
+    --------
+    >>> import floatlab as fl
+    >>> w = fl.Tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = fl.Tensor([3.0, -4.0])
+    >>> grad_norm(w), grad_norm(w, 1), grad_norm(w, math.inf)
+    (5.0, 7.0, 4.0)
     """
     if norm_type not in (1.0, 2.0, math.inf):
         raise OptionError(f"norm_type is 1, 2 or inf. Got {norm_type!r}. Use 2, the Euclidean norm.")
+    gradients = [gradient for gradient in _gradients(parameters) if gradient.data.size]
+    exponent = _exponent(gradients) if norm_type == 2.0 else 0
     total = 0.0
-    for gradient in _gradients(parameters):
+    for gradient in gradients:
         values = np.abs(gradient.data, dtype=np.float64).ravel()
-        if not values.size:
-            continue
         if norm_type == math.inf:
-            largest = float(values.max())  # NaN if any is
-            total = largest if not largest <= total else total
-        else:
-            terms = values if norm_type == 1.0 else values * values
-            with np.errstate(over="ignore", invalid="ignore"):
-                total += float(accumulate.sum(terms, "float64", accumulator="pairwise:float64"))
-    return math.sqrt(total) if norm_type == 2.0 else total
+            total = float(np.maximum(total, values.max()))  # NaN if any is, whatever comes after it
+            continue
+        if exponent:
+            np.ldexp(values, -exponent, out=values)
+        terms = values if norm_type == 1.0 else values * values
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += float(accumulate.sum(terms, "float64", accumulator="pairwise:float64"))
+    if norm_type != 2.0:
+        return total
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(math.sqrt(total), exponent))
+
+
+def _exponent(gradients: list[Tensor]) -> int:
+    """Return what to divide by, as a power of two: that of the largest number, if some are in float64."""
+    if all(gradient.data.dtype != np.float64 for gradient in gradients):
+        return 0
+    largest = np.max([np.abs(gradient.data).max() for gradient in gradients])
+    return math.frexp(largest)[1] if 0 < largest < math.inf else 0
 
 
 def clip_grad_norm_(
@@ -64,6 +86,8 @@ def clip_grad_norm_(
     ------
     AutogradError
         With `error_if_nonfinite`, if the norm is infinite or NaN.
+    OptionError
+        If `max_norm` is below 0 or NaN.
 
     Examples
     --------
@@ -75,6 +99,8 @@ def clip_grad_norm_(
     >>> w.grad.data
     array([0.5999999 , 0.79999983], dtype=float32)
     """
+    if not max_norm >= 0.0:
+        raise OptionError(f"max_norm is at least 0. Got {max_norm!r}. Give the largest allowed norm.")
     gradients = _gradients(parameters := [parameters] if isinstance(parameters, Tensor) else list(parameters))
     norm = grad_norm(parameters, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):

@@ -157,7 +157,7 @@ def run(
     left = [task for task in tasks if task.id not in journal.finished]
     form = "full" if full else "short"
     if not quiet:
-        _announce(form, tasks, left, jobs, out)
+        _announce(form, tasks, left, jobs, out, journal.aside)
     with suppress(KeyboardInterrupt):  # the journal has everything that was finished
         _work(left, jobs, journal, quiet)
     report = make_report(form, tasks, journal.finished, Fingerprint(**journal.head), surroundings())
@@ -171,7 +171,12 @@ def run(
 
 
 def _announce(
-    form: str, tasks: Sequence[Task], left: Sequence[Task], jobs: int, out: str | Path | None
+    form: str,
+    tasks: Sequence[Task],
+    left: Sequence[Task],
+    jobs: int,
+    out: str | Path | None,
+    aside: Path | None,
 ) -> None:
     from rich.console import Console
 
@@ -181,6 +186,8 @@ def _announce(
     text = f"floatlab verify, {form} form: {len(left):,} tasks, about {minutes:,} min on {jobs} processes."
     if done:
         text += f" {done:,} tasks were finished before."
+    if aside is not None:
+        text += f" What another source or other packages had proven is set aside in {aside}."
     if out is not None:
         text += f" Results go to {out}; Ctrl-C stops, and the same command goes on."
     Console().print(text, highlight=False)

@@ -2,29 +2,28 @@
 
 A line holds the task's name and what it found. The first line holds a fingerprint of floatlab's numeric core and of
 the packages that it is compared with: results that were found with other code, or against another NumPy, prove
-nothing about this one, and such a journal is begun anew.
+nothing about this one. Such a journal is set aside under another name, and a new one is begun.
 """
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 import os
 import platform
-import subprocess
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from floatlab import provenance
 from floatlab.errors import DataError
+from floatlab.files import write_whole
 from floatlab.verify.tasks import Outcome, Task
 
 __all__ = ["Fingerprint", "Journal", "fingerprint"]
 
 PEERS = ("numpy", "ml_dtypes", "gmpy2", "softfloatpy")
-_OTHER_ROOMS = {"autograd", "nn", "optim", "amp", "data", "experiments", "plots", "cli.py", "telemetry"}
-_OTHER_ROOMS |= {"memory", "explain", "__init__.py"}
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,8 @@ def fingerprint() -> Fingerprint:
     >>> len(fingerprint().source)
     64
     """
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        inside = path.relative_to(package)
-        if inside.parts[0] not in _OTHER_ROOMS:
-            digest.update(inside.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return Fingerprint(digest.hexdigest(), {name: _version(name) for name in PEERS})
+    packages = {name: _version(name) for name in PEERS}
+    return Fingerprint(provenance.fingerprint(provenance.PROOF), packages)
 
 
 def _version(name: str) -> str:
@@ -67,16 +61,9 @@ def _version(name: str) -> str:
 
 def surroundings() -> dict[str, str]:
     """Return what else a reader of a report wants to know: the Python, the machine's kind, the commit."""
-    here = Path(__file__).parent
     found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
-    try:
-        asked = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
-        if answer.returncode == 0:
-            found["commit"] = answer.stdout.strip()
-    except OSError:
-        pass  # no git: the fingerprint says it all
-    return found
+    commit = provenance.commit()
+    return found if commit is None else {**found, "commit": commit}
 
 
 class Journal:
@@ -88,44 +75,66 @@ class Journal:
         The file; it is made where there is none. With None nothing is written.
     fresh : bool
         Whether to forget what it holds.
+
+    Attributes
+    ----------
+    finished : dict of str to Outcome
+        What was found, by the tasks' names.
+    aside : Path or None
+        Where the journal of another source lies now, if there was one.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or written.
     """
 
     def __init__(self, path: Path | None, fresh: bool = False) -> None:
         self.path, self.finished = path, dict[str, Outcome]()
+        self.aside: Path | None = None
         self.head: dict[str, Any] = asdict(fingerprint())
         if path is None:
             return
-        lines = [] if fresh or not path.exists() else path.read_text(encoding="utf-8").splitlines()
-        if lines and _parse(lines[0]) == self.head:
-            for line in lines[1:]:
-                entry = _parse(line)
-                if entry is not None:  # the last line may be cut off
-                    name = entry.pop("task")
-                    self.finished[name] = Outcome(**entry)
-        self._begin(path)
-
-    def _begin(self, path: Path) -> None:
-        """Write what is known to a new file, and put it in the place of the old one."""
         try:
+            lines = [] if fresh or not path.exists() else path.read_text(encoding="utf-8").splitlines()
+            if lines and _parse(lines[0]) == self.head:
+                for line in lines[1:]:
+                    entry = _parse(line)
+                    if entry is not None:  # the last line may be cut off
+                        name = entry.pop("task")
+                        self.finished[name] = Outcome(**entry)
+            elif len(lines) > 1:  # it may have taken hours
+                self.aside = _free_name(path)
+                os.replace(path, self.aside)
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".tmp")
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(self.head) + "\n")
-                file.writelines(_line(name, outcome) for name, outcome in self.finished.items())
-            os.replace(draft, path)
-        except OSError as error:
-            raise DataError(
-                f"The journal of a proof is a file that can be written. Got {path} ({error.strerror}). "
-                "Name another folder."
-            ) from None
+        except (OSError, ValueError) as error:
+            raise _not_writable(path, error) from None
+        known = [_line(name, outcome) for name, outcome in self.finished.items()]
+        write_whole(path, "".join([json.dumps(self.head) + "\n", *known]).encode())
 
     def add(self, task: Task, outcome: Outcome) -> None:
         """Write down what a task found."""
         self.finished[task.id] = outcome
         if self.path is None:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(task.id, outcome))
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(_line(task.id, outcome))
+        except OSError as error:
+            raise _not_writable(self.path, error) from None
+
+
+def _free_name(path: Path) -> Path:
+    """Return the first of journal-1.jsonl, journal-2.jsonl ... that is not there yet."""
+    names = (path.with_name(f"{path.stem}-{k}{path.suffix}") for k in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _not_writable(path: Path, error: OSError | ValueError) -> DataError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return DataError(
+        f"The journal of a proof is a file that can be written. Got {path} ({reason}). Name another folder."
+    )
 
 
 def _line(name: str, outcome: Outcome) -> str:

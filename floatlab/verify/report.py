@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from floatlab.errors import DataError
+from floatlab.files import write_whole
 from floatlab.verify.journal import Fingerprint
 from floatlab.verify.tasks import EXAMPLES, Outcome, Task
 
@@ -156,9 +158,14 @@ class Report:
 
     def save(self, folder: Path) -> None:
         """Write report.json and report.md."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "report.json").write_text(self.to_json() + "\n", encoding="utf-8")
-        (folder / "report.md").write_text("# Verification report\n\n" + self.to_markdown(), encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"A report is written into a folder. Got {folder} ({error.strerror}). Name another one."
+            ) from None
+        write_whole(folder / "report.json", (self.to_json() + "\n").encode())
+        write_whole(folder / "report.md", ("# Verification report\n\n" + self.to_markdown()).encode())
 
     def print(self, console: Any) -> None:
         """Print a table with a line for each part and format on a rich console."""
