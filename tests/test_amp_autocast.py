@@ -19,6 +19,7 @@ from floatlab.amp import (
 from floatlab.autograd import Function, Tensor, apply, no_grad
 from floatlab.autograd.ops import TABLE
 from floatlab.errors import AutogradError, FormatError, FormatMismatchError
+from floatlab.formats import FloatFormat
 
 
 def tensor(*shape: int, fmt: str = "fp32", grad: bool = False, seed: int = 0) -> Tensor:
@@ -411,3 +412,19 @@ def test_trees_are_cast_whole() -> None:
     assert cast["b"][1] == 3
     assert policy.cast_to_param(cast)["a"][0].format.name == "float32"
     assert policy.cast_to_output(cast)["b"][0].format.name == "float32"
+
+
+def test_float64_by_any_other_name_is_never_cast() -> None:
+    x = Tensor([[0.1]], format=FloatFormat("mine", 11, 52))
+    with autocast("fp16"):
+        assert (x @ x).data[0, 0] == 0.1 * 0.1
+        assert x.exp().format.name == "mine"
+
+
+def test_a_weight_is_cast_anew_for_another_format_of_the_same_name() -> None:
+    w = Tensor([[1.0 + 2.0**-6]], requires_grad=True)
+    x = Tensor([[1.0]])
+    with autocast(FloatFormat("narrow", 5, 6)):
+        assert (x @ w).item() == 1.0 + 2.0**-6
+        with autocast(FloatFormat("narrow", 5, 4)):
+            assert (x @ w).item() == 1.0

@@ -9,7 +9,7 @@ import pytest
 from floatlab import nn, optim
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, autocast, fp8_autocast
 from floatlab.autograd import Tensor, no_grad
-from floatlab.errors import OptionError, StateError
+from floatlab.errors import FloatlabError, OptionError, StateError
 
 E4M3, E5M2 = ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2
 
@@ -258,3 +258,40 @@ def test_bad_recipes_are_refused() -> None:
         DelayedScaling(history_length=0)
     with pytest.raises(OptionError, match='"max"'):
         DelayedScaling(amax="mx")
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [
+        ({"overflow": "saturat"}, "saturate"),
+        ({"accumulator": "sequental:fp16"}, "sequential"),
+        ({"forward": "e4n3"}, "e4m3"),
+    ],
+)
+def test_an_unknown_option_is_refused_when_the_recipe_is_made(options: dict[str, str], nearest: str) -> None:
+    with pytest.raises(FloatlabError, match=nearest):
+        CurrentScaling(**options)
+
+
+def test_scales_of_two_weights_of_one_name_are_not_saved_as_one() -> None:
+    fp8 = fp8_autocast(DelayedScaling())
+    for seed in range(2):
+        layer = linear(1, 1, seed=seed)
+        list(layer.named_parameters())  # both weights are called "weight"
+        with fp8:
+            layer(Tensor([[1.0]]))
+        if seed == 0:
+            first = layer
+            assert set(fp8.state_dict()) == {"weight"}
+    with pytest.raises(StateError, match=r"each its own.*'weight'"):
+        fp8.state_dict()
+    assert first.weight is not layer.weight
+
+
+def test_scales_of_a_weight_without_a_name_are_not_saved() -> None:
+    fp8, layer = fp8_autocast(DelayedScaling()), linear(1, 1)
+    layer.weight.name = ""
+    with fp8:
+        layer(Tensor([[1.0]]))
+    with pytest.raises(StateError, match="without a name"):
+        fp8.state_dict()

@@ -12,6 +12,7 @@ from floatlab import nn, optim
 from floatlab.amp import PRESETS, GradScaler, autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError
+from floatlab.formats import FloatFormat
 
 BAD = (math.inf, -math.inf, math.nan)
 
@@ -425,3 +426,13 @@ def test_a_foreign_state_is_refused_and_changes_nothing() -> None:
         with pytest.raises(StateError):
             scaler.load_state_dict(state)
         assert scaler.get_scale() == 8.0
+
+
+def test_a_loss_in_float64_by_any_other_name_stays_as_wide() -> None:
+    loss = Tensor(0.1, format=FloatFormat("mine", 11, 52))
+    assert GradScaler(2.0).scale(loss).item() == 0.2
+
+
+def test_an_unknown_change_of_a_preset_is_refused_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match='Use "growth_interval"'):
+        GradScaler.preset("keras", growth_intervall=5)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from floatlab.errors import FormatError, OptionError
+from floatlab.experiments.common import Run
+from floatlab.experiments.loop import Precision
 from floatlab.experiments.training import TrainingConfig, build_network, first_step, train, weights_sha256
 from floatlab.experiments.underflow import RUNS, Underflow
+from floatlab.formats import FloatFormat
 
 SHORT = """
 from dataclasses import replace
@@ -144,3 +147,14 @@ def test_a_run_in_an_unknown_format_is_refused():
 def test_the_demo_has_every_run_for_every_weight_and_seed():
     configs = Underflow().configs()
     assert len(configs) == len(set(configs)) == 7 * 2 * 3
+
+
+@pytest.mark.parametrize("make", [TrainingConfig, Run, Precision], ids=lambda c: c.__name__)
+def test_a_run_refuses_a_format_that_its_record_could_not_name(make) -> None:
+    for fmt in (FloatFormat("float16", 4, 4), FloatFormat("mine", 5, 3)):
+        with pytest.raises(FormatError, match="finds it again"):
+            make(format=fmt)
+    assert make(format=FloatFormat("mine", 5, 10)).format == "float16"
+    assert make(format=FloatFormat("float16", 4, 3)).format == "float8_e4m3"  # named by its rule
+    assert make(format="e4m3b20").format == "e4m3b20"
+    assert make(format="fp32", gradient_format=FloatFormat("float32", 8, 23)).gradient_format == "float32"

@@ -316,3 +316,17 @@ def test_an_error_names_the_innermost_layer_once() -> None:
 def test_evaluation_under_no_grad_builds_no_graph() -> None:
     with no_grad():
         assert not Net().eval()(Tensor(np.ones((2, 4)))).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("make", "nearest"),
+    [
+        (lambda: nn.GELU("tan"), "tanh"),
+        (lambda: nn.MSELoss("men"), "mean"),
+        (lambda: nn.CrossEntropyLoss(reduction="sums"), "sum"),
+        (lambda: nn.RNN(1, 1, nonlinearity="thanh"), "tanh"),
+    ],
+)
+def test_an_unknown_option_is_refused_when_the_layer_is_made(make, nearest) -> None:
+    with pytest.raises(OptionError, match=f'Use "{nearest}"'):
+        make()

@@ -13,7 +13,7 @@ import numpy as np
 from floatlab import functions
 from floatlab.autograd.numeric import combine, is_subset, round_to, zero_where
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
-from floatlab.errors import check_option
+from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.functions import erf64, exp64, log64, sigmoid64, softplus64
 from floatlab.rounding import quantize
@@ -155,6 +155,8 @@ def _share(node: Node, g: Array, loses: Any) -> Array:
 
 
 def _dropout(node: Node, x: Array, *, mask: Any, p: float) -> Array:
+    if np.shape(mask) != x.shape:
+        raise ShapeError(f"dropout needs a mask of x's shape. Got {np.shape(mask)} for {x.shape}. Draw one.")
     if p >= 1:
         return np.zeros_like(x)
     return zero_where(np.logical_not(mask), combine(np.divide, x, np.array(1.0 - p), np.float64, node.target))

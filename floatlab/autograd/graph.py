@@ -176,13 +176,9 @@ def _run(
             if kernel.kind == "wide":
                 data = round_to(data, fmt, node.arithmetic)
     except (ValueError, IndexError) as error:
-        if isinstance(error, FloatlabError):
-            raise
+        if isinstance(error, FloatlabError) or not _is_misfit(kernel, arrays):
+            raise  # an error of arithmetic is none of shapes, and must not be told as one
         shapes = " and ".join(str(t.shape) for t in tensors)
-        if any(t.size == 0 for t in tensors):
-            raise ShapeError(
-                f"{op.name} needs at least one element. Got {shapes}. Skip an empty batch."
-            ) from error
         raise ShapeError(
             f"{op.name} needs shapes that fit together. Got {shapes}. Check them. (NumPy: {error})"
         ) from error
@@ -197,6 +193,19 @@ def _run(
     for watch in watchers:
         watch(Event("forward", op.name, node.scope, tensors, before, data, fmt))
     return out
+
+
+def _is_misfit(kernel: Kernel, arrays: list[Array]) -> bool:
+    """Whether a kernel has failed for the shapes of its inputs: they do not broadcast, or it only moves values."""
+    if (
+        kernel.kind == "moved"
+    ):  # one call of NumPy that computes nothing: shapes and indices are all it can refuse
+        return True
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        return True
+    return False
 
 
 def unrounded(node: Node, kernel: Kernel, data: Array, arguments: list[Array]) -> Array | None:

@@ -258,8 +258,9 @@ class Tensor(TensorMethods):
                 f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
                 "Copy it first, with Tensor(x, format=x.format)."
             )
+        values = quantize(wide, self.format)
         try:
-            self._data[...] = quantize(wide, self.format)
+            self._data[...] = values
         except ValueError as error:
             raise ShapeError(
                 f"An in-place change keeps the shape. Got {wide.shape} for {self._describe()}. ({error})"
@@ -309,11 +310,11 @@ class Tensor(TensorMethods):
             gradient = np.ones(self.shape)
         from floatlab.autograd.backward import start_backward
 
-        start = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient, dtype=np.float64)
+        given = gradient._data if isinstance(gradient, Tensor) else gradient
+        start = np.asarray(quantize(given, self.gradient_format), dtype=self.gradient_format.value_dtype)
         if start.shape != self.shape:
             raise ShapeError(
                 f"A gradient has the shape of its tensor. Got {start.shape} for {self._describe()}. "
                 "Reshape it."
             )
-        start = np.asarray(quantize(start, self.gradient_format), dtype=self.gradient_format.value_dtype)
         start_backward(self, start, retain_graph)
