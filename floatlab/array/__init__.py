@@ -3,6 +3,8 @@
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
+- `exactly.py`: one rounding of results that float64 does not hold.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
@@ -38,6 +40,7 @@ from floatlab.array.elementwise import (
     tan,
     tanh,
 )
+from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 
 del _functions
@@ -60,9 +63,12 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "floor_divide",
     "fma",
+    "fmod",
     "from_codes",
     "gelu",
+    "ldexp",
     "log",
     "log1p",
     "log2",
@@ -72,6 +78,7 @@ __all__ = [
     "multiply",
     "prod",
     "reciprocal",
+    "remainder",
     "rsqrt",
     "sigmoid",
     "sin",
