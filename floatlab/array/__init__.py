@@ -6,6 +6,7 @@
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
 - `exactly.py`: one rounding of results that float64 does not hold.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
+- `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -42,6 +43,7 @@ from floatlab.array.elementwise import (
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
+from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 
 del _functions
 
@@ -53,6 +55,7 @@ __all__ = [
     "arithmetic",
     "array",
     "asarray",
+    "average",
     "cos",
     "cosh",
     "cumprod",
@@ -75,8 +78,12 @@ __all__ = [
     "log10",
     "matmul",
     "mean",
+    "median",
     "multiply",
+    "nanmean",
+    "nansum",
     "prod",
+    "quantile",
     "reciprocal",
     "remainder",
     "rsqrt",
@@ -86,9 +93,11 @@ __all__ = [
     "softplus",
     "sqrt",
     "square",
+    "std",
     "subtract",
     "sum",
     "tan",
     "tanh",
     "track_flags",
+    "var",
 ]
