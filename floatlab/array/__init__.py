@@ -4,7 +4,7 @@
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
-- `exactly.py`: one rounding of results that float64 does not hold.
+- `ratios.py`: one rounding of results that float64 does not hold.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
 - `functions.py`: what other functions of NumPy do with a FloatArray.

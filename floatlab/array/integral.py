@@ -17,7 +17,7 @@ import numpy as np
 from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, _into, resolve
-from floatlab.array.exactly import Pair, as_pair, finish, has_room, ratio, round_once
+from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, round_once
 from floatlab.backend import Array
 from floatlab.errorfree import two_product, two_sum
 from floatlab.errors import DtypeError, OptionError, ShapeError

@@ -28,7 +28,7 @@ from floatlab.accumulators import get_accumulator
 from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, FloatArray
 from floatlab.array.elementwise import _into, resolve
-from floatlab.array.exactly import Pair, as_pair, finish, has_room, ratio, root, round_once
+from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
