@@ -2,6 +2,7 @@
 
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
+- `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
