@@ -304,10 +304,15 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scales and histories, by the names of the weights."""
-        state = {}
+        state: dict[str, Any] = {}
         for reference, slots in self._slots.values():
             weight = reference()
             if weight is not None:
+                if weight.name in state:
+                    raise StateError(
+                        "fp8 scales are saved by the names of the weights, which must differ. "
+                        f"Got two called {weight.name!r}. Put both layers into one module, which names them apart."
+                    )
                 state[weight.name] = {
                     name: vars(slot) | {"history": list(slot.history)} for name, slot in slots.items()
                 }

@@ -2,6 +2,7 @@
 
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
+- `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
 - `ratios.py`: one rounding of results that float64 does not hold.
