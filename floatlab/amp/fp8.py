@@ -308,7 +308,7 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scales and histories, by the names of the weights."""
-        state = {}
+        state: dict[str, Any] = {}
         for reference, slots in self._slots.values():
             weight = reference()
             if weight is not None:

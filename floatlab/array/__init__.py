@@ -2,8 +2,12 @@
 
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
+- `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
+- `ratios.py`: one rounding of results that float64 does not hold.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
+- `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -38,7 +42,9 @@ from floatlab.array.elementwise import (
     tan,
     tanh,
 )
+from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
+from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 
 del _functions
 
@@ -50,6 +56,7 @@ __all__ = [
     "arithmetic",
     "array",
     "asarray",
+    "average",
     "cos",
     "cosh",
     "cumprod",
@@ -60,18 +67,26 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "floor_divide",
     "fma",
+    "fmod",
     "from_codes",
     "gelu",
+    "ldexp",
     "log",
     "log1p",
     "log2",
     "log10",
     "matmul",
     "mean",
+    "median",
     "multiply",
+    "nanmean",
+    "nansum",
     "prod",
+    "quantile",
     "reciprocal",
+    "remainder",
     "rsqrt",
     "sigmoid",
     "sin",
@@ -79,9 +94,11 @@ __all__ = [
     "softplus",
     "sqrt",
     "square",
+    "std",
     "subtract",
     "sum",
     "tan",
     "tanh",
     "track_flags",
+    "var",
 ]

@@ -13,14 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking, note
+from floatlab.array.contexts import Arithmetic, current, is_tracking, note
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codec import decode, encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.sources import as_source
 
-__all__ = ["FUNCTIONS", "UFUNCS", "FloatArray", "array", "asarray", "common_format", "from_codes"]
+__all__ = [
+    "FUNCTIONS",
+    "UFUNCS",
+    "FloatArray",
+    "array",
+    "asarray",
+    "common_format",
+    "from_codes",
+    "has_own_type",
+    "zero_of",
+]
 
 # Who computes: a ufunc, or any other function of NumPy, and what stands in for it. Filled by the other files here.
 UFUNCS: dict[Any, Callable[..., Any]] = {}
@@ -88,6 +99,10 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def values(self) -> np.ndarray[Any, Any]:
         """The values, in ``format.value_dtype``, read-only."""
+        if (
+            self._coded and self._format.dtype == self._format.value_dtype
+        ):  # float32 and float64 are their codes
+            return _read_only(self._data.view(self._format.value_dtype))
         return _read_only(decode(self._data, self._format) if self._coded else self._data)
 
     @property
@@ -181,7 +196,8 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
             return native.copy() if copy else native
         values = self.values
         wanted = values.dtype if dtype is None else np.dtype(dtype)
-        if copy is False and (self._coded or wanted != values.dtype):
+        held = not self._coded or self._format.dtype == values.dtype
+        if copy is False and (not held or wanted != values.dtype):
             raise ValueError(
                 f"{wanted} values of {self._format} cannot be had without a copy. Leave copy=False out."
             )
@@ -306,6 +322,10 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Return the elements limited to a range; see `numpy.clip`."""
         return FUNCTIONS[np.clip](self, min, max)
 
+    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+        """Return where numbers would stand among the sorted elements; see `numpy.searchsorted`."""
+        return FUNCTIONS[np.searchsorted](self, v, side, sorter)
+
     def dot(self, other: Any, **options: Any) -> Any:
         """Return the dot product; see `floatlab.dot`."""
         return FUNCTIONS[np.dot](self, other, **options)
@@ -358,6 +378,19 @@ def common_format(operation: str, operands: tuple[Any, ...]) -> FloatFormat:
     return found[0]
 
 
+def zero_of(operation: str, fmt: FloatFormat, way_out: str) -> float:
+    """Return the zero that an operation fills in.
+
+    Raises
+    ------
+    FormatError
+        If the format has none (e8m0); `way_out` says what to use instead.
+    """
+    if not fmt.has_zero:
+        raise FormatError(f"numpy.{operation} fills in zeros. Got {fmt}, which has no zero. Use {way_out}.")
+    return 0.0
+
+
 # -- making one ------------------------------------------------------------------------------------------
 
 
@@ -392,22 +425,41 @@ def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
         raise FormatError(
             f'An array needs a format. Got a {type(x).__name__} and none. Say it: fl.array(x, "float16").'
         )
-    if given is not None and given.same_as(fmt) and not options:
-        return asarray(x, fmt).copy()
-    numbers = x.values if isinstance(x, FloatArray) else x
     options = current().of_operation() | options
+    if given is not None and given.same_as(fmt):
+        return _within(asarray(x, fmt), options)
+    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, options), fmt)
+
+
+def _rounded(numbers: Any, fmt: FloatFormat, options: dict[str, Any]) -> Array:
     if is_tracking():
         values, flags = quantize(numbers, fmt, **options, return_flags=True)
         note("array", flags)
     else:
         values = quantize(numbers, fmt, **options)
-    return FloatArray._wrap(values.astype(fmt.value_dtype, copy=False), fmt)
+    return values.astype(fmt.value_dtype, copy=False)
+
+
+def _within(x: FloatArray, options: dict[str, Any]) -> FloatArray:
+    """Return a copy, in which the options have changed what they change: infinities and subnormals."""
+    if options == _DEFAULTS:
+        return x.copy()
+    old, new = x.values, _rounded(x.values, x.format, options)
+    if not x._coded:
+        return x._like(new)
+    with np.errstate(invalid="ignore"):
+        kept = ((new == old) & (np.signbit(new) == np.signbit(old))) | ((new != new) & (old != old))
+    return x._like(np.where(kept, x._data, encode_values(new, x.format).reshape(x.shape)))
+
+
+_DEFAULTS = Arithmetic().of_operation()
 
 
 def asarray(x: Any, fmt: Any = None) -> FloatArray:
     """Return a FloatArray without a copy where `x` is one, or is an array of the format's own type; else `array`.
 
-    The result of such an array looks at the same memory: what is written to one is seen in the other.
+    The result of such an array looks at the same memory: what is written to one is seen in the other. Nothing is
+    converted then, so the options of a context do not matter; `array` obeys them.
 
     >>> import ml_dtypes
     >>> x = np.array([1, 2, 3], ml_dtypes.bfloat16)
@@ -419,10 +471,11 @@ def asarray(x: Any, fmt: Any = None) -> FloatArray:
         return array(x, fmt)
     if isinstance(x, FloatArray):
         return x
+    if isinstance(x, np.ma.MaskedArray):
+        as_source(x, given)  # refuses it, and says why
+    x = np.asarray(x)
     if not x.dtype.isnative:
         x = x.astype(x.dtype.newbyteorder("="))
-    if x.dtype == given.value_dtype:
-        return FloatArray._wrap(x, given)
     return FloatArray._wrap(x.view(given.code_dtype), given, coded=True)
 
 
@@ -433,12 +486,25 @@ def from_codes(codes: Any, fmt: Any) -> FloatArray:
     FloatArray([448.         ,   0.001953125], format=float8_e4m3fn)
     """
     fmt = get_format(fmt)
+    if isinstance(codes, np.ma.MaskedArray):
+        as_source(codes, fmt)  # refuses it, and says why
     if isinstance(codes, FloatArray):
         raise DtypeError(f"Codes are unsigned integers. Got a FloatArray of {codes.format}. Use its .codes.")
-    if fmt.dtype is not None and getattr(codes, "dtype", None) == fmt.dtype:
+    if has_own_type(codes, fmt):
         return asarray(codes, fmt)
     decode(codes, fmt)  # refuses what is no code
     return FloatArray._wrap(np.asarray(codes).astype(fmt.code_dtype, copy=False), fmt, coded=True)
+
+
+def has_own_type(x: Any, fmt: FloatFormat) -> bool:
+    """Return whether `x` is an array, or a scalar, of the format's own NumPy or ml_dtypes type, in any byte order.
+
+    >>> has_own_type(np.float16([1.0]), get_format("fp16")), has_own_type(np.float16([1.0]), get_format("bf16"))
+    (True, False)
+    """
+    if fmt.dtype is None or not isinstance(x, np.ndarray | np.generic):
+        return False
+    return bool(x.dtype == fmt.dtype or x.dtype.newbyteorder("=") == fmt.dtype)
 
 
 def _format_of(x: Any) -> FloatFormat | None:

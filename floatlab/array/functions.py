@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current
-from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format
+from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
 from floatlab.array.elementwise import is_number, multiply, of_format, subtract
+from floatlab.array.exactly import compare, first_place, split
 from floatlab.array.reductions import sum
 from floatlab.errors import DtypeError
 
@@ -49,12 +49,12 @@ _JOINING = ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack"
 _SPLITTING = ("split", "array_split", "hsplit", "vsplit", "dsplit")
 _CHOOSING = ("sort", "unique", "partition")  # values in, some of these values out
 _PLAIN = (  # the result is no number of the format
-    *("argsort", "argmax", "argmin", "nanargmax", "nanargmin", "argpartition", "lexsort", "searchsorted"),
-    *("nonzero", "argwhere", "flatnonzero", "count_nonzero", "any", "all", "isin", "digitize"),
-    *("isclose", "allclose", "array_equal", "array_equiv", "isneginf", "isposinf"),
+    *("argsort", "argmax", "argmin", "nanargmax", "nanargmin", "argpartition", "lexsort"),
+    *("nonzero", "argwhere", "flatnonzero", "count_nonzero", "any", "all", "isneginf", "isposinf"),
     *("shape", "ndim", "size", "iscomplexobj", "isrealobj", "iscomplex", "isreal"),
     *("histogram", "histogram_bin_edges", "array2string", "array_repr", "array_str"),
 )
+_COMPARING = ("isclose", "allclose", "array_equal", "array_equiv", "isin", "digitize")
 
 
 # -- how they are served -------------------------------------------------------------------------------------
@@ -98,6 +98,31 @@ def _plain(name: str) -> Callable[..., Any]:
         return function(*map(_values, args), **{k: _values(v) for k, v in kwargs.items()})
 
     return stand_in
+
+
+def _comparing(name: str) -> Callable[..., Any]:
+    """Return a stand-in for a function that compares its first two arguments: as float64, which holds them exactly."""
+    function = getattr(np, name)
+
+    def stand_in(first: Any, second: Any, *args: Any, **kwargs: Any) -> Any:
+        with np.errstate(invalid="ignore"):
+            return function(_float64(name, first), _float64(name, second), *args, **kwargs)
+
+    return stand_in
+
+
+def _float64(name: str, x: Any) -> Any:
+    values, rest = split(x, strangers=name in ("array_equal", "array_equiv", "isin"))
+    if rest is not None:
+        raise DtypeError(
+            f"numpy.{name} compares float64 numbers. Got some that are none, such as integers beyond 2**53. "
+            "Use the operators, == or <, which take them exactly."
+        )
+    return values
+
+
+def _searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    return first_place(a, v, side, sorter)
 
 
 def _values(x: Any) -> Any:
@@ -160,7 +185,11 @@ def _clip(
     x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None
 ) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    result = x if isinstance(x, FloatArray) else array(x, common_format("clip", (low, high)))
+    result = x if isinstance(x, FloatArray) or is_number(x) else array(x, common_format("clip", (low, high)))
+    if is_number(low) and is_number(high) and compare("greater", low, high):
+        low = high  # bounds that cross: the upper one wins
+    if is_number(x) and high is not None:  # it is not rounded unless it wins against both
+        result = np.minimum(result, high)
     if low is not None:
         result = np.maximum(result, low)
     if high is not None:
@@ -196,13 +225,15 @@ def _inner(a: Any, b: Any) -> Any:
 def _nan_to_num(
     x: FloatArray, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    high, low = (x.format.max if posinf is None else posinf), (x.format.lowest if neginf is None else neginf)
-    values = np.nan_to_num(x.values, nan=nan, posinf=high, neginf=low)
-    result = array(values, x.format, rounding="nearest_even", overflow=current().overflow)
-    if copy:
-        return result
-    x[...] = result
-    return x
+    values, fmt = x.values, x.format
+    nans = np.isnan(values)
+    if nan == 0 and nans.any():
+        zero_of("nan_to_num", fmt, "nan=1.0, or another number")
+    result = x.copy() if copy else x
+    result[nans] = array(nan, fmt, rounding="nearest_even")
+    result[values == np.inf] = array(fmt.max if posinf is None else posinf, fmt, rounding="nearest_even")
+    result[values == -np.inf] = array(fmt.lowest if neginf is None else neginf, fmt, rounding="nearest_even")
+    return result
 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
@@ -241,6 +272,8 @@ for _name in _SPLITTING:
     _register(_name, _splitting(_name))
 for _name in _PLAIN:
     _register(_name, _plain(_name))
+for _name in _COMPARING:
+    _register(_name, _comparing(_name))
 for _name in _CHOOSING:
     _register(_name, _on_values(_name))
 for _name, _value in (("zeros_like", 0.0), ("empty_like", 0.0), ("ones_like", 1.0)):
@@ -248,6 +281,7 @@ for _name, _value in (("zeros_like", 0.0), ("empty_like", 0.0), ("ones_like", 1.
 _register("full_like", _filled("full_like", None))
 _COMPUTED: dict[str, Callable[..., Any]] = {
     "where": _where,
+    "searchsorted": _searchsorted,
     "clip": _clip,
     "diff": _diff,
     "outer": _outer,

@@ -103,7 +103,7 @@ class Optimizer:
         self.rng = None if rng is None else np.random.default_rng(rng)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._benches: dict[int, Workbench] = {}
+        self._benches: dict[Tensor, Workbench] = {}  # not by id: a copy's tensors have others
         self._pool: dict[tuple[str, str], Array] = {}
         given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
         if not given:
@@ -223,7 +223,7 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} has no update rule. Define _update in the subclass.")
 
     def _bench(self, p: Tensor) -> Workbench:
-        bench = self._benches.get(id(p))
+        bench = self._benches.get(p)
         if bench is not None and bench.stored_as is not p.format and not bench.stored_as.same_as(p.format):
             raise OptionError(
                 "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
@@ -235,7 +235,7 @@ class Optimizer:
             compute = Rounding(weight.format)
             state = Rounding(self.state_format or compute.format, self.state_rounding, self.rng)
             bench = Workbench(p.shape, compute, state, weight, self._pool, stored_as=p.format)
-            self._benches[id(p)] = bench
+            self._benches[p] = bench
         return bench
 
     def zero_grad(self, set_to_none: bool = True) -> None:
