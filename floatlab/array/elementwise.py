@@ -17,7 +17,7 @@ from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import UFUNCS, FloatArray, common_format
 from floatlab.backend import Array
 from floatlab.codec import next_down, next_up, spacing
-from floatlab.errors import DtypeError, FormatError, ShapeError
+from floatlab.errors import DtypeError, FormatError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import operate
@@ -120,6 +120,7 @@ def _operation(
     name: str, operands: tuple[Any, ...], fmt: Any, return_flags: bool, options: dict[str, Any]
 ) -> Any:
     target, values, formats, wrap = resolve(name, operands, fmt)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
     options = current().of_operation() | options
     result = operate(name, values, target, formats=formats, return_flags=wanted, **options)
@@ -131,6 +132,7 @@ def _function(name: str, x: Any, fmt: Any, return_flags: bool, options: dict[str
     target, (values,), _, wrap = resolve(name, (x,), fmt)
     options = current().of_operation() | options
     flags = None
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags or is_tracking():
         result, flags = evaluate(name, values, target, return_flags=True, **options)
     else:
