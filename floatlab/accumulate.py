@@ -31,6 +31,7 @@ from floatlab.certified import certified_matmul, coarse_quantum, exact_product, 
 from floatlab.errors import OptionError, ShapeError
 from floatlab.exact import integer_matmul, is_in_range, round_integers
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rules import make_rule
 from floatlab.sources import as_source
 
 __all__ = ["dot", "matmul", "sum"]
@@ -108,7 +109,7 @@ def matmul(
     """
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
-    rounder = _rounder(rounding, overflow, subnormals, rng, random_bits)
+    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
     (x, x_narrow), (y, y_narrow) = _operand(a), _operand(b)
     addend, bias_narrow = (None, True) if bias is None else _operand(bias)
     shape, full = _result_shape(x, y, addend)
@@ -204,7 +205,7 @@ def sum(  # NumPy's name
     """
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
-    rounder = _rounder(rounding, overflow, subnormals, rng, random_bits)
+    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
     values, narrow = _operand(x)
     axes = _axes(axis, values.ndim, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
@@ -255,12 +256,14 @@ class _Product:
 
 
 def _rounder(
+    fmt: FloatFormat,
     rounding: str,
     overflow: str | None,
     subnormals: str,
     rng: np.random.Generator | None,
     random_bits: int | None,
 ) -> Rounder:
+    make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
     if (rounding, overflow, subnormals, random_bits) == ("nearest_even", None, "gradual", None):
         return _PLAIN  # which never looks at its generator
     return Rounder(rounding, overflow, subnormals, rng, random_bits)

@@ -16,7 +16,8 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors
 from floatlab.blocks import refuse_nan
-from floatlab.errors import DtypeError, OverflowPolicyError
+from floatlab.draws import as_integers, spread
+from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
 from floatlab.lookup import Lookup, has_keys, keys_of_values
@@ -55,7 +56,7 @@ def encode(x: Any, fmt: Any, **options: Any) -> Array:
     fmt = get_format(fmt)
     if options.pop("out", None) is not None:
         raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
-    if options.get("return_flags"):
+    if "return_flags" in options and check_switch("return_flags", options["return_flags"]):
         values, flags = quantize(x, fmt, **options)
         return encode_values(values, fmt), flags
     source = as_source(x, fmt)
@@ -68,7 +69,7 @@ def encode(x: Any, fmt: Any, **options: Any) -> Array:
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     integers = options.pop("random_integers", None)
     if integers is not None:
-        integers = xp.broadcast_to(xp.asarray(integers), source.shape).reshape(-1)
+        integers = spread(as_integers(integers), source)
     # A block at a time, so that the values between the two steps never leave the cache.
     length = max(block_length(source, 2 * source.dtype.itemsize), 1)
     for start in range(0, source.size, length):

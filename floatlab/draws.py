@@ -13,7 +13,7 @@ import numpy as np
 from floatlab.backend import Array, array_module
 from floatlab.errors import DtypeError, OptionError, ShapeError
 
-__all__ = ["RandomIntegers"]
+__all__ = ["RandomIntegers", "as_integers", "spread"]
 
 # Enough for float32 to bfloat16 to be unbiased: 16 bits go there. Four such integers come from one 64-bit draw.
 DEFAULT_RANDOM_BITS = 16
@@ -24,12 +24,12 @@ class RandomIntegers:
 
     def __init__(self, rng: np.random.Generator | None, bits: int | None, supplied: Any) -> None:
         self.bits = DEFAULT_RANDOM_BITS if bits is None else bits
-        if not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
+        if isinstance(bits, bool) or not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
             raise OptionError(f"random_bits is an integer from 1 to 48. Got {bits!r}. Leave it out for 16.")
         self.bits = int(self.bits)
         self.rng, self.supplied = rng, None
         if supplied is not None:
-            supplied = array_module(supplied).asarray(supplied)
+            supplied = as_integers(supplied)
             if supplied.dtype.kind not in "iu":
                 raise DtypeError(
                     f"random_integers are integers. Got dtype {supplied.dtype}. Use rng.integers(2**random_bits, ...)."
@@ -51,13 +51,7 @@ class RandomIntegers:
         self.xp = array_module(x)
         if self.supplied is None:
             return
-        try:
-            self.supplied = self.xp.broadcast_to(self.xp.asarray(self.supplied), x.shape).reshape(-1)
-        except ValueError:
-            raise ShapeError(
-                f"random_integers have the shape of x, or broadcast to it. Got {self.supplied.shape} for {x.shape}. "
-                "Draw one for each element."
-            ) from None
+        self.supplied = spread(self.supplied, x)
 
     def block(self, start: int, n: int) -> Array:
         """Return the integers of elements start to start + n; drawn ones must be asked for in order."""
@@ -74,3 +68,37 @@ class RandomIntegers:
             drawn = self.rng.integers(0, 2**64 - 1, n, np.uint64, endpoint=True)
             drawn >>= np.uint64(64 - self.bits)
         return self.xp.asarray(drawn)
+
+
+def as_integers(supplied: Any) -> Array:
+    """Return supplied random integers as an array; whether they are integers is for others to see.
+
+    >>> as_integers([1, 2])
+    array([1, 2])
+    """
+    if isinstance(supplied, np.ma.MaskedArray):
+        raise DtypeError(
+            "There is a random integer for each element. Got a masked array. Use random_integers.filled(0)."
+        )
+    try:
+        return array_module(supplied).asarray(supplied)
+    except ValueError as error:
+        raise DtypeError(
+            f"random_integers form a regular array. Got a ragged sequence ({error}). Pad it."
+        ) from None
+
+
+def spread(supplied: Array, x: Array) -> Array:
+    """Return one integer for each element of x, in C order.
+
+    >>> spread(np.array([1, 2]), np.zeros((2, 2)))
+    array([1, 2, 1, 2])
+    """
+    xp = array_module(x)
+    try:
+        return xp.broadcast_to(xp.asarray(supplied), x.shape).reshape(-1)
+    except ValueError:
+        raise ShapeError(
+            f"random_integers have the shape of x, or broadcast to it. Got {supplied.shape} for {x.shape}. "
+            "Draw one for each element."
+        ) from None

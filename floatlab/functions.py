@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.draws import RandomIntegers
 from floatlab.elementary import TABLE, Function
-from floatlab.errors import FormatError, check_option
+from floatlab.errors import FormatError, check_option, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.precise import sticky
@@ -274,13 +274,20 @@ class Task:
         )
 
 
+def _find_task(*options: Any) -> Task:
+    try:
+        return _task(*options)
+    except TypeError:  # a list, for instance, which no cache can look up, and which is no option either
+        return _task.__wrapped__(*options)
+
+
 @lru_cache(maxsize=64)
 def _task(
     name: str, fmt: Any, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool
 ) -> Task:
     check_option("function", name, FUNCTIONS)
     fmt = get_format(fmt)
-    make_rule(fmt, rounding, overflow, subnormals, flush_inputs)  # refuses what cannot be
+    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)  # refuses what cannot be
     if fmt.precision > _WIDEST and TABLE[name].primitive is None:
         have = ", ".join(n for n, f in TABLE.items() if f.primitive is not None)
         raise FormatError(
@@ -293,7 +300,7 @@ def _task(
             f"Got {fmt}, with {fmt.smallest_subnormal!r}. Use a format with a smaller bias."
         )
     options = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
-    return Task(name, TABLE[name], fmt, options, flush_inputs)
+    return Task(name, TABLE[name], fmt, options, rule.flush_inputs)
 
 
 def _blocks(size: int) -> Iterator[slice]:
@@ -389,7 +396,8 @@ def evaluate(
     >>> evaluate("tanh", 30.0, "e4m3", rounding="toward_zero").item()
     0.9375
     """
-    task = _task(name, fmt, rounding, overflow, subnormals, bool(flush_inputs))
+    task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     given = as_source(x, task.fmt)
     source = asnumpy(given) if is_gpu_array(given) else given
     flat, integers = source.reshape(-1), None

@@ -34,7 +34,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
 from floatlab.errorfree import NATIVE, is_extreme, nudge, plain_fma, two_sum, with_error
-from floatlab.errors import ShapeError
+from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT, round_integer
@@ -159,7 +159,8 @@ def operate(
         As `quantize`. OverflowPolicyError also for an invalid operation in a format without NaN.
     """
     fmt = get_format(fmt)
-    rule = make_rule(fmt, rounding, overflow, subnormals, bool(flush_inputs))
+    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)

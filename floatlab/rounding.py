@@ -24,10 +24,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, ignore_float_errors, may_share_memory
+from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory
 from floatlab.blocks import Plan, refuse_nan
 from floatlab.draws import RandomIntegers
-from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import kernel_for
@@ -251,10 +251,10 @@ def quantize(
     if out is None:
         out = array_module(source).empty(source.shape, dtype)
     else:
-        _check_out(out, source.shape, dtype)
+        _check_out(out, source.shape, fmt)
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
-    if return_flags:
+    if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = _with_flags(source, rule, draw)
         out[...] = values
         return out, flags
@@ -308,22 +308,31 @@ def _result_dtype(given: np.dtype[Any] | None, source: np.dtype[Any], fmt: Float
     """Keep the type of a float array if it holds the format; what was no float gets the format's own type."""
     if given is None or given.newbyteorder("=") != source:
         return fmt.value_dtype
-    if source.itemsize == 2:
-        narrow = fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.emin - fmt.mantissa_bits >= -24
-        return source if narrow else fmt.value_dtype
-    return source if source.itemsize >= fmt.value_dtype.itemsize else fmt.value_dtype
+    return source if _holds(source, fmt) else fmt.value_dtype
+
+
+def _holds(dtype: np.dtype[Any], fmt: FloatFormat) -> bool:
+    """Whether a NumPy float type holds every value of the format."""
+    if dtype.itemsize == 2:
+        return fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.emin - fmt.mantissa_bits >= -24
+    return dtype.itemsize >= fmt.value_dtype.itemsize
 
 
 _OUT_DTYPES = frozenset(np.dtype(t) for t in (np.float16, np.float32, np.float64))
 
 
-def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if getattr(out, "dtype", None) not in _OUT_DTYPES:
+def _check_out(out: Array, shape: tuple[int, ...], fmt: FloatFormat) -> None:
+    if not (isinstance(out, np.ndarray) or is_gpu_array(out)) or out.dtype not in _OUT_DTYPES:
         raise DtypeError(
-            f"out is an array of NumPy floats. Got {getattr(out, 'dtype', type(out).__name__)}. Use dtype {dtype}."
+            f"out is an array of NumPy floats. Got {getattr(out, 'dtype', type(out).__name__)}. "
+            f"Use dtype {fmt.value_dtype}."
         )
-    if out.dtype.itemsize < dtype.itemsize:
-        raise DtypeError(f"out must hold every value of the format. Got dtype {out.dtype}. Use {dtype}.")
+    if isinstance(out, np.ma.MaskedArray):
+        raise DtypeError("out has a place for every value. Got a masked array. Pass out.data.")
+    if not _holds(out.dtype, fmt):
+        raise DtypeError(
+            f"out must hold every value of the format. Got dtype {out.dtype}. Use {fmt.value_dtype}."
+        )
     if out.shape != shape:
         raise ShapeError(f"out has the shape of x. Got {out.shape} for x of shape {shape}. Allocate it anew.")
     if not getattr(out.flags, "writeable", True):

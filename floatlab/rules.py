@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from floatlab.errors import OverflowPolicyError, check_option
+from floatlab.errors import OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "SUBNORMAL_RULES", "Rule", "make_rule"]
@@ -59,13 +59,21 @@ class Rule:
         return self.variant is not None or self.rounding == "to_odd"
 
 
-@lru_cache(maxsize=1024)
 def make_rule(
     fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool
 ) -> Rule:
     """Check the options of a conversion against each other and against the format."""
+    try:
+        return _rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    except TypeError:  # a list, for instance, which no cache can look up, and which is no option either
+        return _rule.__wrapped__(fmt, rounding, overflow, subnormals, flush_inputs)
+
+
+@lru_cache(maxsize=1024)
+def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool) -> Rule:
     check_option("rounding", rounding, ROUNDING_MODES)
     check_option("subnormals", subnormals, SUBNORMAL_RULES)
+    flush_inputs = check_switch("flush_inputs", flush_inputs)
     if overflow is None:  # what the format does
         overflow = "infinity" if fmt.has_infinity else "nan" if fmt.has_nan else "saturate"
         if fmt.specials == "p3109_finite":
@@ -93,4 +101,4 @@ def make_rule(
             below = 0.0 if fmt.specials.startswith("p3109") else np.nan
             over, infinite = (over[0], below), (infinite[0], below)
     zero = 0.0 if fmt.has_zero else fmt.lowest if overflow == "saturate" else np.nan
-    return Rule(fmt, rounding, subnormals, bool(flush_inputs), over, infinite, zero)
+    return Rule(fmt, rounding, subnormals, flush_inputs, over, infinite, zero)

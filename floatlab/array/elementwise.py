@@ -21,7 +21,7 @@ from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_
 from floatlab.array.exactly import COMPARISONS, compare, nearest, split
 from floatlab.backend import Array
 from floatlab.codec import next_down, next_up, spacing
-from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError
+from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import operate
@@ -146,6 +146,7 @@ def _operation(
     name: str, operands: tuple[Any, ...], fmt: Any, return_flags: bool, options: dict[str, Any]
 ) -> Any:
     target, values, formats, wrap = resolve(name, operands, fmt)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
     options = current().of_operation() | options
     result = operate(name, values, target, formats=formats, return_flags=wanted, **options)
@@ -157,6 +158,7 @@ def _function(name: str, x: Any, fmt: Any, return_flags: bool, options: dict[str
     target, (values,), _, wrap = resolve(name, (x,), fmt)
     options = current().of_operation() | options
     flags = None
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags or is_tracking():
         result, flags = evaluate(name, values, target, return_flags=True, **options)
     else:

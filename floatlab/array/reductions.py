@@ -18,7 +18,7 @@ from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS, of_format, resolve
 from floatlab.backend import Array
-from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
@@ -142,6 +142,7 @@ def _reduce(
     return_flags: bool,
     options: dict[str, Any],
 ) -> Any:
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     options = current().of_reduction() | options
     result = compute(fmt, **options)
     made = FloatArray._wrap(result, fmt) if wrap else result
@@ -209,6 +210,7 @@ def mean(
     )
     n = np.size(values) // max(total.size, 1) if total.size else 1
     kept = {k: given[k] for k in ("rounding", "overflow", "subnormals", "rng", "random_bits")}
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
     result = operate("divide", (total, float(n)), target, return_flags=wanted, **kept)
     result, flags = result if wanted else (result, None)
