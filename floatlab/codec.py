@@ -179,6 +179,12 @@ def _bits(value: float) -> int:
 
 
 def _counts_in_place(fmt: FloatFormat) -> bool:
+    """Whether no sum of `_count_in_place` leaves float32 (or its bits int32), and the largest value is normal."""
+    return _counts_units(fmt) and fmt.emin <= fmt.emax < 127
+
+
+def _counts_units(fmt: FloatFormat) -> bool:
+    """Whether float32 holds the values, one over the smallest of them, and the smallest normal one."""
     return (
         fmt.value_dtype.itemsize == 4
         and fmt.has_zero
@@ -223,7 +229,7 @@ def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat, xp: Any) -> Ar
     (f - 1) * 2^m more; below the smallest normal value f counts as 1. So the code is one sum for all.
     """
     word = bits.dtype
-    if word.itemsize == 4 and fmt.has_zero and fmt.emin - fmt.mantissa_bits >= -125 and fmt.emin < 127:
+    if _counts_units(fmt):
         # Normal values: shift the carrier's bits down to the format's mantissa, less the difference of the biases.
         # Subnormal values: count them in units of the smallest.
         magnitude = bits & word.type(np.iinfo(word).max)
@@ -359,26 +365,28 @@ def ulp(x: Any, fmt: Any) -> Array:
     """Return the unit in the last place of each number: the distance between the values around it.
 
     It is ``2**(e - mantissa_bits)`` for a number in ``[2**e, 2**(e+1))``, that of the subnormals below the smallest
-    normal value and at zero, and NaN for infinities and NaNs (Goldberg's definition, for all real numbers).
+    normal value and at zero, and NaN for infinities and NaNs (Goldberg's definition, for all real numbers). The
+    result is float64 where the numbers or the format's values are, else float32: 1e300 has a unit beyond float32.
 
     >>> ulp([1.0, 0.0, 100.0], "fp16").tolist()
     [0.0009765625, 5.960464477539063e-08, 0.0625]
     """
     fmt = get_format(fmt)
-    source = as_source(x, fmt).astype(np.float64)
-    xp = array_module(source)
+    source = as_source(x, fmt)
+    xp, dtype = array_module(source), np.result_type(source.dtype, fmt.value_dtype)
+    source = source.astype(np.float64)
     finite = xp.isfinite(source)
     exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
     exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
     unit = xp.ldexp(1.0, exponent - fmt.mantissa_bits)
-    return xp.where(finite, unit, np.nan).astype(fmt.value_dtype)
+    return xp.where(finite, unit, np.nan).astype(dtype)
 
 
 def spacing(x: Any, fmt: Any) -> Array:
     """Return the distance from each value to the next larger in magnitude, with the sign of the value.
 
-    As `numpy.spacing` of float32 and float64: of the largest value it is infinite (NaN in a format without infinity),
-    of infinities and NaNs it is NaN.
+    As `numpy.spacing` of float32 and float64: of the largest value it is infinite (NaN in a format without infinity,
+    zero in one without NaN, which has nothing beyond), of infinities and NaNs it is NaN.
 
     >>> spacing([1.0, -1.0], "e4m3").tolist()
     [0.125, -0.125]

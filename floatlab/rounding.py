@@ -18,7 +18,7 @@ Source: IEEE 754-2019, sections 4.3 (rounding), 7.4 and 7.5 (overflow, underflow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, overload
 
@@ -359,8 +359,13 @@ def _with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple
             invalid |= x == 0
         plain = xp.isfinite(x) & ~invalid
         overflow = plain & (unbounded > fmt.max)
+        if (
+            fmt.emax < fmt.emin
+        ):  # below the largest value the last place no longer shrinks: no end above, but below
+            endless = replace(rule, subnormals="gradual", over=(np.inf, -np.inf))
+            overflow = plain & xp.isinf(round_exactly(x, endless, integers, bits))
         inexact = (plain & (values != x)) | overflow
-        underflow = inexact & (unbounded < fmt.smallest_normal)
+        underflow = inexact & (unbounded < fmt.smallest_normal) & ~overflow
         if rule.subnormals == "flush":
             underflow |= plain & (x != 0) & (values == 0)
     return values, Flags(invalid, xp.zeros(x.shape, bool), overflow, underflow, inexact)
