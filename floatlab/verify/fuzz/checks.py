@@ -194,7 +194,7 @@ def _class(x: float, fmt: FloatFormat) -> str:
 # -- arithmetic --------------------------------------------------------------------------------------------
 
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}
-_SIGNS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}"}
+_SIGNS = {"add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b"}
 
 
 def _draw_arithmetic(draw: Random) -> Case:
@@ -226,9 +226,9 @@ def _arithmetic_text(case: Case) -> str:
         ]
     name, _, style = case.what.partition("+")
     more = {"return_flags": True} if style == "flags" else {}
-    if case.what.endswith("context"):  # the same options, from `fl.arithmetic`
+    if case.what.endswith("context"):  # the same options, from `fl.arithmetic`; the arrays are made outside
         options = case.arguments().removeprefix(", ")
-        return f"fl.arithmetic({options})(lambda: {_SIGNS[name].format(*operands)})()"
+        return f"(lambda a, b: fl.arithmetic({options})(lambda: {_SIGNS[name]})())({', '.join(operands)})"
     return f"fl.{name}({', '.join(operands)}, {format_text(case.fmt)}{case.arguments(**more)})"
 
 
