@@ -147,7 +147,8 @@ class Terms:
     """The terms of each element of ``a @ b + addend``, the addend first, then in the order of the index.
 
     They are float64 arrays. Where products may lie beyond float64's ends (`as_fractions`), they are arrays of exact
-    numbers: fractions, and floats for zeros, infinities and NaNs. This is slow, and always right.
+    numbers: fractions, and floats for zeros, infinities and NaNs. This is slow, and always right; with `in_float64`
+    the products are those of float64 in any case.
 
     >>> terms = Terms(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[0.5]]))
     >>> terms.stack(0, 3).ravel()
@@ -160,6 +161,8 @@ class Terms:
         b: Array,
         addend: Array | None = None,
         round_product: Callable[[Array], Array] | None = None,
+        *,
+        in_float64: bool = False,
     ) -> None:
         xp = array_module(a)
         depth = max(a.ndim, b.ndim)
@@ -172,7 +175,7 @@ class Terms:
         self.count = len(self.a) + self.first
         self.shape: tuple[int, ...] = np.broadcast_shapes(self.a.shape[1:], self.b.shape[1:])
         self.size = math.prod(self.shape)
-        self.as_fractions = self._leave_float64()
+        self.as_fractions = not in_float64 and self._leave_float64()
         if self.as_fractions:
             self.a, self.b = asnumpy(self.a), asnumpy(self.b)
             self.addend = None if addend is None else asnumpy(addend)
