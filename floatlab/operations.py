@@ -297,6 +297,9 @@ def _full_width(
             result[i], inexact[i] = _exact_zero(name, xs, i), False
             continue
         nonzero[i] = True
+        if n < 0 and not fmt.signed:
+            result[i] = -1.0  # as good as any number below zero: invalid, and neither inexact nor tiny
+            continue
         R = int(integers[i]) if integers is not None else 0
         value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
         if abs(value) > fmt.max:
