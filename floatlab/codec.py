@@ -16,13 +16,12 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors
 from floatlab.blocks import refuse_nan
-from floatlab.draws import as_integers, spread
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
 from floatlab.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding import plan, quantize, rule_of
-from floatlab.rules import Rule
+from floatlab.rounding import convert_with_flags, plan, prepare, quantize
+from floatlab.rules import Rule, make_rule, refuse_unknown
 from floatlab.sources import as_source
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
@@ -30,7 +29,20 @@ __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spa
 CLASSES = ("zero", "subnormal", "normal", "infinity", "nan")
 
 
-def encode(x: Any, fmt: Any, **options: Any) -> Array:
+def encode(
+    x: Any,
+    fmt: Any,
+    *,
+    rounding: str = "nearest_even",
+    overflow: str | None = None,
+    subnormals: str = "gradual",
+    flush_inputs: bool = False,
+    rng: np.random.Generator | None = None,
+    random_bits: int | None = None,
+    random_integers: Any = None,
+    return_flags: bool = False,
+    **unknown: Any,
+) -> Any:
     """Round numbers to a format and return the codes.
 
     Parameters
@@ -39,47 +51,51 @@ def encode(x: Any, fmt: Any, **options: Any) -> Array:
         Real numbers of any kind and shape.
     fmt : str, FloatFormat or dtype
         The format.
-    **options
-        Those of `quantize`: rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers.
+    rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers, return_flags
+        As in `quantize`; with the same random integers the codes are those of the same values.
 
     Returns
     -------
     array of uint8, uint16, uint32 or uint64
         The codes, in the low bits, of the shape of `x`. NaNs become the canonical quiet NaN, with their sign where
-        the format's NaN has one.
+        the format's NaN has one; a payload is lost.
+    Flags
+        Only with ``return_flags=True``.
+
+    Raises
+    ------
+    DtypeError, FormatError, OptionError, OverflowPolicyError
+        As in `quantize`.
 
     Examples
     --------
     >>> encode([0.1, -448.0, float("nan")], "e4m3").tolist()
     [29, 254, 127]
     """
+    if unknown:
+        if unknown.pop("out", None) is not None:
+            raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
+        refuse_unknown("encode", unknown)
     fmt = get_format(fmt)
-    if options.pop("out", None) is not None:
-        raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
-    if "return_flags" in options and check_switch("return_flags", options["return_flags"]):
-        values, flags = quantize(x, fmt, **options)
+    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    source, draw = prepare(x, rule, rng, random_bits, random_integers)
+    if return_flags is not False and check_switch("return_flags", return_flags):
+        values, flags = convert_with_flags(source, rule, draw)
         return encode_values(values, fmt), flags
-    source = as_source(x, fmt)
     xp = array_module(source)
     codes = xp.empty(source.shape, fmt.code_dtype)
-    if xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
-        rule = rule_of(fmt, **options)
-        if rule is not None:
-            return _encode_by_lookup(source, codes, rule)
+    if draw is None and xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
+        return _encode_by_lookup(source, codes, rule)
+    conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
-    integers = options.pop("random_integers", None)
-    if integers is not None:
-        integers = spread(as_integers(integers), source)
     # A block at a time, so that the values between the two steps never leave the cache.
     length = max(block_length(source, 2 * source.dtype.itemsize), 1)
     for start in range(0, source.size, length):
-        piece = slice(start, start + length)
-        if integers is not None:
-            options["random_integers"] = integers[piece]
-        values = quantize(flat_source[piece], fmt, **options)
-        flat_codes[piece] = encode_values(values, fmt)
-    if source.size == 0:
-        quantize(source, fmt, **options)  # for its checks
+        block = flat_source[start : start + length]
+        values = xp.empty(block.size, fmt.value_dtype)
+        with ignore_float_errors(block):
+            conversion.run(values, block, draw, start)
+        flat_codes[start : start + length] = encode_values(values, fmt)
     return codes
 
 
@@ -113,9 +129,6 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
     [15360, 32768]
     """
     xp = array_module(values)
-    if values.dtype == np.float16 and fmt.name == "float16":
-        codes = values.view(np.uint16).copy()
-        return _with_nan(codes, xp.isnan(values), xp.signbit(values), fmt)
     values = xp.asarray(values).astype(fmt.value_dtype, copy=False)
     looked_up = xp is np and values.size >= 8192 and _has_code_of_key(fmt)
     if looked_up and (fmt.has_infinity or not np.isinf(values).any()):

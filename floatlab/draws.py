@@ -28,6 +28,7 @@ class RandomIntegers:
             raise OptionError(f"random_bits is an integer from 1 to 48. Got {bits!r}. Leave it out for 16.")
         self.bits = int(self.bits)
         self.rng, self.supplied = rng, None
+        self.left: np.ndarray[Any, Any] | None = None  # of the last word that was cut up
         if supplied is not None:
             supplied = as_integers(supplied)
             if supplied.dtype.kind not in "iu":
@@ -54,20 +55,34 @@ class RandomIntegers:
         self.supplied = spread(self.supplied, x)
 
     def block(self, start: int, n: int) -> Array:
-        """Return the integers of elements start to start + n; drawn ones must be asked for in order."""
+        """Return the integers of elements start to start + n; drawn ones must be asked for in order.
+
+        What element i gets depends on i alone, and not on the lengths of the blocks before.
+        """
         if self.supplied is not None:
             return self.supplied[start : start + n]
-        assert self.rng is not None
-        # Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
-        if self.bits <= 32:
-            width = 16 if self.bits <= 16 else 32
-            words = self.rng.integers(0, 2**64 - 1, -(-n * width // 64), np.uint64, endpoint=True)
-            drawn = words.astype("<u8", copy=False).view(f"<u{width // 8}")[:n]
-            drawn >>= drawn.dtype.type(width - self.bits)
+        kept = self.left
+        if kept is None or not kept.size:
+            drawn = self._drawn(n)
+            drawn, self.left = drawn[:n], drawn[n:]
+        elif kept.size >= n:
+            drawn, self.left = kept[:n], kept[n:]
         else:
-            drawn = self.rng.integers(0, 2**64 - 1, n, np.uint64, endpoint=True)
-            drawn >>= np.uint64(64 - self.bits)
+            more = self._drawn(n - kept.size)
+            drawn, self.left = np.concatenate([kept, more])[:n], more[n - kept.size :]
         return self.xp.asarray(drawn)
+
+    def _drawn(self, n: int) -> np.ndarray[Any, Any]:
+        """Draw at least n integers.
+
+        Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
+        """
+        assert self.rng is not None
+        width = 16 if self.bits <= 16 else 32 if self.bits <= 32 else 64
+        words = self.rng.integers(0, 2**64 - 1, -(-n * width // 64), np.uint64, endpoint=True)
+        drawn: np.ndarray[Any, Any] = words.astype("<u8", copy=False).view(f"<u{width // 8}")
+        drawn >>= drawn.dtype.type(width - self.bits)
+        return drawn
 
 
 def as_integers(supplied: Any) -> Array:

@@ -32,7 +32,7 @@ from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
-from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule
+from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
 from floatlab.sources import as_source
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
@@ -185,6 +185,7 @@ def quantize(
     random_integers: Any = None,
     out: Array | None = None,
     return_flags: bool = False,
+    **unknown: Any,
 ) -> Array | tuple[Array, Flags]:
     """Round numbers to the values of a format, once, from their exact values.
 
@@ -230,8 +231,8 @@ def quantize(
     DtypeError
         If `x` is not an array of real numbers.
     FormatError, OptionError, OverflowPolicyError
-        If a name is unknown; the message suggests the nearest. `OverflowPolicyError` also for a NaN in a format
-        without one.
+        If a name or an option is unknown; the message suggests the nearest. `OverflowPolicyError` also for a NaN in a
+        format without one.
 
     Examples
     --------
@@ -240,13 +241,11 @@ def quantize(
     >>> quantize(464.0, "e4m3", rounding="nearest_away", overflow="saturate").item()
     448.0
     """
+    if unknown:
+        refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    stochastic = rule.variant is not None
-    draw = RandomIntegers(rng, random_bits, random_integers) if stochastic else None
-    source = as_source(x, fmt, draw.bits + 1 if draw is not None else 0)
-    if draw is not None:
-        draw.fit(source)
+    source, draw = prepare(x, rule, rng, random_bits, random_integers)
     dtype = _result_dtype(getattr(x, "dtype", None), source.dtype, fmt)
     if out is None:
         out = array_module(source).empty(source.shape, dtype)
@@ -255,7 +254,7 @@ def quantize(
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
     if return_flags is not False and check_switch("return_flags", return_flags):
-        values, flags = _with_flags(source, rule, draw)
+        values, flags = convert_with_flags(source, rule, draw)
         out[...] = values
         return out, flags
     if source.size:
@@ -265,18 +264,16 @@ def quantize(
     return out
 
 
-def rule_of(
-    fmt: FloatFormat,
-    *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    **random: Any,
-) -> Rule | None:
-    """Return the rule of a conversion with these options of `quantize`, or None if it is stochastic."""
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    return rule if rule.variant is None else None
+def prepare(
+    x: Any, rule: Rule, rng: np.random.Generator | None, random_bits: int | None, random_integers: Any
+) -> tuple[Array, RandomIntegers | None]:
+    """Return the exact source values of a conversion, and the random integers where it is stochastic."""
+    if rule.variant is None:
+        return as_source(x, rule.fmt), None
+    draw = RandomIntegers(rng, random_bits, random_integers)
+    source = as_source(x, rule.fmt, draw.bits + 1)
+    draw.fit(source)
+    return source, draw
 
 
 @dataclass(frozen=True)
@@ -339,7 +336,7 @@ def _check_out(out: Array, shape: tuple[int, ...], fmt: FloatFormat) -> None:
         raise OptionError("out must be writeable. Got a read-only array. Pass a copy, or leave out away.")
 
 
-def _with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple[Array, Flags]:
+def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple[Array, Flags]:
     """Round, and compare the result with the source and with what an exponent without ends would give."""
     xp, fmt = array_module(source), rule.fmt
     x = source.astype(np.float64)

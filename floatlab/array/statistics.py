@@ -71,7 +71,7 @@ class _Rows(NamedTuple):
 
 def _rows(x: Any, axis: Any, keepdims: bool) -> _Rows:
     values = asnumpy(as_source(x, _FLOAT64)).astype(np.float64, copy=False)
-    axes = accumulate.axes_of(axis, values.ndim, values.shape)
+    axes = accumulate.axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)
     count = math.prod(values.shape[i] for i in axes)
@@ -577,7 +577,7 @@ def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
     numbers = asnumpy(as_source(numbers, _FLOAT64)).astype(np.float64)
     if numbers.shape == shape:
         return numbers
-    along = accumulate.axes_of(axis, len(shape), shape)
+    along = accumulate.axes_of(axis, shape)
     if axis is None or numbers.shape != tuple(shape[i] for i in along):
         raise ShapeError(
             f"Weights have the shape of x, or its lengths along axis. Got {numbers.shape} for {shape} and axis={axis}. "
