@@ -22,7 +22,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import operate
 from floatlab.rounding import quantize
-from floatlab.sources import as_source
+from floatlab.sources import nearest_and_rest
 
 __all__ = [
     "add",
@@ -298,13 +298,21 @@ def _into(name: str, out: Any, result: Any) -> Any:
     return out
 
 
+_COMPARISONS = (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+
+
 def _exactly(name: str, function: Any) -> Callable[..., Any]:
     """Return the stand-in of a comparison: operands of all kinds, exactly; the result is a plain array of bool."""
 
     def compute(*operands: Any) -> Any:
         numbers = [x.values if isinstance(x, FloatArray) else x for x in operands]
-        exact = [as_source(x, get_format("float64")).astype(np.float64, copy=False) for x in numbers]
-        return function(*exact)
+        pairs = [nearest_and_rest(x) for x in numbers]
+        nearest = [number for number, _ in pairs]
+        if function not in _COMPARISONS or all(rest is None for _, rest in pairs):
+            return function(*nearest)
+        # Where the nearest float64 numbers are equal, what is missing decides; at most one side misses anything.
+        missing = [0 if rest is None else rest for _, rest in pairs]
+        return np.where(nearest[0] == nearest[1], function(*missing), function(*nearest))
 
     return _elementwise(name, compute)
 

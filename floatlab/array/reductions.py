@@ -23,6 +23,7 @@ from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
+from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
 
@@ -226,7 +227,7 @@ def mean(
 def _one_by_one(name: str, x: Any, fmt: Any, axis: int | None, options: dict[str, Any]) -> tuple[Any, ...]:
     """Return all partial results along an axis, which is put first; and what is needed to wrap them."""
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = np.asarray(values, np.float64)
+    values = as_source(values, _FLOAT64).astype(np.float64, copy=False)
     if axis is None:
         values, axis = values.reshape(-1), 0
     if not -values.ndim <= axis < values.ndim:
@@ -272,8 +273,8 @@ def prod(x: Any, fmt: Any = None, *, axis: int | None = None, keepdims: bool = F
     >>> fl.prod(fl.array([1.125, 1.125, 1.125], "e4m3"))
     FloatArray(1.375, format=float8_e4m3fn)
     """
-    whole = np.ndim(x)
     partial, at, target, wrap = _one_by_one("cumprod", x, fmt, axis, options)
+    whole = np.ndim(x)
     result = partial[-1] if len(partial) else np.asarray(quantize(np.ones(partial.shape[1:]), target))
     result = np.asarray(result)
     if keepdims:
