@@ -20,9 +20,9 @@ from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
 from floatlab.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding import convert_with_flags, plan, prepare, quantize
+from floatlab.rounding import convert_with_flags, plan, prepare, put_exact, quantize
 from floatlab.rules import Rule, make_rule, refuse_unknown
-from floatlab.sources import as_source
+from floatlab.sources import as_array, as_source, leaf_types
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 
@@ -78,15 +78,23 @@ def encode(
         refuse_unknown("encode", unknown)
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    source, draw = prepare(x, rule, rng, random_bits, random_integers)
+    source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = convert_with_flags(source, rule, draw)
+        if rest:
+            put_exact(values, rest, rule, draw, flags)
         return encode_values(values, fmt), flags
+    conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
+    if rest:
+        values = np.empty(source.shape, fmt.value_dtype)
+        with ignore_float_errors(source):
+            conversion.run(values, source, draw)
+        put_exact(values, rest, rule, draw)
+        return encode_values(values, fmt)
     xp = array_module(source)
     codes = xp.empty(source.shape, fmt.code_dtype)
     if draw is None and xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
         return _encode_by_lookup(source, codes, rule)
-    conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     # A block at a time, so that the values between the two steps never leave the cache.
     length = max(block_length(source, 2 * source.dtype.itemsize), 1)
@@ -300,7 +308,7 @@ def decode(codes: Any, fmt: Any) -> Array:
     [448.0, 0.001953125, -0.0]
     """
     fmt = get_format(fmt)
-    codes = _as_codes(codes, fmt)
+    codes = as_codes(codes, fmt)
     xp = array_module(codes)
     if fmt.bits > 16:
         return _decode_long(codes, fmt, xp)
@@ -316,16 +324,24 @@ def decode(codes: Any, fmt: Any) -> Array:
     return result
 
 
-def _as_codes(codes: Any, fmt: FloatFormat) -> Array:
-    try:
-        array = codes if hasattr(codes, "dtype") else np.asarray(codes)
-    except ValueError as error:
-        raise DtypeError(f"Codes form a regular array. Got a ragged sequence ({error}). Pad it.") from None
-    if fmt.dtype is not None and array.dtype == fmt.dtype:
+def as_codes(codes: Any, fmt: FloatFormat) -> Array:
+    """Return codes as an array of ``fmt.code_dtype``, without a copy where they are one; `decode` says what it takes.
+
+    >>> as_codes([126, 1], get_format("e4m3"))
+    array([126,   1], dtype=uint8)
+    """
+    array = as_array(codes, "decoded")
+    listed = isinstance(codes, list | tuple)
+    own = fmt.dtype is not None and array.dtype == fmt.dtype
+    if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
         return array.view(fmt.code_dtype)
     if array.size == 0 and not hasattr(codes, "dtype"):
         return array.astype(fmt.code_dtype)
-    if array.dtype.kind not in "iu":
+    if (
+        listed and array.dtype.kind == "f"
+    ):  # or NumPy would have made floats of integers with and without a sign
+        array = np.asarray(codes, dtype=object)
+    if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
         raise DtypeError(
             f"Codes are unsigned integers. Got dtype {array.dtype}. "
             f"Use encode(x, {fmt.name!r}) to make codes of values."
@@ -339,6 +355,25 @@ def _as_codes(codes: Any, fmt: FloatFormat) -> Array:
             )
     fitting: Array = array.astype(fmt.code_dtype, copy=False)
     return fitting
+
+
+def _has_python_numbers(codes: Any) -> bool:
+    """Whether codes were written as a list or a number of Python's: floats among them are no codes."""
+    return isinstance(codes, float | list | tuple) and not leaf_types(codes) <= {
+        np.float64,
+        np.float32,
+        np.float16,
+    }
+
+
+def _as_words(array: Array) -> Array:
+    """Return Python integers as 64-bit codes, or as they are if they have no place there."""
+    low, high = min(array.flat), max(array.flat)
+    return array.astype(np.uint64) if low >= 0 and high < 1 << 64 else array
+
+
+def _is_integer(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 @lru_cache(maxsize=64)

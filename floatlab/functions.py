@@ -80,6 +80,7 @@ Places = NDArray[np.intp]
 
 FUNCTIONS = tuple(TABLE)
 
+_FLOAT64 = get_format("float64")
 _WIDEST = 24  # bits of precision that the method serves
 _ERROR = 2.0**-44  # the relative error that a float64 function may have
 _NEAR = 1 << 9  # the same, in units of the last place of float64 (a significand has up to 2^53 of them)
@@ -398,7 +399,7 @@ def evaluate(
     """
     task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    given = as_source(x, task.fmt)
+    given = as_source(x, _FLOAT64)
     source = asnumpy(given) if is_gpu_array(given) else given
     flat, integers = source.reshape(-1), None
     if rounding.startswith("stochastic"):

@@ -18,7 +18,9 @@ Source: IEEE 754-2019, sections 4.3 (rounding), 7.4 and 7.5 (overflow, underflow
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal, overload
 
@@ -30,10 +32,11 @@ from floatlab.draws import RandomIntegers
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
+from floatlab.integers import Exact, round_integer
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
 from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
-from floatlab.sources import as_source
+from floatlab.sources import exact_source
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
 
@@ -245,7 +248,7 @@ def quantize(
         refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    source, draw = prepare(x, rule, rng, random_bits, random_integers)
+    source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
     dtype = _result_dtype(getattr(x, "dtype", None), source.dtype, fmt)
     if out is None:
         out = array_module(source).empty(source.shape, dtype)
@@ -256,24 +259,30 @@ def quantize(
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = convert_with_flags(source, rule, draw)
         out[...] = values
+        if rest:
+            put_exact(out, rest, rule, draw, flags)
         return out, flags
     if source.size:
         conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
         with ignore_float_errors(source):
             conversion.run(out, source, draw)
+        if rest:
+            put_exact(out, rest, rule, draw)
     return out
 
 
 def prepare(
     x: Any, rule: Rule, rng: np.random.Generator | None, random_bits: int | None, random_integers: Any
-) -> tuple[Array, RandomIntegers | None]:
-    """Return the exact source values of a conversion, and the random integers where it is stochastic."""
+) -> tuple[Array, dict[int, Exact], RandomIntegers | None]:
+    """Return the exact source values, those of them that no float64 is, and a stochastic rounding's integers."""
     if rule.variant is None:
-        return as_source(x, rule.fmt), None
+        return *exact_source(x, rule.fmt), None
     draw = RandomIntegers(rng, random_bits, random_integers)
-    source = as_source(x, rule.fmt, draw.bits + 1)
+    source, rest = exact_source(x, rule.fmt, draw.bits + 1)
     draw.fit(source)
-    return source, draw
+    if rest:
+        draw.hold(source)
+    return source, rest, draw
 
 
 @dataclass(frozen=True)
@@ -366,6 +375,53 @@ def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -
         if rule.subnormals == "flush":
             underflow |= plain & (x != 0) & (values == 0)
     return values, Flags(invalid, xp.zeros(x.shape, bool), overflow, underflow, inexact)
+
+
+def put_exact(
+    out: Array, rest: dict[int, Exact], rule: Rule, draw: RandomIntegers | None, flags: Flags | None = None
+) -> None:
+    """Put in the results, and the flags, of numbers for which no float64 can stand; in place.
+
+    Integers find the value of the format next to each. It is rounded a second time, which changes nothing but brings
+    the rules for the ends and the zeros, and the flags of an exact number.
+    """
+    fmt, smallest = rule.fmt, Fraction(rule.fmt.smallest_normal)
+    places = list(rest)
+    near, large, tiny, inexact = (np.zeros(len(rest), t) for t in (float, bool, bool, bool))
+    bits = 0 if draw is None else draw.bits
+    for i, (place, (n, e)) in enumerate(rest.items()):
+        sign = -1.0 if n < 0 else 1.0
+        if rule.flush_inputs and abs(n) * Fraction(2) ** e < smallest:
+            near[i] = math.copysign(0.0, sign)
+            continue
+        R = 0 if draw is None else int(draw.block(place, 1)[0])
+        value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
+        large[i] = abs(value) > fmt.max
+        size = min(abs(value), fmt.max)
+        if not fmt.signed:  # a number below zero has no value near it, and above it e8m0 has no zero
+            size = fmt.max if n < 0 else max(size, fmt.lowest)
+        near[i] = math.copysign(size, sign)
+    replay = None if draw is None else RandomIntegers(None, bits, np.zeros(len(rest), np.int64))
+    if replay is not None:
+        replay.fit(near)
+    values, found = convert_with_flags(near, rule, replay)
+    outside = large & ~found.invalid
+    values = np.where(outside, np.where(near < 0, rule.over[1], rule.over[0]), values)
+    values = np.where(np.isnan(values), np.copysign(np.nan, near if fmt.nan_has_sign else 1.0), values)
+    with np.errstate(all="ignore"):
+        out.flat[places] = values
+    if flags is None:
+        return
+    inexact = (inexact | large | found.inexact) & ~found.invalid
+    underflow = (inexact & tiny & ~large) | found.underflow
+    if rule.subnormals == "flush":
+        underflow |= inexact & (values == 0)
+    for flag, raised in zip(
+        (flags.invalid, flags.overflow, flags.underflow, flags.inexact),
+        (found.invalid, outside, underflow, inexact),
+        strict=True,
+    ):
+        flag.flat[places] = raised
 
 
 @lru_cache(maxsize=64)

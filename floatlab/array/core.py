@@ -15,11 +15,11 @@ import numpy as np
 
 from floatlab.array.contexts import Arithmetic, current, is_tracking, note
 from floatlab.backend import Array, is_gpu_array
-from floatlab.codec import decode, encode_values
+from floatlab.codec import as_codes, decode, encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
-from floatlab.sources import as_source
+from floatlab.sources import as_source, refuse_masked
 
 __all__ = [
     "FUNCTIONS",
@@ -492,8 +492,7 @@ def from_codes(codes: Any, fmt: Any) -> FloatArray:
         raise DtypeError(f"Codes are unsigned integers. Got a FloatArray of {codes.format}. Use its .codes.")
     if has_own_type(codes, fmt):
         return asarray(codes, fmt)
-    decode(codes, fmt)  # refuses what is no code
-    return FloatArray._wrap(np.asarray(codes).astype(fmt.code_dtype, copy=False), fmt, coded=True)
+    return FloatArray._wrap(as_codes(codes, fmt), fmt, coded=True)
 
 
 def has_own_type(x: Any, fmt: FloatFormat) -> bool:
@@ -511,6 +510,7 @@ def _format_of(x: Any) -> FloatFormat | None:
     """Return the format that `x` has of its own, or None."""
     if isinstance(x, FloatArray):
         return x.format
+    refuse_masked(x, {type(x)})
     dtype = getattr(x, "dtype", None)
     if dtype is None or not isinstance(x, np.ndarray | np.generic):
         return None

@@ -225,7 +225,7 @@ def _one_by_one(
 
 def _cumulate(name: str, operation: str, x: Any, fmt: Any, axis: Any, options: dict[str, Any]) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = as_source(values, target)
+    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
     if axis is None:
         values, axis = values.reshape(-1), 0
     if not isinstance(axis, int | np.integer) or not -values.ndim <= axis < values.ndim:
@@ -269,7 +269,7 @@ def prod(
     FloatArray(1.375, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("prod", (x,), fmt)
-    values = as_source(values, target)
+    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
     axes = accumulate.axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)

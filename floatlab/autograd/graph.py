@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT32, current_arithmetic, is_narrow, is_subset, round_to
+from floatlab.autograd.numeric import FLOAT32, FLOAT64, current_arithmetic, is_narrow, is_subset, round_to
 from floatlab.autograd.ops import find_op
 from floatlab.autograd.table import Array, Kernel, Node, Op
 from floatlab.autograd.tensor import Tensor, recording
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
+from floatlab.sources import as_source
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
 
@@ -65,7 +66,8 @@ def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
         raise DtypeError(
             f"A tensor computes with tensors and real numbers. Got {value!r}. Use Tensor(...) or a number."
         )
-    exact = float(value)
+    # An integer beyond 2**53 may be no float64; a number that is rounded anyway needs none, another one is refused.
+    exact = float(value if type(value) is float else as_source(value, like.format if rounds else FLOAT64))
     return Tensor._wrap(
         _constant(exact, math.copysign(1.0, exact), like.format, rounds), like.format, like.format
     )

@@ -20,6 +20,7 @@ from floatlab.autograd.table import Array, Node
 from floatlab.errors import AutogradError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.sources import as_array
 
 __all__ = ["Tensor", "is_recording", "no_grad"]
 
@@ -166,7 +167,7 @@ class Tensor(TensorMethods):
     def data(self, values: Any) -> None:
         if isinstance(values, Tensor):
             values = values._data
-        array = np.asarray(values)
+        array = as_array(values, "rounded")
         if array.shape != self._data.shape:
             raise ShapeError(
                 f"New data have the shape of the old. Got {array.shape} for {self._describe()}. "
@@ -245,7 +246,7 @@ class Tensor(TensorMethods):
 
     def copy_(self, source: Any) -> Tensor:
         """Take the values of `source` (tensor, array or number), rounded to this tensor's format."""
-        return self._write(source._data if isinstance(source, Tensor) else np.asarray(source))
+        return self._write(source._data if isinstance(source, Tensor) else as_array(source, "rounded"))
 
     def _write(self, wide: Array) -> Tensor:
         if self.requires_grad and is_recording():
@@ -310,7 +311,7 @@ class Tensor(TensorMethods):
             gradient = np.ones(self.shape)
         from floatlab.autograd.backward import start_backward
 
-        given = gradient._data if isinstance(gradient, Tensor) else gradient
+        given = gradient._data if isinstance(gradient, Tensor) else as_array(gradient, "rounded")
         start = np.asarray(quantize(given, self.gradient_format), dtype=self.gradient_format.value_dtype)
         if start.shape != self.shape:
             raise ShapeError(
