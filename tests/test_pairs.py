@@ -52,7 +52,7 @@ def exact(name: str, a: float, b: float) -> float:
         if math.isnan(a) or math.isnan(b):
             return nan
         if math.isinf(a) or math.isinf(b):
-            return max(a, b)
+            return max(a, b) + 0.0  # log(exp(-0) + 0) is log 1, which is +0
         tiny = max(abs(a), abs(b)) < 2.0**-100  # log2(2^a + 2^b) is 1 + (a + b) / 2
         with gmpy2.context(PRECISE, precision=2500 if tiny else 400):
             value, above = MPFR[name](gmpy2.mpfr(a), gmpy2.mpfr(b))
