@@ -477,6 +477,6 @@ def nearest(name: str, *xs: float) -> float:
     """Return f(x), or f(a, b), rounded to the nearest float64; the arguments are as in `sticky`.
 
     >>> nearest("sin", 1e22), nearest("hypot", 1e-300, 3e-300)
-    (-0.8522008497671888, 3.1622776601683795e-300)
+    (-0.8522008497671888, 3.16227766016838e-300)
     """
     return _settled(name, xs, _to_nearest)

@@ -3,6 +3,7 @@
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
@@ -12,8 +13,16 @@ from floatlab.array.contexts import Arithmetic, FlagRecord, arithmetic, track_fl
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cbrt,
     cos,
     cosh,
+    deg2rad,
     divide,
     erf,
     exp,
@@ -26,6 +35,7 @@ from floatlab.array.elementwise import (
     log2,
     log10,
     multiply,
+    rad2deg,
     reciprocal,
     rsqrt,
     sigmoid,
@@ -38,6 +48,7 @@ from floatlab.array.elementwise import (
     tan,
     tanh,
 )
+from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 
 del _functions
@@ -47,13 +58,22 @@ __all__ = [
     "FlagRecord",
     "FloatArray",
     "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "arithmetic",
     "array",
     "asarray",
+    "cbrt",
     "cos",
     "cosh",
     "cumprod",
     "cumsum",
+    "deg2rad",
     "divide",
     "dot",
     "erf",
@@ -63,14 +83,19 @@ __all__ = [
     "fma",
     "from_codes",
     "gelu",
+    "hypot",
     "log",
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
+    "logaddexp2",
     "matmul",
     "mean",
     "multiply",
+    "power",
     "prod",
+    "rad2deg",
     "reciprocal",
     "rsqrt",
     "sigmoid",
