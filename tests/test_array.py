@@ -306,15 +306,12 @@ def test_comparisons_round_nothing(a):
         hash(a)
 
 
-def test_powers_are_those_that_are_one_operation():
+def test_powers_are_what_the_single_operations_are():
     b = fl.array([1.1, 3.0], "e4m3")
     np.testing.assert_array_equal((b**2).values, (b * b).values)
     np.testing.assert_array_equal((b**0.5).values, np.sqrt(b).values)
     np.testing.assert_array_equal((b**-1).values, (1 / b).values)
     np.testing.assert_array_equal(np.square(b).values, (b * b).values)
-    for attempt in (lambda: b**3, lambda: b**b, lambda: 2**b):
-        with pytest.raises(DtypeError, match="and -1"):
-            attempt()
 
 
 def test_what_has_no_meaning_in_a_format_names_the_way_out(a):

@@ -6,6 +6,7 @@
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
 - `ratios.py`: one rounding of results that float64 does not hold.
+- `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
@@ -16,8 +17,16 @@ from floatlab.array.contexts import Arithmetic, FlagRecord, arithmetic, track_fl
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cbrt,
     cos,
     cosh,
+    deg2rad,
     divide,
     erf,
     exp,
@@ -30,6 +39,7 @@ from floatlab.array.elementwise import (
     log2,
     log10,
     multiply,
+    rad2deg,
     reciprocal,
     rsqrt,
     sigmoid,
@@ -43,6 +53,7 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
+from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 
@@ -53,14 +64,23 @@ __all__ = [
     "FlagRecord",
     "FloatArray",
     "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "arithmetic",
     "array",
     "asarray",
     "average",
+    "cbrt",
     "cos",
     "cosh",
     "cumprod",
     "cumsum",
+    "deg2rad",
     "divide",
     "dot",
     "erf",
@@ -72,19 +92,24 @@ __all__ = [
     "fmod",
     "from_codes",
     "gelu",
+    "hypot",
     "ldexp",
     "log",
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
+    "logaddexp2",
     "matmul",
     "mean",
     "median",
     "multiply",
     "nanmean",
     "nansum",
+    "power",
     "prod",
     "quantile",
+    "rad2deg",
     "reciprocal",
     "remainder",
     "rsqrt",

@@ -30,8 +30,16 @@ from floatlab.sources import as_source
 
 __all__ = [
     "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "cbrt",
     "cos",
     "cosh",
+    "deg2rad",
     "divide",
     "erf",
     "exp",
@@ -45,6 +53,7 @@ __all__ = [
     "log10",
     "multiply",
     "of_format",
+    "rad2deg",
     "reciprocal",
     "rsqrt",
     "sigmoid",
@@ -266,6 +275,15 @@ softplus = _make("softplus", "log(1 + exp(x))")
 erf = _make("erf", "the error function of x")
 gelu = _make("gelu", "x times the normal distribution function of x")
 rsqrt = _make("rsqrt", "1 / sqrt(x)")
+cbrt = _make("cbrt", "the cube root of x")
+arcsin = _make("arcsin", "the angle whose sine is x, in radians")
+arccos = _make("arccos", "the angle whose cosine is x, in radians")
+arctan = _make("arctan", "the angle whose tangent is x, in radians")
+arcsinh = _make("arcsinh", "the number whose hyperbolic sine is x")
+arccosh = _make("arccosh", "the number whose hyperbolic cosine is x")
+arctanh = _make("arctanh", "the number whose hyperbolic tangent is x")
+deg2rad = _make("deg2rad", "x degrees in radians")
+rad2deg = _make("rad2deg", "x radians in degrees")
 
 
 # -- NumPy's ufuncs --------------------------------------------------------------------------------------------
@@ -484,16 +502,6 @@ def _next_after(a: Any, b: Any) -> FloatArray:
     return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
 
 
-def _power(a: Any, b: Any) -> Any:
-    """x**2, x**1, x**0.5 and x**-1 are square, x, sqrt and reciprocal; no other power is correctly rounded here."""
-    known: dict[Any, Callable[..., Any]] = {2: square, 1: np.positive, 0.5: sqrt, -1: reciprocal}
-    if isinstance(a, FloatArray) and is_number(b) and b in known:
-        return known[b](a)
-    raise DtypeError(
-        f"A FloatArray can be raised to 2, 1, 0.5 and -1. Got {b!r}. Multiply, or use .values and fl.array."
-    )
-
-
 for _name in ("add", "subtract", "multiply", "divide", "sqrt", "square", "reciprocal"):
     UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
 for _name in (
@@ -510,6 +518,15 @@ for _name in (
     "sinh",
     "cosh",
     "tanh",
+    "cbrt",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "deg2rad",
+    "rad2deg",
 ):
     UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
 for _name in COMPARISONS:
@@ -548,5 +565,4 @@ UFUNCS[np.nextafter] = _elementwise("nextafter", _next_after)
 UFUNCS[np.spacing] = _elementwise(
     "spacing", lambda x: FloatArray._wrap(quantize(spacing(x.values, x.format), x.format), x.format)
 )
-UFUNCS[np.power] = _elementwise("power", _power)
-UFUNCS[np.float_power] = _elementwise("float_power", _power)
+UFUNCS[np.radians], UFUNCS[np.degrees] = UFUNCS[np.deg2rad], UFUNCS[np.rad2deg]
