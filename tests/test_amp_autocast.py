@@ -428,3 +428,19 @@ def test_a_weight_is_cast_anew_for_another_format_of_the_same_name() -> None:
         assert (x @ w).item() == 1.0 + 2.0**-6
         with autocast(FloatFormat("narrow", 5, 4)):
             assert (x @ w).item() == 1.0
+
+
+def test_an_activation_is_cast_with_the_format_of_its_gradient() -> None:
+    x = Tensor([[1.0]], requires_grad=True)
+    h, w = x * 1.0, Tensor([[1.0]], requires_grad=True)
+    with autocast("e4m3", gradient_format="e5m2"):
+        y = h @ w
+    y.backward([[2.0**-12]])  # a value of e5m2, and less than half of the smallest of e4m3
+    assert x.grad.data[0, 0] == w.grad.data[0, 0] == 2.0**-12
+
+
+def test_a_policy_is_fp32_where_nothing_is_said() -> None:
+    policy = Policy()
+    assert {f.name for f in (policy.param, policy.compute, policy.output)} == {"float32"}
+    assert str(Policy(output="bf16")) == "params=float32,compute=float32,output=bfloat16"
+    assert str(Policy("fp16")) == "params=float16,compute=float32,output=float32"

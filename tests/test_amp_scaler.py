@@ -13,6 +13,7 @@ from floatlab.amp import PRESETS, GradScaler, autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError
 from floatlab.formats import FloatFormat
+from floatlab.rounding import quantize
 
 BAD = (math.inf, -math.inf, math.nan)
 
@@ -436,3 +437,68 @@ def test_a_loss_in_float64_by_any_other_name_stays_as_wide() -> None:
 def test_an_unknown_change_of_a_preset_is_refused_with_the_nearest() -> None:
     with pytest.raises(OptionError, match='Use "growth_interval"'):
         GradScaler.preset("keras", growth_intervall=5)
+
+
+# -- what is seen, what two optimizers share, and what a load forgets --------------------------------
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_value_that_is_not_finite_is_seen_wherever_it_stands(bad: float, place: int) -> None:
+    w = Tensor([1.0, 1.0, 1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=1.0), GradScaler(8.0)
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([bad if i == place else 8.0 for i in range(3)])
+    scaler.step(sgd)
+    assert w.data.tolist() == [1.0, 1.0, 1.0] and scaler.last_step_was_skipped
+    scaler.update()
+    assert scaler.get_scale() == 4.0
+
+
+@pytest.mark.parametrize("bad", [(True, False), (False, True), (True, True), (False, False)])
+def test_one_optimizer_with_an_overflow_is_enough_for_the_scale_to_fall(bad: tuple[bool, bool]) -> None:
+    weights = [Tensor([1.0], requires_grad=True) for _ in bad]
+    optimizers, scaler = [optim.SGD([w], lr=1.0) for w in weights], GradScaler(8.0)
+    scaler.scale(Tensor(1.0))
+    for w, optimizer, overflow in zip(weights, optimizers, bad, strict=True):
+        w.grad = Tensor([math.inf if overflow else 8.0])
+        scaler.step(optimizer)
+    scaler.update()
+    assert [w.item() for w in weights] == [1.0 if overflow else 0.0 for overflow in bad]
+    assert scaler.get_scale() == (4.0 if any(bad) else 8.0)
+
+
+def test_a_loaded_state_forgets_what_was_half_done() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(8.0)
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.unscale_(sgd)
+    scaler.load_state_dict(GradScaler(4.0).state_dict())
+    w.grad = None
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.unscale_(sgd)  # a new iteration: nothing is unscaled yet
+    assert w.grad.item() == 1.0
+
+
+@pytest.mark.parametrize("scale", [3.0, 7.0, 1000.0])
+@pytest.mark.parametrize("fmt", ["bf16", "tf32"])
+def test_gradients_stay_values_of_their_format_when_they_are_unscaled(fmt: str, scale: float) -> None:
+    w = Tensor([1.0, 1.0], requires_grad=True, format=fmt)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(scale)
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([1.0, 5.0], format=fmt)
+    scaler.unscale_(sgd)
+    inverse = np.float32(1.0 / np.float64(np.float32(scale)))
+    assert w.grad.data.tolist() == quantize(np.float32([1.0, 5.0]) * inverse, fmt).tolist()
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf, 2.0**128])
+def test_a_scale_that_is_set_lies_above_zero_and_is_finite(scale: float) -> None:
+    w = Tensor([1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(8.0)
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.step(sgd)
+    with pytest.raises(OptionError, match="above 0"):
+        scaler.update(scale)
+    scaler.update(2.0**127)
+    assert scaler.get_scale() == 2.0**127

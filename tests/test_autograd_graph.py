@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from floatlab.autograd import Tensor, apply, cast_policy, graph, observers, scope
+from floatlab import nn
+from floatlab.autograd import Tensor, apply, cast_policy, graph, observers, scope, where
 from floatlab.autograd.ops import TABLE, find_op
 from floatlab.autograd.table import Kernel
 from floatlab.errors import (
@@ -294,3 +295,61 @@ def test_values_that_are_no_numbers_are_not_told_as_a_shape(values):
         Tensor([1.0]).copy_(values)
     with pytest.raises(DtypeError):
         Tensor([1.0], requires_grad=True).backward(values)
+
+
+def test_an_empty_batch_goes_through_pooling_and_back():
+    for name in ("max_pool2d", "avg_pool2d"):
+        x = Tensor(np.ones((0, 2, 4, 4)), requires_grad=True)
+        y = apply(name, x, kernel=(2, 2))
+        assert y.shape == (0, 2, 2, 2)
+        y.sum().backward()
+        assert x.grad.shape == x.shape
+
+
+# -- formats of gradients, signs of zeros, observers -----------------------------------------------
+
+
+def test_only_an_input_that_asks_for_a_gradient_decides_its_format():
+    own = Tensor([1.0], requires_grad=True, format="e4m3")
+    other = Tensor([1.0], format="e4m3", gradient_format="e5m2")
+    assert (own * other).gradient_format.name == "float8_e4m3fn"
+    asks = Tensor([1.0], requires_grad=True, format="e4m3", gradient_format="e5m2")
+    assert (own * asks).gradient_format.name == (asks * own).gradient_format.name == "float8_e5m2"
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "fp16", "e4m3", "bf16"])
+def test_a_number_keeps_the_sign_of_its_zero(fmt):
+    minus = Tensor([-0.0], format=fmt)
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):  # whichever comes first must not stay for the other
+        for number in (first, second):
+            total = (minus + number).data
+            assert np.signbit(total[0]) == np.signbit(number)
+            chosen = where(np.array([False]), minus, number).data
+            assert np.signbit(chosen[0]) == np.signbit(number)
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "fp16", "bf16", "e4m3"])
+@pytest.mark.parametrize("name", ["conv", "linear", "norm", "lstm", "losses"])
+def test_observing_changes_no_gradient(name, fmt):
+    def gradients(watched):
+        rng = np.random.default_rng(0)
+        x = Tensor(rng.normal(size=(4, 1, 6, 6)), format=fmt)
+        net = {
+            "conv": lambda: nn.Sequential(nn.Conv2d(1, 3, 3, rng=0), nn.MaxPool2d(2), nn.GELU()),
+            "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 5, rng=0), nn.Tanh()),
+            "norm": lambda: nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.LayerNorm(36)),
+            "lstm": lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(36, 4, rng=0)),
+            "losses": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 5, rng=0)),
+        }[name]().to(fmt)
+        events = []
+        token = observers.set((events.append,)) if watched else None
+        y = net(x)
+        y = y[0] if isinstance(y, tuple) else y
+        y = nn.functional.cross_entropy(y, np.array([0, 1, 2, 3])) if name == "losses" else y
+        y.backward(rng.normal(size=y.shape))
+        if token is not None:
+            observers.reset(token)
+            assert events
+        return [p.grad.data.tobytes() for p in net.parameters()]
+
+    assert gradients(False) == gradients(True)

@@ -369,3 +369,85 @@ def test_hybrid_gradients_are_rounded_once_to_the_gradient_format(c):
         assert np.array_equal(a.grad.data, rounded, equal_nan=True)
         if not TABLE[c.op].keeps_output:
             assert np.array_equal(a.grad.data, Tensor(b.grad.data, format="e5m2").data)
+
+
+# -- ties: where PyTorch's choice is one of several ------------------------------------------------
+
+
+def gradients(run: Callable[..., Tensor], *arrays: Any, weight: float = 1.0) -> list[Any]:
+    tensors = [Tensor(x, requires_grad=True) for x in arrays]
+    run(*tensors).sum().backward(weight)
+    return [t.grad.data.tolist() for t in tensors]
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_equal_inputs_of_maximum_and_minimum_share_the_gradient(name: str) -> None:
+    a, b = gradients(lambda a, b: apply(name, a, b), [1.0, 2.0, 0.0], [1.0, 1.0, -0.0], weight=3.0)
+    assert (a[0], b[0], a[2], b[2]) == (1.5, 1.5, 1.5, 1.5)
+    assert sorted([a[1], b[1]]) == [0.0, 3.0]
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_equal_extremes_share_the_gradient(name: str) -> None:
+    (x,) = gradients(lambda x: apply(name, x), [1.0, 1.0, 1.0, 1.0])
+    assert x == [0.25] * 4
+    rows = [[1.0, 1.0, 5.0], [2.0, 1.0, 2.0]] if name == "min" else [[1.0, 1.0, -5.0], [2.0, 3.0, 3.0]]
+    (x,) = gradients(lambda x: apply(name, x, axis=1), rows)
+    assert x == ([[0.5, 0.5, 0], [0, 1, 0]] if name == "min" else [[0.5, 0.5, 0], [0, 0.5, 0.5]])
+
+
+def test_a_bound_of_clamp_still_passes_the_gradient() -> None:
+    (x,) = gradients(lambda x: x.clamp(1.0, 2.0), [0.5, 1.0, 1.5, 2.0, 2.5])
+    assert x == [0, 1, 1, 1, 0]
+
+
+def test_the_first_of_equal_values_of_a_window_gets_the_gradient() -> None:
+    run = lambda x: apply("max_pool2d", x, kernel=(2, 2))  # noqa: E731
+    (x,) = gradients(run, np.ones((1, 1, 2, 2)))
+    assert np.ravel(x).tolist() == [1, 0, 0, 0]
+    (x,) = gradients(run, [[[[0.0, 2.0], [2.0, 1.0]]]])
+    assert np.ravel(x).tolist() == [0, 1, 0, 0]
+
+
+def test_the_padding_of_a_maximum_is_never_chosen() -> None:
+    x = Tensor(np.full((1, 1, 2, 2), -3.0), requires_grad=True)
+    y = apply("max_pool2d", x, kernel=(2, 2), stride=(2, 2), padding=(1, 1))
+    assert y.data.ravel().tolist() == [-3.0] * 4
+    y.sum().backward()
+    assert x.grad.data.ravel().tolist() == [1.0] * 4
+
+
+EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 65.0, 66.0, 1e30, np.inf, np.nan)
+
+
+@pytest.mark.parametrize("fmt", ["fp64", "fp32"])
+def test_powers_of_special_values_are_those_of_ieee_754(fmt: str) -> None:
+    """The table of pow in IEEE 754-2019, 9.2.1, as the C library has it: the sign of every zero included."""
+    edges = np.array([sign * x for x in EDGES for sign in (1.0, -1.0)])
+    base, exponent = (x.ravel() for x in np.meshgrid(edges, edges))
+    with np.errstate(all="ignore"):
+        expected = np.power(base, exponent).astype(Tensor([0.0], format=fmt).data.dtype)
+    found = [(Tensor(base, format=fmt) ** Tensor(exponent, format=fmt)).data]
+    found.append(np.array([(Tensor(a, format=fmt) ** b).item() for a, b in zip(base, exponent, strict=True)]))
+    special = ~np.isfinite(expected) | (np.abs(expected) <= 1)
+    for values in found:
+        assert np.array_equal(np.isnan(values), np.isnan(expected))
+        real = special & ~np.isnan(expected)
+        np.testing.assert_allclose(values[real], expected[real], rtol=1e-6)
+        assert np.array_equal(np.signbit(values[real]), np.signbit(expected[real]))
+
+
+@pytest.mark.parametrize("base", [0.0, -0.0, 2.0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("number", [True, False])
+def test_a_power_of_zero_has_no_slope_in_its_base(base: float, number: bool) -> None:
+    exponent: Any = 0.0 if number else Tensor([0.0])
+    x = Tensor([base], requires_grad=True)
+    (x**exponent).sum().backward()
+    assert x.grad.item() == 0.0
+
+
+def test_zero_to_the_zero_leans_to_minus_infinity_in_its_exponent() -> None:
+    base, exponent = gradients(lambda a, b: a**b, [0.0, 0.0, 2.0], [0.0, 2.0, 0.0])
+    # PyTorch says 0 at 0**0; from the right 0**b falls from 1 to 0 at once.
+    assert exponent == [-np.inf, 0.0, pytest.approx(np.log(2.0))]
+    assert base == [0.0, 0.0, 0.0]

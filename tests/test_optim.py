@@ -587,3 +587,98 @@ def test_a_schedule_takes_whole_numbers_of_numpy() -> None:
     schedule = optim.StepLR(sgd, np.int64(1), np.float32(0.5))
     schedule.step()
     assert schedule.get_last_lr() == [0.5]
+
+
+# -- each rule, two or three steps by hand ---------------------------------------------------------
+
+
+def after(optimizer_of: Any, *gradients: float, start: float = 1.0) -> float:
+    w = weight([start], "fp64")
+    optimizer = optimizer_of([w])
+    for g in gradients:
+        w.grad = Tensor([g], format="fp64")
+        optimizer.step()
+    return float(w.item())
+
+
+def test_dampening_begins_with_the_second_step() -> None:
+    sgd = lambda p: optim.SGD(p, lr=1.0, momentum=0.5, dampening=0.75)  # noqa: E731
+    assert after(sgd, 1.0, start=0.0) == -1.0
+    assert after(sgd, 1.0, 1.0, start=0.0) == -1.0 - (0.5 + 0.25)
+
+
+def test_decoupled_decay_is_scaled_by_the_rate() -> None:
+    adam = lambda p: optim.AdamW(p, lr=0.5, weight_decay=0.25)  # noqa: E731
+    assert after(adam, 0.0, start=2.0) == 2.0 * (1 - 0.5 * 0.25)
+    nadam = lambda p: optim.NAdam(p, lr=0.5, weight_decay=0.25, decoupled_weight_decay=True)  # noqa: E731
+    assert after(nadam, 0.0, start=2.0) == 2.0 * (1 - 0.5 * 0.25)
+
+
+def test_the_first_step_of_adagrad_has_the_whole_rate() -> None:
+    adagrad = lambda p: optim.Adagrad(p, lr=1.0, lr_decay=1.0, eps=0.0)  # noqa: E731
+    assert after(adagrad, 2.0, start=0.0) == -1.0
+    assert after(adagrad, 2.0, 2.0, start=0.0) == pytest.approx(-1.0 - 0.5 / math.sqrt(2.0))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_centered_rmsprop_takes_the_square_of_the_mean_off(momentum: float) -> None:
+    rmsprop = lambda p: optim.RMSprop(  # noqa: E731
+        p, lr=1.0, alpha=0.5, eps=0.0, centered=True, momentum=momentum
+    )
+    # the mean of g and that of g * g are halves of them: g / sqrt(g * g / 2 - g * g / 4) = 2
+    assert after(rmsprop, 3.0, start=0.0) == pytest.approx(-2.0)
+
+
+def test_nadam_keeps_the_product_of_its_momenta_in_float32() -> None:
+    w = weight([1.0, 2.0, 3.0])
+    nadam = optim.NAdam([w], lr=0.01, momentum_decay=0.1)
+    product = np.float32(1.0)
+    for step in range(1, 41):
+        w.grad = Tensor([0.3, -0.2, 0.1 * step])
+        nadam.step()
+        product = np.float32(np.float64(product) * (0.9 * (1.0 - 0.5 * power(0.96, step * 0.1))))
+        assert nadam.state[w]["mu_product"] == product
+    assert isinstance(nadam.state[w]["mu_product"], float)
+
+
+def test_the_rounding_mode_is_that_of_the_weights_under_a_master_copy_too() -> None:
+    w = Tensor(np.ones(1000), requires_grad=True, format="bf16")
+    sgd = optim.SGD([w], lr=1.0, master_weights=True, rounding="stochastic", rng=0)
+    w.grad = Tensor(np.full(1000, 2.0**-10), format="bf16")
+    sgd.step()
+    assert set(np.unique(w.data)) == {1.0 - 2.0**-8, 1.0}  # a quarter of an ulp: down in one of four
+    assert 150 < (w.data < 1).sum() < 350
+    w = Tensor([1.0], requires_grad=True, format="bf16")
+    w.grad = Tensor([2.0**-20], format="bf16")
+    optim.SGD([w], lr=1.0, master_weights=True, rounding="toward_zero").step()
+    assert w.item() == 1.0 - 2.0**-8
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_state_dict_and_the_optimizer_share_no_memory(name: str) -> None:
+    w = weight([1.0, 2.0])
+    optimizer = getattr(optim, name)([w], **({"momentum": 0.9} if name in ("SGD", "RMSprop") else {}))
+
+    def step() -> None:
+        w.grad = Tensor([1.0, -1.0])
+        optimizer.step()
+
+    step()
+    saved = optimizer.state_dict()
+    arrays = {k: v.copy() for k, v in saved["state"][0].items() if isinstance(v, np.ndarray)}
+    assert arrays
+    step()
+    optimizer.load_state_dict(saved)
+    step()
+    for key, array in arrays.items():
+        assert np.array_equal(saved["state"][0][key], array)
+        assert not np.shares_memory(saved["state"][0][key], optimizer.state[w][key])
+
+
+def test_a_step_schedule_falls_after_step_size_steps_and_not_before() -> None:
+    sgd = optim.SGD([weight([1.0])], lr=1.0)
+    schedule, rates = optim.StepLR(sgd, 3, 0.5), []
+    for _ in range(7):
+        rates += schedule.get_last_lr()
+        schedule.step()
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]

@@ -118,7 +118,7 @@ def _max_pool2d(
             "Use less padding."
         )
     windows = _windows(node, x, size, size if stride is None else stride, padding, -np.inf)
-    flat = windows.reshape(*windows.shape[:4], -1)
+    flat = windows.reshape(*windows.shape[:4], size[0] * size[1])
     chosen = flat.argmax(axis=-1)[..., None]  # the first of equal ones, and a NaN before all else
     node.saved = chosen
     return np.take_along_axis(flat, chosen, -1)[..., 0]
