@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from floatlab.errors import FloatlabError, OptionError
+from floatlab.errors import DataError, FloatlabError, OptionError
+from floatlab.terminal import abandon_output, make_console, prepare_streams
 
 if TYPE_CHECKING:
     from floatlab.experiments.common import Experiment
@@ -40,21 +41,34 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forg
 
 def main() -> None:
     """Run the command, and turn errors into one line and an exit status."""
+    prepare_streams()  # also for what typer prints
     try:
         app(standalone_mode=True)
     except FloatlabError as error:
-        # Written as plain text: a message may hold brackets, which rich would take for markup.
-        Console(stderr=True).print(
-            f"{type(error).__name__}: {error}",
-            style="bold red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+        _complain(error)
+        sys.exit(2)
+    except OSError as error:  # no room for what is printed, or for a figure
+        abandon_output()
+        _complain(
+            DataError(
+                f"What a command reads is there, and what it writes has room. Got {error}. Use another place."
+            )
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted.", style="yellow")
+        make_console(stderr=True).print("Interrupted.", style="yellow")
         sys.exit(130)
+
+
+def _complain(error: FloatlabError) -> None:
+    # Written as plain text: a message may hold brackets, which rich would take for markup.
+    make_console(stderr=True).print(
+        f"{type(error).__name__}: {error}",
+        style="bold red",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.callback()
@@ -101,7 +115,7 @@ def show(
     """Show how a number is rounded and stored in a format, step by step."""
     from floatlab.explain import explain
 
-    console = Console()
+    console = make_console()
     for k, number in enumerate(numbers):
         if k:
             console.print()
@@ -278,8 +292,7 @@ def _draw(setup: Underflow, records: Sequence[dict[str, Any]], folder: Path, cli
 
 def _console() -> Console:
     """Return a console; in a file or a pipe, one that is wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 110))
+    return make_console(width_elsewhere=110)
 
 
 def _table(title: str, columns: Sequence[str], gap: int = 2) -> Table:

@@ -26,10 +26,21 @@ NUMBERS = (
 #: What the results of `floatlab verify` depend on.
 PROOF = (
     *NUMBERS, "array", "codec", "errorfree", "files", "integers", "operations", "provenance", "reference", "routes",
-    "specials", "verify",
+    "specials", "terminal", "verify",
 )  # fmt: skip
 #: What the records of `floatlab demo` and `floatlab run` depend on.
-TRAINING = (*NUMBERS, "amp", "autograd", "data", "experiments", "files", "nn", "optim", "provenance")
+TRAINING = (
+    *NUMBERS,
+    "amp",
+    "autograd",
+    "data",
+    "experiments",
+    "files",
+    "nn",
+    "optim",
+    "provenance",
+    "terminal",
+)
 
 
 @lru_cache

@@ -16,6 +16,7 @@ from floatlab.errors import OptionError
 from floatlab.experiments import registry
 from floatlab.experiments.common import Experiment, Record
 from floatlab.experiments.runner import open_folder
+from floatlab.terminal import make_console
 
 __all__ = ["list_experiments", "run_command"]
 
@@ -46,8 +47,7 @@ def run_command(
     draw : callable, optional
         Draws a figure into the folder and returns its name.
     """
-    plain = Console()
-    console = plain if plain.is_terminal else Console(width=max(plain.width, 110))
+    console = make_console(width_elsewhere=110)
     if listing or not name:
         list_experiments(console)
         return 0

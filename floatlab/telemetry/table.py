@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from floatlab.telemetry.counts import Counts
+from floatlab.terminal import make_console
 
 if TYPE_CHECKING:
     from floatlab.telemetry.log import Log
@@ -146,7 +147,7 @@ def show() -> Iterator[Any]:
     """Show a table in the terminal that can be replaced by a newer one."""
     from rich.live import Live
 
-    with Live(auto_refresh=False) as live:
+    with Live(auto_refresh=False, console=make_console()) as live:
         yield _Display(live)
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
+from floatlab.terminal import make_console
 from floatlab.verify import arithmetic, conversions, critical, functions, softfloat, sums
 from floatlab.verify.journal import Fingerprint, Journal, surroundings
 from floatlab.verify.oracle import all_formats, find
@@ -164,9 +165,7 @@ def run(
     if out is not None:
         report.save(Path(out))
     if not quiet:
-        from rich.console import Console
-
-        report.print(Console())
+        report.print(make_console())
     return report
 
 
@@ -178,8 +177,6 @@ def _announce(
     out: str | Path | None,
     aside: Path | None,
 ) -> None:
-    from rich.console import Console
-
     minutes = sum(task.seconds for task in left) / 60 / jobs
     done = len(tasks) - len(left)
     minutes = max(1, round(minutes))
@@ -190,7 +187,7 @@ def _announce(
         text += f" What another source or other packages had proven is set aside in {aside}."
     if out is not None:
         text += f" Results go to {out}; Ctrl-C stops, and the same command goes on."
-    Console().print(text, highlight=False)
+    make_console().print(text, highlight=False)
 
 
 def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool) -> None:
@@ -199,7 +196,7 @@ def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool) -> Non
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     clocks = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(compact=True))
-    with Progress(*columns, *clocks, disable=quiet) as progress:
+    with Progress(*columns, *clocks, disable=quiet, console=make_console()) as progress:
         bar = progress.add_task("starting", total=sum(task.seconds for task in left) or 1)
         disagreements = 0
         for task, outcome in _outcomes(left, jobs):
