@@ -78,12 +78,36 @@ from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding import quantize
 
 if TYPE_CHECKING:
-    from floatlab import amp, autograd, data, experiments, memory, nn, optim, plots, telemetry, verify
+    from floatlab import (
+        amp,
+        autograd,
+        data,
+        experiments,
+        memory,
+        nn,
+        optim,
+        plots,
+        telemetry,
+        testing,
+        verify,
+    )
     from floatlab.autograd import Tensor, no_grad
 
 __version__ = "0.1.0"
 
-_ROOMS = ("amp", "autograd", "data", "experiments", "memory", "nn", "optim", "plots", "telemetry", "verify")
+_ROOMS = (
+    "amp",
+    "autograd",
+    "data",
+    "experiments",
+    "memory",
+    "nn",
+    "optim",
+    "plots",
+    "telemetry",
+    "testing",
+    "verify",
+)
 
 __all__ = [
     "Arithmetic",
@@ -162,6 +186,7 @@ __all__ = [
     "tan",
     "tanh",
     "telemetry",
+    "testing",
     "track_flags",
     "ulp",
     "var",
