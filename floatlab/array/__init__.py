@@ -8,6 +8,7 @@
 - `ratios.py`: one rounding of results that float64 does not hold.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
+- `structure.py`: arrays taken apart, put together and made.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -45,6 +46,7 @@ from floatlab.array.elementwise import (
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
+from floatlab.array.structure import linspace
 
 del _functions
 
@@ -73,6 +75,7 @@ __all__ = [
     "from_codes",
     "gelu",
     "ldexp",
+    "linspace",
     "log",
     "log1p",
     "log2",
