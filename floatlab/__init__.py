@@ -31,6 +31,7 @@ from floatlab.array import (
     cumsum,
     divide,
     dot,
+    einsum,
     erf,
     exp,
     exp2,
@@ -52,6 +53,7 @@ from floatlab.array import (
     multiply,
     nanmean,
     nansum,
+    norm,
     prod,
     quantile,
     reciprocal,
@@ -68,8 +70,10 @@ from floatlab.array import (
     sum,
     tan,
     tanh,
+    tensordot,
     track_flags,
     var,
+    vecdot,
 )
 from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
@@ -135,6 +139,7 @@ __all__ = [
     "decode",
     "divide",
     "dot",
+    "einsum",
     "encode",
     "erf",
     "exp",
@@ -167,6 +172,7 @@ __all__ = [
     "next_up",
     "nn",
     "no_grad",
+    "norm",
     "optim",
     "plots",
     "prod",
@@ -188,10 +194,12 @@ __all__ = [
     "tan",
     "tanh",
     "telemetry",
+    "tensordot",
     "testing",
     "track_flags",
     "ulp",
     "var",
+    "vecdot",
     "verify",
 ]
 

@@ -9,6 +9,7 @@
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
 - `structure.py`: arrays taken apart, put together and made.
+- `linear.py`: norms, einsum, tensordot and other products.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -44,6 +45,7 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
+from floatlab.array.linear import einsum, norm, tensordot, vecdot
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 from floatlab.array.structure import linspace
@@ -65,6 +67,7 @@ __all__ = [
     "cumsum",
     "divide",
     "dot",
+    "einsum",
     "erf",
     "exp",
     "exp2",
@@ -86,6 +89,7 @@ __all__ = [
     "multiply",
     "nanmean",
     "nansum",
+    "norm",
     "prod",
     "quantile",
     "reciprocal",
@@ -102,6 +106,8 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "tensordot",
     "track_flags",
     "var",
+    "vecdot",
 ]

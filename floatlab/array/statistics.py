@@ -202,6 +202,11 @@ def _interval(middle: Array, error: Array) -> Interval:
     return middle - error, middle + error
 
 
+def _unit_bound(n: int) -> float:
+    """Return a bound of the relative error of a sum of n rounded products of one sign."""
+    return _SAFETY * (n + 2) * _UNIT
+
+
 def _estimated_mean(rows: Array, counts: Array) -> tuple[Array, Array]:
     """Return the mean of each row, whose missing elements are zeros, and a bound of its error."""
     n = rows.shape[1]
@@ -429,6 +434,14 @@ def _composed_spread(
         result = operate("sqrt", (result,), fmt, **kept)
     spread: Array = result.reshape(rows.shape)
     return spread
+
+
+def _composed_root(rows: Array, fmt: FloatFormat, given: dict[str, Any]) -> Array:
+    """Return the root of the sum of squares of each row, as a program in the format computes it."""
+    kept = _of_operation(given)
+    squares = operate("multiply", (rows, rows), fmt, **kept)
+    total: Array = operate("sqrt", (accumulate.sum(squares, fmt, axis=1, **given),), fmt, **kept)
+    return total
 
 
 # -- means -----------------------------------------------------------------------------------------------------
