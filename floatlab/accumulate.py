@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
+from floatlab.draws import generator
 from floatlab.errors import OptionError, ShapeError
 from floatlab.exact import integer_matmul, is_in_range, round_integers
 from floatlab.formats import FloatFormat, get_format
@@ -53,7 +54,7 @@ def matmul(
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
 ) -> Array:
     """Return the matrix product ``a @ b + bias`` in a format, rounded as the accumulator says.
@@ -169,7 +170,7 @@ def sum(  # NumPy's name
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
 ) -> Array:
     """Return the sum over one, several or all axes in a format, rounded as the accumulator says.
@@ -258,12 +259,12 @@ def _rounder(
     rounding: str,
     overflow: str | None,
     subnormals: str,
-    rng: np.random.Generator | None,
+    rng: np.random.Generator | int | None,
     random_bits: int | None,
 ) -> Rounder:
     if (rounding, overflow, subnormals, random_bits) == ("nearest_even", None, "gradual", None):
         return _PLAIN  # which never looks at its generator
-    return Rounder(rounding, overflow, subnormals, rng, random_bits)
+    return Rounder(rounding, overflow, subnormals, generator(rng), random_bits)
 
 
 def _operand(x: ArrayLike) -> tuple[Array, bool]:

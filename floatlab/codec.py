@@ -16,6 +16,7 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors
 from floatlab.blocks import refuse_nan
+from floatlab.draws import generator
 from floatlab.errors import DtypeError, OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
@@ -66,6 +67,8 @@ def encode(x: Any, fmt: Any, **options: Any) -> Array:
         if rule is not None:
             return _encode_by_lookup(source, codes, rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
+    if "rng" in options:
+        options["rng"] = generator(options["rng"])  # one for all blocks
     integers = options.pop("random_integers", None)
     if integers is not None:
         integers = xp.broadcast_to(xp.asarray(integers), source.shape).reshape(-1)

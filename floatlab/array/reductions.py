@@ -142,7 +142,7 @@ def _reduce(
     return_flags: bool,
     options: dict[str, Any],
 ) -> Any:
-    options = current().of_reduction() | options
+    options = current().of_reduction(**options)
     result = compute(fmt, **options)
     made = FloatArray._wrap(result, fmt) if wrap else result
     if not return_flags and not is_tracking():
@@ -193,7 +193,7 @@ def mean(
     FloatArray(448., format=float8_e4m3fn)
     """
     target, (values,), formats, wrap = resolve("mean", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     once = (
         str(get_accumulator(given["accumulator"])) in ("wide", "exact")
         and target.precision <= _STICKY_LIMIT // 2
@@ -232,7 +232,7 @@ def _one_by_one(name: str, x: Any, fmt: Any, axis: int | None, options: dict[str
             f"axis names a dimension of x. Got {axis} for shape {values.shape}. Use another axis."
         )
     moved = np.moveaxis(values, axis, 0)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     partial = np.empty(moved.shape, target.value_dtype)
     operation = "add" if "sum" in name else "multiply"
     exact = dict(options)
