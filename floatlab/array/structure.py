@@ -372,6 +372,25 @@ def _running(name: str, function: Callable[..., Any], first: float) -> Callable[
     return stand_in
 
 
+# -- counts ------------------------------------------------------------------------------------------------------
+
+
+def _in_bins(name: str) -> Callable[..., Any]:
+    """Return the stand-in of a function that counts elements: in float64, which holds the edges of bins better."""
+    function = getattr(np, name)
+
+    def stand_in(a: Any, bins: Any = 10, *args: Any, **kwargs: Any) -> Any:
+        return function(
+            _plain(a), _plain(bins), *map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()}
+        )
+
+    return stand_in
+
+
+def _plain(x: Any) -> Any:
+    return x.values.astype(np.float64) if isinstance(x, FloatArray) else x
+
+
 # -- questions about memory and places -------------------------------------------------------------------------
 
 
@@ -435,3 +454,5 @@ for _name in ("shares_memory", "may_share_memory"):
     FUNCTIONS[getattr(np, _name)] = _on_memory(_name)
 for _name in ("tril_indices_from", "triu_indices_from", "diag_indices_from"):
     FUNCTIONS[getattr(np, _name)] = _on_shape(_name)
+for _name in ("histogram", "histogram_bin_edges"):
+    FUNCTIONS[getattr(np, _name)] = _in_bins(_name)
