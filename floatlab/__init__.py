@@ -40,6 +40,7 @@ from floatlab.array import (
     deg2rad,
     divide,
     dot,
+    einsum,
     erf,
     exp,
     exp2,
@@ -51,6 +52,7 @@ from floatlab.array import (
     gelu,
     hypot,
     ldexp,
+    linspace,
     log,
     log1p,
     log2,
@@ -63,6 +65,7 @@ from floatlab.array import (
     multiply,
     nanmean,
     nansum,
+    norm,
     power,
     prod,
     quantile,
@@ -81,8 +84,10 @@ from floatlab.array import (
     sum,
     tan,
     tanh,
+    tensordot,
     track_flags,
     var,
+    vecdot,
 )
 from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
@@ -92,12 +97,36 @@ from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding import quantize
 
 if TYPE_CHECKING:
-    from floatlab import amp, autograd, data, experiments, memory, nn, optim, plots, telemetry, verify
+    from floatlab import (
+        amp,
+        autograd,
+        data,
+        experiments,
+        memory,
+        nn,
+        optim,
+        plots,
+        telemetry,
+        testing,
+        verify,
+    )
     from floatlab.autograd import Tensor, no_grad
 
 __version__ = "0.1.0"
 
-_ROOMS = ("amp", "autograd", "data", "experiments", "memory", "nn", "optim", "plots", "telemetry", "verify")
+_ROOMS = (
+    "amp",
+    "autograd",
+    "data",
+    "experiments",
+    "memory",
+    "nn",
+    "optim",
+    "plots",
+    "telemetry",
+    "testing",
+    "verify",
+)
 
 __all__ = [
     "Arithmetic",
@@ -133,6 +162,7 @@ __all__ = [
     "deg2rad",
     "divide",
     "dot",
+    "einsum",
     "encode",
     "erf",
     "exp",
@@ -150,6 +180,7 @@ __all__ = [
     "get_format",
     "hypot",
     "ldexp",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -167,6 +198,7 @@ __all__ = [
     "next_up",
     "nn",
     "no_grad",
+    "norm",
     "optim",
     "plots",
     "power",
@@ -190,9 +222,12 @@ __all__ = [
     "tan",
     "tanh",
     "telemetry",
+    "tensordot",
+    "testing",
     "track_flags",
     "ulp",
     "var",
+    "vecdot",
     "verify",
 ]
 

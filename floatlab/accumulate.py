@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
-from floatlab.draws import RandomIntegers
+from floatlab.draws import RandomIntegers, generator
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.flags import Flags
@@ -69,7 +69,7 @@ def matmul(
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     return_flags: bool = False,
 ) -> Any:
@@ -194,7 +194,7 @@ def sum(  # NumPy's name
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     return_flags: bool = False,
 ) -> Any:
@@ -339,13 +339,13 @@ def _rounder(
     rounding: str,
     overflow: str | None,
     subnormals: str,
-    rng: np.random.Generator | None,
+    rng: np.random.Generator | int | None,
     random_bits: int | None,
 ) -> Rounder:
     make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
     if (rounding, overflow, subnormals, random_bits) == ("nearest_even", None, "gradual", None):
         return _PLAIN  # which never looks at its generator
-    return Rounder(rounding, overflow, subnormals, rng, random_bits)
+    return Rounder(rounding, overflow, subnormals, generator(rng), random_bits)
 
 
 def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:

@@ -37,7 +37,7 @@ def encode(
     overflow: str | None = None,
     subnormals: str = "gradual",
     flush_inputs: bool = False,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     random_integers: Any = None,
     return_flags: bool = False,

@@ -13,21 +13,46 @@ import numpy as np
 from floatlab.backend import Array, array_module
 from floatlab.errors import DtypeError, OptionError, ShapeError
 
-__all__ = ["RandomIntegers", "as_integers", "spread"]
+__all__ = ["RandomIntegers", "as_integers", "generator", "spread"]
 
 # Enough for float32 to bfloat16 to be unbiased: 16 bits go there. Four such integers come from one 64-bit draw.
 DEFAULT_RANDOM_BITS = 16
 
 
+def generator(rng: np.random.Generator | int | None) -> np.random.Generator | None:
+    """Return a generator, or None: one that is given as it is, and of a seed (an integer from 0) a new one.
+
+    What draws more than once turns a seed into a generator first, or it would draw the same integers again.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> int(generator(7).integers(100)) == int(np.random.default_rng(7).integers(100))
+    True
+    """
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    raise OptionError(
+        "Stochastic rounding takes its randomness from a numpy.random.Generator, or from the seed of one. "
+        f"Got rng={rng!r}. Pass rng=numpy.random.default_rng(seed), or random_integers."
+    )
+
+
 class RandomIntegers:
     """The random integers of a stochastic rounding, block by block, whether drawn or supplied."""
 
-    def __init__(self, rng: np.random.Generator | None, bits: int | None, supplied: Any) -> None:
+    def __init__(self, rng: np.random.Generator | int | None, bits: int | None, supplied: Any) -> None:
         self.bits = DEFAULT_RANDOM_BITS if bits is None else bits
         if isinstance(bits, bool) or not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
             raise OptionError(f"random_bits is an integer from 1 to 48. Got {bits!r}. Leave it out for 16.")
         self.bits = int(self.bits)
-        self.rng, self.supplied = rng, None
+        self.rng, self.supplied = generator(rng), None
         self.left: np.ndarray[Any, Any] | None = None  # of the last word that was cut up
         if supplied is not None:
             supplied = as_integers(supplied)
@@ -41,7 +66,7 @@ class RandomIntegers:
                     f"{int(supplied.max())}. Say how many bits they have with random_bits."
                 )
             self.supplied = supplied
-        elif not isinstance(rng, np.random.Generator):
+        elif self.rng is None:
             raise OptionError(
                 "Stochastic rounding takes its randomness from a numpy.random.Generator. "
                 f"Got rng={rng!r}. Pass rng=numpy.random.default_rng(seed), or random_integers."

@@ -154,7 +154,7 @@ def quantize(
     overflow: str | None = ...,
     subnormals: str = ...,
     flush_inputs: bool = ...,
-    rng: np.random.Generator | None = ...,
+    rng: np.random.Generator | int | None = ...,
     random_bits: int | None = ...,
     random_integers: Any = ...,
     out: Array | None = ...,
@@ -169,7 +169,7 @@ def quantize(
     overflow: str | None = ...,
     subnormals: str = ...,
     flush_inputs: bool = ...,
-    rng: np.random.Generator | None = ...,
+    rng: np.random.Generator | int | None = ...,
     random_bits: int | None = ...,
     random_integers: Any = ...,
     out: Array | None = ...,
@@ -183,7 +183,7 @@ def quantize(
     overflow: str | None = None,
     subnormals: str = "gradual",
     flush_inputs: bool = False,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     random_integers: Any = None,
     out: Array | None = None,
@@ -210,8 +210,9 @@ def quantize(
         Whether a subnormal result is kept, or becomes a zero of its sign.
     flush_inputs : bool
         Whether a source below the format's smallest normal value counts as zero.
-    rng : numpy.random.Generator, optional
-        Where stochastic rounding takes its random integers from; one per element, in C order.
+    rng : numpy.random.Generator or int, optional
+        Where stochastic rounding takes its random integers from; one per element, in C order. An integer is the seed
+        of a new generator.
     random_bits : int, optional
         How many random bits per element stochastic rounding uses, 1 to 48. Default: 16.
     random_integers : array_like of int, optional
@@ -272,7 +273,7 @@ def quantize(
 
 
 def prepare(
-    x: Any, rule: Rule, rng: np.random.Generator | None, random_bits: int | None, random_integers: Any
+    x: Any, rule: Rule, rng: np.random.Generator | int | None, random_bits: int | None, random_integers: Any
 ) -> tuple[Array, dict[int, Exact], RandomIntegers | None]:
     """Return the exact source values, those of them that no float64 is, and a stochastic rounding's integers."""
     if rule.variant is None:

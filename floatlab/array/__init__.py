@@ -9,6 +9,8 @@
 - `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
+- `structure.py`: arrays taken apart, put together and made.
+- `linear.py`: norms, einsum, tensordot and other products.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -53,9 +55,11 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
+from floatlab.array.linear import einsum, norm, tensordot, vecdot
 from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
+from floatlab.array.structure import linspace
 
 del _functions
 
@@ -83,6 +87,7 @@ __all__ = [
     "deg2rad",
     "divide",
     "dot",
+    "einsum",
     "erf",
     "exp",
     "exp2",
@@ -94,6 +99,7 @@ __all__ = [
     "gelu",
     "hypot",
     "ldexp",
+    "linspace",
     "log",
     "log1p",
     "log2",
@@ -106,6 +112,7 @@ __all__ = [
     "multiply",
     "nanmean",
     "nansum",
+    "norm",
     "power",
     "prod",
     "quantile",
@@ -124,6 +131,8 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "tensordot",
     "track_flags",
     "var",
+    "vecdot",
 ]

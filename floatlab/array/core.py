@@ -7,8 +7,10 @@ held is computed when asked for; so an ml_dtypes array is taken over, and given 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,9 +101,7 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def values(self) -> np.ndarray[Any, Any]:
         """The values, in ``format.value_dtype``, read-only."""
-        if (
-            self._coded and self._format.dtype == self._format.value_dtype
-        ):  # float32 and float64 are their codes
+        if self._coded and _is_its_values(self._format):
             return _read_only(self._data.view(self._format.value_dtype))
         return _read_only(decode(self._data, self._format) if self._coded else self._data)
 
@@ -127,6 +127,26 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     def size(self) -> int:
         """The number of elements."""
         return int(self._data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy or ml_dtypes type of the format; where there is none, that of the values."""
+        return self._format.value_dtype if self._format.dtype is None else self._format.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one code."""
+        return self._format.code_dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all codes; the array may hold values instead, which take more."""
+        return self.size * self.itemsize
+
+    @property
+    def flat(self) -> Flat:
+        """The elements in C order, to read and to write one by one."""
+        return Flat(self)
 
     @property
     def T(self) -> FloatArray:  # noqa: N802 (NumPy's name)
@@ -196,7 +216,7 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
             return native.copy() if copy else native
         values = self.values
         wanted = values.dtype if dtype is None else np.dtype(dtype)
-        held = not self._coded or self._format.dtype == values.dtype
+        held = not self._coded or _is_its_values(self._format)
         if copy is False and (not held or wanted != values.dtype):
             raise ValueError(
                 f"{wanted} values of {self._format} cannot be had without a copy. Leave copy=False out."
@@ -230,19 +250,53 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         return bool(self.values)
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        """Return the nearest integer of one element, as of a float; with `digits`, see `numpy.round`."""
+        return round(self.item()) if digits is None else self.round(digits)
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise DtypeError(
+                f"A format such as {spec!r} is for one number. Got an array of shape {self.shape}. "
+                "Format its elements, or use numpy.array2string."
+            )
+        return format(self.item(), spec)
+
+    def view(self, dtype: Any) -> np.ndarray[Any, Any]:
+        """Return the codes (of ``format.code_dtype``), or an array of the format's own type, as `to_ml_dtypes`.
+
+        >>> import floatlab as fl
+        >>> fl.array([1.0, -2.0], "bf16").view(np.uint16)
+        array([16256, 49152], dtype=uint16)
+        """
+        wanted = np.dtype(dtype)
+        if wanted == self._format.code_dtype:
+            return self.codes
+        if self._format.dtype is not None and wanted == self._format.dtype:
+            return self.to_ml_dtypes()
+        raise DtypeError(
+            f"A FloatArray is seen as its codes or as its own type. Got {wanted} for {self._format}. "
+            f"Use {self._format.code_dtype}, or .values for numbers."
+        )
+
     # -- elements and shape ------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> FloatArray:
         return self._like(np.asarray(self._data[key]))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if isinstance(value, FloatArray):
-            common_format("assignment", (self, value))
-            codes = value.codes if self._coded else value.values
-        else:
-            rounded = array(value, self._format)
-            codes = rounded.codes if self._coded else rounded.values
-        self._data[key] = codes
+        self._data[key] = self._held("assignment", value)
+
+    def _held(self, operation: str, value: Any) -> Array:
+        """Return what an element must hold to have a value: its code, or itself, rounded if it is a plain number."""
+        source = value if isinstance(value, FloatArray) else array(value, self._format)
+        common_format(operation, (self, source))
+        return source.codes if self._coded else source.values
 
     def copy(self, order: str = "C") -> FloatArray:
         """Return a copy."""
@@ -284,6 +338,34 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Return a view with two dimensions exchanged."""
         return self._like(self._data.swapaxes(first, second))
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> FloatArray:
+        """Return the diagonal; see `numpy.diagonal`."""
+        return self._like(self._data.diagonal(offset, axis1, axis2))
+
+    def take(self, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
+        """Return the elements at some places; see `numpy.take`."""
+        return np.take(self, indices, axis, out=out, mode=mode)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> FloatArray:
+        """Return each element several times; see `numpy.repeat`."""
+        return self._like(self._data.repeat(repeats, axis))
+
+    def compress(self, condition: Any, axis: Any = None) -> FloatArray:
+        """Return the elements where a condition holds; see `numpy.compress`."""
+        return self._like(self._data.compress(condition, axis))
+
+    def fill(self, value: Any) -> None:
+        """Set every element to one value, which is rounded."""
+        self[...] = value
+
+    def sort(self, axis: int = -1, kind: Any = None) -> None:
+        """Sort in place; NaNs come last."""
+        ordered: Any = np.sort(self, axis=axis, kind=kind)
+        self._data[...] = ordered._held_as(self._coded)
+
+    def _held_as(self, coded: bool) -> Array:
+        return self.codes if coded else self.values
+
     # -- computation, which the tables know ----------------------------------------------------------------
 
     def sum(self, axis: Any = None, **options: Any) -> Any:
@@ -310,17 +392,63 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Return the smallest element, or NaN if there is one."""
         return FUNCTIONS[np.min](self, axis=axis, **options)
 
-    def argmax(self, axis: Any = None) -> Any:
+    def cumprod(self, axis: Any = None, **options: Any) -> Any:
+        """Return the partial products, each rounded."""
+        return FUNCTIONS[np.cumprod](self, axis=axis, **options)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """Return the sum of the diagonal; see `floatlab.sum`."""
+        return np.trace(self, offset, axis1, axis2)
+
+    def ptp(self, axis: Any = None, **options: Any) -> Any:
+        """Return the largest element less the smallest, rounded."""
+        return np.ptp(self, axis=axis, **options)
+
+    def std(self, axis: Any = None, **options: Any) -> Any:
+        """Return the standard deviation; see `numpy.std`."""
+        return np.std(self, axis=axis, **options)
+
+    def var(self, axis: Any = None, **options: Any) -> Any:
+        """Return the variance; see `numpy.var`."""
+        return np.var(self, axis=axis, **options)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Return the elements rounded to some decimal places; see `numpy.round`."""
+        return np.round(self, decimals)
+
+    def argmax(self, axis: Any = None, **options: Any) -> Any:
         """Return the place of the largest element."""
-        return self.values.argmax(axis)
+        return self.values.argmax(axis, **options)
 
-    def argmin(self, axis: Any = None) -> Any:
+    def argmin(self, axis: Any = None, **options: Any) -> Any:
         """Return the place of the smallest element."""
-        return self.values.argmin(axis)
+        return self.values.argmin(axis, **options)
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
+    def argsort(self, axis: Any = -1, kind: Any = None, *, stable: Any = None) -> Any:
+        """Return the places of the elements in order; NaNs come last."""
+        return self.values.argsort(axis, kind, stable=stable)
+
+    def nonzero(self) -> Any:
+        """Return the places of the elements that are not zero."""
+        return self.values.nonzero()
+
+    def any(self, axis: Any = None, **options: Any) -> Any:
+        """Return whether any element is not zero."""
+        return self.values.any(axis, **options)
+
+    def all(self, axis: Any = None, **options: Any) -> Any:
+        """Return whether no element is zero."""
+        return self.values.all(axis, **options)
+
+    def conj(self) -> FloatArray:
+        """Return a copy: every element is real."""
+        return self.copy()
+
+    conjugate = conj
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None) -> Any:
         """Return the elements limited to a range; see `numpy.clip`."""
-        return FUNCTIONS[np.clip](self, min, max)
+        return FUNCTIONS[np.clip](self, min, max, out)
 
     def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
         """Return where numbers would stand among the sorted elements; see `numpy.searchsorted`."""
@@ -337,8 +465,69 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func not in FUNCTIONS:
-            raise _no(func, args)
-        return FUNCTIONS[func](*args, **kwargs)
+            raise _no(func, (*args, *kwargs.values()))
+        return FUNCTIONS[func](*_in_order(func, args, kwargs), **kwargs)
+
+
+# Functions of NumPy that are written in C, and had no signature to ask before NumPy 2.4.
+_REQUIRED = {
+    "dot": ("a", "b"),
+    "copyto": ("dst", "src"),
+    "putmask": ("a", "mask", "values"),
+    "lexsort": ("keys",),
+}
+
+
+@lru_cache(maxsize=512)
+def _required(function: Any) -> tuple[str, ...]:
+    """Return the names of the arguments that a function of NumPy must be given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return _REQUIRED.get(function.__name__, ())
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in kinds and p.default is p.empty)
+
+
+def _in_order(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments in their order, and take those out of `kwargs` that were given by name: np.sort(a=x).
+
+    What stands in for a function takes the required ones by place, whatever NumPy calls them.
+    """
+    if kwargs:
+        for name in _required(function)[len(args) :]:
+            if name not in kwargs:
+                break
+            args = (*args, kwargs.pop(name))
+    return args
+
+
+class Flat:
+    """The elements of a FloatArray in C order, whatever its shape and strides; see `numpy.ndarray.flat`.
+
+    >>> import floatlab as fl
+    >>> a = fl.array([[1.0, 2.0], [3.0, 4.0]], "fp16")
+    >>> a.T.flat[1] = 0.1
+    >>> a.tolist(), [float(x) for x in a.T.flat[:2]]
+    ([[1.0, 2.0], [0.0999755859375, 4.0]], [1.0, 0.0999755859375])
+    """
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: FloatArray) -> None:
+        self.base = base
+
+    def __len__(self) -> int:
+        return self.base.size
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return (self.base._like(np.asarray(part)) for part in self.base._data.flat)
+
+    def __getitem__(self, key: Any) -> FloatArray:
+        return self.base._like(np.asarray(self.base._data.flat[key]))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.base._data.flat[key] = self.base._held("assignment", value)
 
 
 def _no(function: Any, args: Any) -> DtypeError:
@@ -348,6 +537,11 @@ def _no(function: Any, args: Any) -> DtypeError:
         f"{name} has no meaning of its own in a float format. Got a FloatArray of {fmt}. "
         f'Use .values for plain numbers, and fl.array(result, "{fmt}") to round what comes out.'
     )
+
+
+def _is_its_values(fmt: FloatFormat) -> bool:
+    """Whether codes, seen as the format's own type, are values: of float32 and float64. (None == float64 is true.)"""
+    return fmt.dtype is not None and fmt.dtype == fmt.value_dtype
 
 
 def _read_only(data: Array) -> np.ndarray[Any, Any]:
@@ -364,8 +558,15 @@ def common_format(operation: str, operands: tuple[Any, ...]) -> FloatFormat:
     ------
     FormatMismatchError
         If there are two; the message says `astype`.
+    FormatError
+        If there is none.
     """
     found = [x.format for x in operands if isinstance(x, FloatArray)]
+    if not found:
+        raise FormatError(
+            f"{operation} into a FloatArray takes FloatArrays. Got none among its operands. "
+            "Round one of them first, with fl.array(x, fmt)."
+        )
     for fmt in found[1:]:
         if not fmt.same_as(found[0]):
             raise FormatMismatchError(
@@ -425,7 +626,7 @@ def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
         raise FormatError(
             f'An array needs a format. Got a {type(x).__name__} and none. Say it: fl.array(x, "float16").'
         )
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     if given is not None and given.same_as(fmt):
         return _within(asarray(x, fmt), options)
     return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, options), fmt)

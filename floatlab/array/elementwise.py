@@ -8,7 +8,7 @@ result is rounded once to that one (IEEE 754 calls this a formatOf operation).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -157,7 +157,7 @@ def _operation(
     target, values, formats, wrap = resolve(name, operands, fmt)
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     result = operate(name, values, target, formats=formats, return_flags=wanted, **options)
     values, flags = result if wanted else (result, None)
     return _finish(name, values, target, wrap, flags, return_flags)
@@ -165,7 +165,7 @@ def _operation(
 
 def _function(name: str, x: Any, fmt: Any, return_flags: bool, options: dict[str, Any]) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     flags = None
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags or is_tracking():
@@ -427,8 +427,8 @@ def _is_negative(x: FloatArray) -> Array:
 
 def _copysign(a: Any, b: Any) -> FloatArray:
     fmt = common_format("copysign", (a, b))
-    x, y = (_as_operand("copysign", n, fmt) for n in (a, b))
-    sign = np.signbit(nearest(b)) if is_number(b) else _is_negative(y)
+    x = _as_operand("copysign", a, fmt)
+    sign = np.signbit(nearest(b)) if is_number(b) else _is_negative(_as_operand("copysign", b, fmt))
     change = _is_negative(x) != sign
     if not fmt.signed:
         return FloatArray._wrap(quantize(np.where(change, -x.values, x.values), fmt), fmt)
@@ -440,6 +440,16 @@ def _as_operand(name: str, x: Any, fmt: FloatFormat) -> FloatArray:
     if isinstance(x, FloatArray):
         return x
     return asarray(x, fmt) if has_own_type(x, fmt) else FloatArray._wrap(of_format(name, x, fmt), fmt)
+
+
+def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Array], bool]:
+    """Return what operands hold, all of them their codes or all their values; and whether it is codes.
+
+    Codes, if any has them: those of NaNs would not outlive the way through values.
+    """
+    arrays = [_as_operand(name, x, fmt) for x in operands]
+    coded = any(x._coded for x in arrays)
+    return [x._held_as(coded) for x in arrays], coded
 
 
 # The larger and the smaller of two. A plain number is compared as it is, and rounded only where it wins.

@@ -50,7 +50,7 @@ def _operation(
 ) -> Any:
     """Round what `compute(xs, short, room)` finds: float64 results, and exact ones in their stead."""
     target, values, formats, wrap = resolve(name, operands, fmt)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     xs = _float64(name, values)
     if options["flush_inputs"]:
         xs = [_flush(x, target) for x in xs]
@@ -215,8 +215,8 @@ def ldexp(x: Any, n: Any, fmt: Any = None, *, return_flags: bool = False, **opti
     if exponents is None or exponents.dtype.kind not in "iub":
         got = f"a FloatArray of {n.format}" if exponents is None else f"dtype {exponents.dtype}"
         raise DtypeError(f"The exponents of ldexp are integers. Got {got}. Use multiply for other factors.")
-    steps = np.clip(exponents.astype(object), -5000, 5000).astype(
-        np.int64
+    steps = np.array(
+        np.clip(exponents.astype(object), -5000, 5000), np.int64
     )  # farther than any float64 reaches
 
     def compute(xs: list[Array], short: bool, room: bool) -> Exact:

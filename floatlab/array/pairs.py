@@ -28,7 +28,7 @@ def _pair(
 ) -> Any:
     target, values, _, wrap = resolve(name, operands, fmt)
     a, b = values if exponent is None else (*values, exponent)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     flags = None
     if return_flags or is_tracking():
         result, flags = evaluate_pair(name, a, b, target, return_flags=True, **options)

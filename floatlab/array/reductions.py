@@ -172,7 +172,7 @@ def _reduce(
     options: dict[str, Any],
 ) -> Any:
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    options = current().of_reduction() | options
+    options = current().of_reduction(**options)
     wanted = return_flags or (is_tracking() and accumulate.has_flags(options["accumulator"]))
     if not wanted:
         result = compute(**options)
@@ -213,7 +213,7 @@ def _one_by_one(
     operation: str, values: np.ndarray, target: FloatFormat, options: dict[str, Any]
 ) -> np.ndarray:
     """Return all partial results along the first axis."""
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     partial = np.empty(values.shape, target.value_dtype)
     for i in range(len(values)):
         if i == 0:

@@ -202,6 +202,11 @@ def _interval(middle: Array, error: Array) -> Interval:
     return middle - error, middle + error
 
 
+def _unit_bound(n: int) -> float:
+    """Return a bound of the relative error of a sum of n rounded products of one sign."""
+    return _SAFETY * (n + 2) * _UNIT
+
+
 def _estimated_mean(rows: Array, counts: Array) -> tuple[Array, Array]:
     """Return the mean of each row, whose missing elements are zeros, and a bound of its error."""
     n = rows.shape[1]
@@ -324,7 +329,7 @@ def _spread(
     options: dict[str, Any],
 ) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     rows = _rows(values, axis, keepdims)
     taken = _fraction("ddof", ddof)
     if not _is_exact(given):
@@ -431,6 +436,14 @@ def _composed_spread(
     return spread
 
 
+def _composed_root(rows: Array, fmt: FloatFormat, given: dict[str, Any]) -> Array:
+    """Return the root of the sum of squares of each row, as a program in the format computes it."""
+    kept = _of_operation(given)
+    squares = operate("multiply", (rows, rows), fmt, **kept)
+    total: Array = operate("sqrt", (accumulate.sum(squares, fmt, axis=1, **given),), fmt, **kept)
+    return total
+
+
 # -- means -----------------------------------------------------------------------------------------------------
 
 
@@ -472,7 +485,7 @@ def nanmean(
     FloatArray(1.75, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("nanmean", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     rows = _rows(values, axis, keepdims)
     if not _is_exact(given):
         _no_flags("nanmean", given, return_flags)
@@ -549,7 +562,7 @@ def average(
     FloatArray(1.875, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("average", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     shape = np.shape(values)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
     rows, factors = _rows(values, axis, keepdims), _rows(numbers, axis, keepdims)
@@ -732,7 +745,7 @@ def _quantiles(
     options: dict[str, Any],
 ) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     return_flags = given.pop("return_flags", False)
     rows = _rows(values, axis, keepdims)
     nan = np.isnan(rows.values)
