@@ -16,6 +16,14 @@ from floatlab.errors import DtypeError, FloatlabError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 
+
+class _Thing:
+    def __repr__(self) -> str:  # the same in every process, as the names of tests must be
+        return "a thing"
+
+
+THING = _Thing()
+
 ONE_OPERAND = (
     "exp",
     "exp2",
@@ -67,7 +75,7 @@ WRONG = [
     ["nearest_even"],
     np.array([1, 2]),
     np.array("saturate"),
-    object(),
+    THING,
     7,
     1.5,
     b"saturate",
@@ -86,7 +94,7 @@ def test_an_option_of_the_wrong_type_is_refused_in_our_words(name, option, wrong
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], {}, np.array([1, 2]), np.array(1), object(), 7, 1.5, "x", b"x", None], ids=repr
+    "wrong", [[], {}, np.array([1, 2]), np.array(1), THING, 7, 1.5, "x", b"x", None], ids=repr
 )
 @pytest.mark.parametrize("name", [n for n in EVERYWHERE if n not in ("array", "cumsum", "cumprod", "prod")])
 def test_a_switch_is_true_or_false(name, wrong):
@@ -105,7 +113,7 @@ def test_what_equals_true_is_true(true):
 
 @pytest.mark.parametrize(
     "wrong",
-    [[], {}, {"a": 1}, ["e4m3"], np.array([1, 2]), object(), 7, 1.5, b"e4m3", np.int32, "x=", "", np.nan],
+    [[], {}, {"a": 1}, ["e4m3"], np.array([1, 2]), THING, 7, 1.5, b"e4m3", np.int32, "x=", "", np.nan],
     ids=repr,
 )
 @pytest.mark.parametrize("name", EVERYWHERE | PLAIN)
@@ -115,7 +123,7 @@ def test_what_is_no_format_is_refused_by_every_function(name, wrong):
 
 
 @pytest.mark.parametrize(
-    "wrong", [[], {}, np.array([1, 2]), object(), 7, 1.5, b"wide", "x", np.nan, None], ids=repr
+    "wrong", [[], {}, np.array([1, 2]), THING, 7, 1.5, b"wide", "x", np.nan, None], ids=repr
 )
 @pytest.mark.parametrize("name", SUMS)
 def test_what_is_no_accumulator_is_refused(name, wrong):
@@ -135,7 +143,7 @@ def test_random_bits_are_an_integer_from_1_to_48(name, wrong):
 
 @pytest.mark.parametrize(
     "wrong",
-    [[1.5], "1", [[1], [2, 3]], {}, object(), np.ma.array([1, 2, 3], mask=[0, 1, 0]), [True], -1, 2**70],
+    [[1.5], "1", [[1], [2, 3]], {}, THING, np.ma.array([1, 2, 3], mask=[0, 1, 0]), [True], -1, 2**70],
     ids=repr,
 )
 @pytest.mark.parametrize("name", ["quantize", "encode", "array", "add", "sqrt", "fma", "exp", "evaluate"])
@@ -154,7 +162,7 @@ def test_what_is_no_generator_is_refused(name, wrong):
 
 
 @pytest.mark.parametrize("option", ["rounding", "overflow", "subnormals", "accumulator"])
-@pytest.mark.parametrize("wrong", [[], {}, np.array(["a", "b"]), object(), 7], ids=repr)
+@pytest.mark.parametrize("wrong", [[], {}, np.array(["a", "b"]), THING, 7], ids=repr)
 def test_the_context_refuses_the_same(option, wrong):
     with pytest.raises(FloatlabError):
         Arithmetic(**{option: wrong})
@@ -554,7 +562,7 @@ def test_codes_are_taken_exactly_wherever_they_stand(codes):
         [1, np.ma.masked],
         [[1], [2, 3]],
         1j,
-        object(),
+        THING,
     ],
     ids=repr,
 )
