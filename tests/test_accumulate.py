@@ -755,19 +755,23 @@ ENVIRONMENTS = {
 }
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_threads_and_processor_features_change_no_bit(environment):
+def run_here(program: str, environment: dict[str, str]) -> str:
+    """Run a program in another process, which finds the tests, and return what it prints."""
     here = Path(__file__).parent
-    program = "import test_accumulate; print(test_accumulate.digest_of_many_products())"
     paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **ENVIRONMENTS[environment], "PYTHONPATH": paths},
+        env={**os.environ, **environment, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
         check=True,
-    )
-    assert result.stdout.strip() == digest_of_many_products()
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_threads_and_processor_features_change_no_bit(environment):
+    program = "import test_accumulate; print(test_accumulate.digest_of_many_products())"
+    assert run_here(program, ENVIRONMENTS[environment]) == digest_of_many_products()
 
 
 def test_the_blas_alone_would_not_be_the_same_everywhere():
