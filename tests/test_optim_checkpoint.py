@@ -528,6 +528,24 @@ def test_a_wrong_checksum_or_none_is_noticed(tmp_path: Path) -> None:
             optim.load_state(tmp_path / "x.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"shape":[1,2]', b'"shape":[2,1]'),
+        (b'"F32"', b'"I32"'),
+        (b'\\"n\\": 1', b'\\"n\\": 2'),
+        (b'"x"', b'"y"'),
+    ],
+)
+def test_the_checksum_covers_shapes_types_names_and_numbers(old: bytes, new: bytes, tmp_path: Path) -> None:
+    path = optim.save_state(tmp_path / "x.safetensors", x=np.float32([[1, 2]]), n=1)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(DataError, match="checksum"):
+        optim.load_state(path)
+
+
 class Stubborn:
     """A part that takes a state at first, and then does not."""
 

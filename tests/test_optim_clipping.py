@@ -94,6 +94,24 @@ def test_the_factor_has_the_epsilon_of_pytorch():
 
 
 @pytest.mark.parametrize("norm", NORMS)
+def test_under_a_norm_of_nan_every_gradient_becomes_nan(norm):
+    """As in PyTorch; a step with them is seen to be broken, where one with half of them might not be."""
+    mine = weights([math.nan, 1.0], [2.0])
+    assert math.isnan(optim.clip_grad_norm_(mine, 100.0, norm))
+    assert all(np.isnan(w.grad.data).all() for w in mine)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_gradients_within_the_limit_keep_their_bits(norm):
+    mine = weights([0.1, -0.2], [0.3])
+    optim.clip_grad_norm_(mine, 100.0, norm)
+    assert [w.grad.data.tolist() for w in mine] == [
+        np.float32([0.1, -0.2]).tolist(),
+        np.float32([0.3]).tolist(),
+    ]
+
+
+@pytest.mark.parametrize("norm", NORMS)
 def test_no_gradients_have_the_norm_0(norm):
     assert optim.grad_norm([], norm) == 0.0
     assert optim.grad_norm(weights([]), norm) == 0.0

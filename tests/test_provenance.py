@@ -135,15 +135,15 @@ def test_a_repository_that_keeps_the_source_gives_its_commit(repository):
 
 @needs_git
 def test_a_repository_named_by_the_environment_is_not_asked(repository, monkeypatch):
-    folder, place = repository
-    git(folder, "add", "-f", str(place))
-    git(folder, "commit", "-qm", "theirs too")
+    folder, _ = repository
     outside = folder / "outside"
     outside.mkdir()
+    shutil.copy(PACKAGE / "provenance.py", outside)
+    git(folder, "add", "outside")
+    git(folder, "commit", "-qm", "theirs too")
     monkeypatch.setenv("GIT_DIR", str(folder / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(folder))
     git(outside, "init", "-q")
-    shutil.copy(PACKAGE / "provenance.py", outside)
     assert provenance.commit(outside) is None
 
 
