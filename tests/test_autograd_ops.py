@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch_answers import answers
 
 from floatlab.autograd import Tensor, apply, gradcheck
 from floatlab.autograd.ops import TABLE
@@ -322,18 +323,89 @@ def test_derivatives_agree_with_central_differences(c):
 
 @pytest.mark.parametrize("c", CASES, ids=ids)
 def test_float32_values_and_gradients_agree_with_pytorch(c):
-    torch = pytest.importorskip("torch")
+    position = next(i for i, other in enumerate(CASES) if other is c)
     arrays = [x.astype(np.float32) for x in c.draw()]
     ours = [Tensor(x, requires_grad=True) for x in arrays]
-    theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
-    out, reference = c.run(*ours), c.torch(torch, *theirs, **c.params)
-    assert out.shape == tuple(reference.shape)
-    np.testing.assert_allclose(out.data, reference.detach().numpy(), rtol=1e-5, atol=1e-6)
+    out = c.run(*ours)
     weight = np.random.default_rng(0).uniform(0.5, 1.5, out.shape).astype(np.float32)
+
+    def ask(torch):
+        theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
+        reference = c.torch(torch, *theirs, **c.params)
+        reference.backward(torch.tensor(weight))
+        return [reference, *(b.grad for b in theirs)]
+
+    reference, *expected = answers(f"op {ids[position]} {position}", ask, *arrays, weight)
+    assert out.shape == reference.shape
+    np.testing.assert_allclose(out.data, reference, rtol=1e-5, atol=1e-6)
     out.backward(weight)
-    reference.backward(torch.tensor(weight))
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-5, atol=1e-5)
+    for a, b in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(a.grad.data, b, rtol=1e-5, atol=1e-5)
+
+
+TIES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]] = {
+    "maximum": (
+        lambda a, b: apply("maximum", a, b),
+        lambda t, a, b: t.maximum(a, b),
+        ([1.0, 2.0, 0.0, -0.0, 3.0], [1.0, 1.0, -0.0, 0.0, 4.0]),
+    ),
+    "minimum": (
+        lambda a, b: apply("minimum", a, b),
+        lambda t, a, b: t.minimum(a, b),
+        ([1.0, 2.0, 0.0, -0.0, 3.0], [1.0, 1.0, -0.0, 0.0, 4.0]),
+    ),
+    "amax": (
+        lambda a: apply("max", a, axis=1),
+        lambda t, a: a.amax(1),
+        ([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]],),
+    ),
+    "amin": (lambda a: apply("min", a), lambda t, a: a.amin(), ([[1.0, 1.0, 5.0], [2.0, 1.0, 3.0]],)),
+    "clamp": (lambda a: a.clamp(1.0, 2.0), lambda t, a: a.clamp(1.0, 2.0), ([0.5, 1.0, 1.5, 2.0, 2.5],)),
+    "where": (
+        lambda a, b: apply("where", a, b, condition=np.array([True, False])),
+        lambda t, a, b: t.where(t.tensor([True, False]), a, b),
+        ([1.0, np.inf], [np.nan, 1.0]),
+    ),
+    "max pool": (
+        lambda a: apply("max_pool2d", a, kernel=(2, 2), stride=(1, 1), padding=(1, 1)),
+        lambda t, a: t.nn.functional.max_pool2d(a, 2, 1, 1),
+        ([[[[1.0, 1.0, 2.0], [2.0, 2.0, 2.0], [-1.0, -1.0, 2.0]]]],),
+    ),
+    "power": (
+        lambda a, b: a**b,
+        lambda t, a, b: a**b,
+        ([0.0, -0.0, -2.0, 2.0, 0.0], [2.0, 3.0, 3.0, 0.0, 1.0]),
+    ),
+    "power of zero": (lambda a: a**0.0, lambda t, a: a**0.0, ([0.0, np.nan, np.inf, -1.0],)),
+    "relu": (lambda a: apply("relu", a), lambda t, a: a.relu(), ([0.0, -0.0, 1.0, -1.0],)),
+    "leaky relu": (
+        lambda a: apply("leaky_relu", a, slope=0.5),
+        lambda t, a: t.nn.functional.leaky_relu(a, 0.5),
+        ([0.0, -0.0, 1.0, -1.0],),
+    ),
+    "abs": (abs, lambda t, a: a.abs(), ([0.0, -0.0, 1.0, -1.0],)),
+    "sqrt": (lambda a: a.sqrt(), lambda t, a: a.sqrt(), ([0.0, 4.0],)),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_values_and_gradients_at_ties_and_edges_are_pytorchs(name: str) -> None:
+    run, ask_run, inputs = TIES[name]
+    arrays = [np.array(x, np.float32) for x in inputs]
+
+    def ask(torch: Any) -> Any:
+        theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
+        y = ask_run(torch, *theirs)
+        y.sum().backward()
+        return [y, *(b.grad for b in theirs)]
+
+    ours = [Tensor(x, requires_grad=True) for x in arrays]
+    y = run(*ours)
+    y.sum().backward()
+    for found, expected in zip(
+        [y, *(a.grad for a in ours)], answers(f"tie {name}", ask, *arrays), strict=True
+    ):
+        np.testing.assert_allclose(found.data, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["fp32", "fp16", "bf16", "e5m2"])
