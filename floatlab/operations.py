@@ -199,7 +199,10 @@ def operate(
             if draw.supplied is not None:
                 options["random_integers"] = draw.supplied.reshape(result.shape)
         if not return_flags:
-            values = quantize(result, fmt, **options, out=result)
+            in_place = (
+                result.dtype.itemsize >= fmt.value_dtype.itemsize
+            )  # short operands, and a format of wide range
+            values = quantize(result, fmt, **options, out=result if in_place else None)
             return values.astype(fmt.value_dtype, copy=False)
         values, flags = round_with_flags(result, fmt, options)
         return values.astype(fmt.value_dtype, copy=False), flags_of_operation(name, xs, result, flags)
@@ -344,7 +347,8 @@ def _step(nearest: Array, error: Array, rounding: str, xp: Any) -> Array:
 
 def _flush(x: Array, fmt: FloatFormat) -> Array:
     xp = array_module(x)
-    return xp.where(xp.abs(x) < fmt.smallest_normal, xp.copysign(x.dtype.type(0), x), x)
+    smallest = np.float64(fmt.smallest_normal)  # which float32 may not hold
+    return xp.where(xp.abs(x) < smallest, xp.copysign(x.dtype.type(0), x), x)
 
 
 def _broadcast(name: str, xs: list[Array]) -> list[Array]:

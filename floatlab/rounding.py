@@ -250,7 +250,8 @@ def quantize(
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
-    dtype = _result_dtype(getattr(x, "dtype", None), source.dtype, fmt)
+    given = x.dtype if isinstance(x, np.ndarray | np.generic) or is_gpu_array(x) else None
+    dtype = _result_dtype(given, source.dtype, fmt)
     if out is None:
         out = array_module(source).empty(source.shape, dtype)
     else:

@@ -466,3 +466,17 @@ def test_all_pairs_of_a_small_format_in_every_mode():
     for mode, name in itertools.product(DETERMINISTIC, ("add", "subtract", "multiply", "divide", "fma")):
         xs = [a, b1 if name == "divide" else b, b][: OPERATIONS[name]]
         check(name, xs, fmt, formats=(fmt,) * len(xs), rounding=mode)
+
+
+def test_short_operands_may_have_a_result_that_only_float64_holds():
+    wide, short = FloatFormat("e2m1b-279", 2, 1, -279), formats(["e5m2", "e5m2"])
+    product = operate("multiply", (np.float32([2.0]), np.float32([-0.0])), wide, formats=short)
+    assert product.dtype == np.float64 and product[0] == 0 and np.signbit(product[0])
+    assert operate("sqrt", (np.float32([0.0]),), wide, formats=short[:1]).dtype == np.float64
+
+
+def test_flushing_below_a_bound_that_float32_lacks_makes_no_noise():
+    scale = FloatFormat("e2m0b-167", 2, 0, -167, "scale", False)
+    with np.errstate(all="raise"):
+        values, flags = operate("sqrt", (np.float32([1e-4]),), scale, flush_inputs=True, return_flags=True)
+    assert np.isnan(values).all() and flags.invalid.all()
