@@ -282,7 +282,8 @@ def round_integers(
             f"Sums are rounded stochastically to at most 51 bits. Got {fmt} with {fmt.precision}. "
             'Use "nearest_even", or a narrower format.'
         )
-    beyond = math.nan if overflow == "nan" else math.inf
+    largest = float(np.finfo(np.float64).max)  # infinities stay in "propagate", but these are finite
+    beyond = {"nan": math.nan, "propagate": largest}.get(overflow or "", math.inf)
     flat = [_round_integer(int(n), exponent, fmt, rounding, beyond) for n in integers.ravel()]
     return np.array(flat, np.float64).reshape(integers.shape)
 
