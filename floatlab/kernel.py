@@ -373,6 +373,9 @@ class Kernel:
         self._cut(x, y, xp)
         lost = xp.not_equal(x, y)
         xp.bitwise_and(y.view(self.word), self.magnitude, out=s)
+        if found != ORDINARY:  # infinity with its last bit set would be a NaN; and as s, so its magic number
+            work.clamp(xp.minimum, s, self.ceiling)
+            work.clamp(xp.minimum, e, self.ceiling + self.lift)
         xp.add(cut, magic, out=cut)  # exact: now the last bit of the word is the last place
         xp.bitwise_or(s, lost, out=s)
         xp.subtract(cut, magic, out=cut)

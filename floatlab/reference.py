@@ -27,6 +27,8 @@ Rules that the standards leave open, as decided here:
   result is tiny is asked after rounding (IEEE 754-2019, 7.5).
 - An infinity that is not delivered as one, and a zero or a negative number that the format does not have, is an
   invalid operation, as IEEE 754-2019, 5.8, has it for integers; the overflow policy says what is delivered.
+- A number below zero in an unsigned P3109 format is rounded first, and what becomes zero is in range (IEEE P3109,
+  4.7.5, saturates what has been rounded). The mode has no part in what becomes of an infinity.
 - Every number above zero but below the smallest value of a format without zero (e8m0) becomes that value,
   the only neighbour it has.
 
@@ -310,7 +312,8 @@ def round(
         if not form.zero:
             return _out_of_range(fmt, form, policy, minus, _INVALID, lowest=True)
         return Result(form.sign if minus and form.negative_zero else 0, _NO_FLAGS, fmt)
-    if minus and not form.sign:
+    p3109 = fmt.specials.startswith("p3109")
+    if minus and not form.sign and not p3109:
         return _out_of_range(fmt, form, policy, minus, _INVALID, lowest=True)
 
     def to_mark(spot: _Spot) -> int:
@@ -321,8 +324,13 @@ def round(
     if not form.zero and spot.place < 0:
         # No value lies below this one; it is tiny unless it is rounded up to the smallest one anyway.
         return Result(0, _UNDERFLOW if code < 0 else _INEXACT, fmt)
+    flushed = form.zero and subnormals == "flush" and 0 < code < 1 << form.m
+    if minus and not form.sign and code > 0 and not flushed:
+        if policy in ("infinity", "nan") and rounding not in ("toward_zero", "toward_positive"):
+            return Result(form.nan or 0, _INVALID, fmt)
+        return Result(0, _INVALID, fmt)
     if code > form.largest:
-        if _stops_at_largest(rounding, minus):
+        if policy == "propagate" or _stops_at_largest(rounding, minus, form.largest, fmt):
             return Result(form.largest + (form.sign if minus else 0), _OVERFLOW, fmt)
         return _out_of_range(fmt, form, policy, minus, _OVERFLOW)
     flags = _NO_FLAGS if is_exact else _INEXACT
@@ -338,12 +346,12 @@ def round(
 
 
 def _policy(fmt: FloatFormat, form: _Layout, overflow: str | None) -> str:
-    """Return what happens to a result that is too large: "infinity", "nan" or "saturate"."""
+    """Return what happens to a result that is too large: "infinity", "nan", "saturate" or "propagate"."""
     if overflow is None:
         if form.infinity is not None:
             return "infinity"
         return "saturate" if fmt.specials in ("finite", "p3109_finite") else "nan"
-    check_option("overflow", overflow, ("infinity", "nan", "saturate"))
+    check_option("overflow", overflow, ("infinity", "nan", "saturate", "propagate"))
     if overflow == "infinity" and form.infinity is None:
         raise OverflowPolicyError(f'{fmt.name} has no infinity. Got overflow="infinity". Use "saturate".')
     if overflow == "nan" and form.nan is None:
@@ -419,8 +427,13 @@ def _goes_up(
     return to_even + R >= 1 << N
 
 
-def _stops_at_largest(rounding: str, minus: bool) -> bool:
-    """Say whether a mode rounds inward, and so never past the largest finite value."""
+def _stops_at_largest(rounding: str, minus: bool, largest: int, fmt: FloatFormat) -> bool:
+    """Say whether a mode rounds inward, and so never past the largest finite value.
+
+    In P3109 infinity is the next mark after it, and `to_odd` goes to that of the two whose code is odd.
+    """
+    if rounding == "to_odd" and fmt.specials == "p3109_extended":
+        return largest % 2 == 1
     inward = "toward_positive" if minus else "toward_negative"
     return rounding in ("toward_zero", "to_odd", inward)
 
@@ -433,6 +446,8 @@ def _round_special(x: Special, fmt: FloatFormat, form: _Layout, policy: str) -> 
         return Result(form.nan | (form.sign if minus and form.signed_nan else 0), _NO_FLAGS, fmt)
     if form.infinity is not None and policy != "saturate" and (form.sign or not minus):
         return Result(form.infinity | (form.sign if minus else 0), _NO_FLAGS, fmt)
+    if policy == "propagate":  # an infinity that cannot stay becomes what it does by default
+        policy = _policy(fmt, form, None)
     return _out_of_range(fmt, form, policy, minus, _INVALID, lowest=minus and not form.sign)
 
 
@@ -441,7 +456,7 @@ def _out_of_range(
 ) -> Result:
     """Deliver what the policy says; `lowest` marks what lies below the values of an unsigned format."""
     sign = form.sign if minus else 0
-    if policy == "saturate" or (lowest and fmt.specials.startswith("p3109")):  # P3109 delivers 0 in any case
+    if policy in ("saturate", "propagate"):
         return Result(0 if lowest else form.largest + sign, flags, fmt)
     if policy == "infinity" and not lowest:
         assert form.infinity is not None

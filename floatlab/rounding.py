@@ -90,7 +90,9 @@ def round_exactly(x: Array, rule: Rule, integers: Array | None = None, bits: int
     result = xp.where(size == 0, xp.copysign(rule.zero, x) if fmt.signed else rule.zero, result)
     if not fmt.has_negative_zero:
         result = xp.where(result == 0, 0.0, result)
-    beyond = (result < fmt.lowest) if fmt.signed else negative & (size > 0)
+    # P3109 looks at the rounded value, others let no negative number into an unsigned format.
+    rounded = fmt.signed or fmt.specials.startswith("p3109")
+    beyond = (result < fmt.lowest) if rounded else negative & (size > 0)
     result = xp.where(finite & (result > fmt.max), rule.over[0], result)
     result = xp.where(finite & beyond, rule.over[1], result)
     result = xp.where(x == np.inf, rule.infinite[0], result)
@@ -202,10 +204,15 @@ def quantize(
         "nearest_even", "nearest_away" or "nearest_zero" (ties to the even code, away from or towards zero),
         "toward_zero", "toward_positive", "toward_negative", "to_odd" (an inexact value goes to the neighbour whose
         code is odd), or "stochastic", "stochastic_b", "stochastic_c" (P3109's variants A, B and C).
-    overflow : {None, "infinity", "nan", "saturate"}
+    overflow : {None, "infinity", "nan", "saturate", "propagate"}
         What a value beyond the largest finite one becomes. None: what the format defines, which is infinity where
-        it has one, else NaN where it has one, else the largest value. Modes that round inward stop at the largest
-        value, as IEEE 754 has it. "saturate" holds for infinities too.
+        it has one, else NaN where it has one, else the largest value (in a finite P3109 format always that). Modes
+        that round inward stop at the largest value, as IEEE 754 has it; so does "to_odd", but for the signed
+        P3109 formats with infinities, where the odd code is that of infinity. "saturate" clamps infinities
+        too. "propagate" (P3109's SatPropagate) clamps finite values and keeps infinities; where there are none, an
+        infinity becomes what it is by default. In an unsigned P3109 format a value that rounds to below zero is
+        NaN, unless it is clamped or the mode is "toward_zero" or "toward_positive", which give 0; -infinity is
+        NaN unless it is clamped.
     subnormals : {"gradual", "flush"}
         Whether a subnormal result is kept, or becomes a zero of its sign.
     flush_inputs : bool
@@ -361,8 +368,10 @@ def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -
             x = xp.where(xp.abs(x) < fmt.smallest_normal, xp.copysign(0.0, x), x)
         unbounded = xp.abs(_round_unbounded(x, rule, integers, bits))
         invalid = xp.isinf(x) & (rule.infinite[0] != np.inf)
+        if not fmt.signed or fmt.emax < fmt.emin:
+            endless = round_exactly(x, replace(rule, over=(np.inf, -np.inf)), integers, bits)
         if not fmt.signed:
-            invalid |= x < 0
+            invalid |= (x == -np.inf) | (xp.isfinite(x) & (endless == -np.inf))
         if not fmt.has_zero:
             invalid |= x == 0
         plain = xp.isfinite(x) & ~invalid
@@ -370,8 +379,7 @@ def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -
         if (
             fmt.emax < fmt.emin
         ):  # below the largest value the last place no longer shrinks: no end above, but below
-            endless = replace(rule, subnormals="gradual", over=(np.inf, -np.inf))
-            overflow = plain & xp.isinf(round_exactly(x, endless, integers, bits))
+            overflow = plain & xp.isinf(endless)
         inexact = (plain & (values != x)) | overflow
         underflow = inexact & (unbounded < fmt.smallest_normal) & ~overflow
         if rule.subnormals == "flush":

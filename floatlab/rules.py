@@ -1,4 +1,7 @@
-"""What was asked for? The options of a conversion, checked against each other and against the format."""
+"""What was asked for? The options of a conversion, checked against each other and against the format.
+
+Source of the overflow policies: IEEE 754-2019, 7.4; IEEE P3109, 4.7.5 (SatFinite, SatPropagate, SatNone).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ ROUNDING_MODES = (
     "stochastic_b",
     "stochastic_c",
 )
-OVERFLOW_POLICIES = ("infinity", "nan", "saturate")
+# "propagate" and "saturate" are P3109's SatPropagate and SatFinite, "infinity" (or "nan") its SatNone.
+OVERFLOW_POLICIES = ("infinity", "nan", "saturate", "propagate")
 SUBNORMAL_RULES = ("gradual", "flush")
 OPTIONS = (
     "rounding",
@@ -38,7 +42,7 @@ OPTIONS = (
     "return_flags",
 )
 
-# The modes that never carry a positive (a negative) value beyond the largest finite one: IEEE 754-2019, 7.4.
+# The modes that do not carry a positive (a negative) value beyond the largest finite one: IEEE 754-2019, 7.4.
 _STOPS_AT_MAX = ("toward_zero", "to_odd", "toward_negative")
 _STOPS_AT_LOWEST = ("toward_zero", "to_odd", "toward_positive")
 
@@ -86,9 +90,7 @@ def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str
     check_option("subnormals", subnormals, SUBNORMAL_RULES)
     flush_inputs = check_switch("flush_inputs", flush_inputs)
     if overflow is None:  # what the format does
-        overflow = "infinity" if fmt.has_infinity else "nan" if fmt.has_nan else "saturate"
-        if fmt.specials == "p3109_finite":
-            overflow = "saturate"
+        overflow = default_overflow(fmt)
     check_option("overflow", overflow, OVERFLOW_POLICIES, OverflowPolicyError)
     if overflow == "infinity" and not fmt.has_infinity:
         others = '"nan" or "saturate"' if fmt.has_nan else '"saturate"'
@@ -99,20 +101,39 @@ def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str
         raise OverflowPolicyError(
             f'{fmt} has no NaN to mark an overflow. Got overflow="nan". Use "saturate".'
         )
-    if overflow == "saturate":
-        over = infinite = (fmt.max, fmt.lowest)
-    else:
-        mark = np.inf if overflow == "infinity" else np.nan
-        over = (
-            fmt.max if rounding in _STOPS_AT_MAX else mark,
-            -fmt.max if rounding in _STOPS_AT_LOWEST else -mark,
-        )
-        infinite = (np.inf, -np.inf) if fmt.has_infinity else (np.nan, np.nan)
-        if not fmt.signed:  # no negative number has a value near it; P3109 delivers 0, others have only a NaN
-            below = 0.0 if fmt.specials.startswith("p3109") else np.nan
-            over, infinite = (over[0], below), (infinite[0], below)
-    zero = 0.0 if fmt.has_zero else fmt.lowest if overflow == "saturate" else np.nan
+    clamps = overflow in ("saturate", "propagate")
+    over = (fmt.max, fmt.lowest) if clamps else _beyond(fmt, rounding, overflow)
+    infinite = (fmt.max, fmt.lowest) if overflow == "saturate" else _infinities(fmt, overflow)
+    zero = 0.0 if fmt.has_zero else fmt.lowest if clamps else np.nan
     return Rule(fmt, rounding, subnormals, flush_inputs, over, infinite, zero)
+
+
+def _beyond(fmt: FloatFormat, rounding: str, overflow: str) -> tuple[float, float]:
+    """Return what becomes of finite numbers beyond both ends where they are not clamped."""
+    mark = np.inf if overflow == "infinity" else np.nan
+    # P3109: to_odd goes to the infinity, whose code is odd and the largest value's even in a signed format.
+    to_infinity = rounding == "to_odd" and fmt.specials == "p3109_extended" and fmt.signed
+    above = fmt.max if rounding in _STOPS_AT_MAX and not to_infinity else mark
+    if fmt.signed:
+        return above, -fmt.max if rounding in _STOPS_AT_LOWEST and not to_infinity else -mark
+    # No negative number has a value near it. P3109 rounds it to 0 where the mode rounds towards 0, others have a NaN.
+    inward = rounding in ("toward_zero", "toward_positive") and fmt.specials.startswith("p3109")
+    return above, 0.0 if inward else np.nan
+
+
+def _infinities(fmt: FloatFormat, overflow: str) -> tuple[float, float]:
+    """Return what becomes of the infinities where they are not clamped; the mode has no part in it."""
+    above = np.inf if fmt.has_infinity else np.nan
+    if overflow == "propagate" and not fmt.has_infinity and default_overflow(fmt) == "saturate":
+        return fmt.max, fmt.lowest
+    return above, -above if fmt.signed else np.nan
+
+
+def default_overflow(fmt: FloatFormat) -> str:
+    """Return the overflow policy that a format defines."""
+    if fmt.specials == "p3109_finite":
+        return "saturate"
+    return "infinity" if fmt.has_infinity else "nan" if fmt.has_nan else "saturate"
 
 
 def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str] = OPTIONS) -> None:

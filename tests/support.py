@@ -36,7 +36,7 @@ DETERMINISTIC = (
     "to_odd",
 )
 STOCHASTIC = ("stochastic", "stochastic_b", "stochastic_c")
-POLICIES = (None, "infinity", "nan", "saturate")
+POLICIES = (None, "infinity", "nan", "saturate", "propagate")
 
 # -- formats ---------------------------------------------------------------------------------------
 
@@ -244,21 +244,31 @@ def expected_codes(
     policy = overflow or (
         "infinity" if infinity is not None else "saturate" if "finite" in fmt.specials else "nan"
     )
-    beyond = {"infinity": infinity, "nan": nan, "saturate": largest}[policy]
+    beyond = {"infinity": infinity, "nan": nan}.get(policy, largest)
+    if rounding == "to_odd" and fmt.specials == "p3109_extended" and largest % 2 == 0:
+        stops = np.zeros(x.shape, bool)  # of the largest value and infinity, infinity has the odd code
 
     if subnormals == "flush" and has_zero:
         code = np.where(code < 1 << fmt.mantissa_bits, 0, code)
     over = code > largest
     code = np.where(over, np.where(stops, largest, beyond), code)
-    at_infinity = beyond if infinity is None or policy == "saturate" else infinity
-    code = np.where(np.isinf(x), at_infinity, code)
-    unreachable = (minus & (size > 0)) if not fmt.signed else np.zeros(x.shape, bool)
+    clamps = policy in ("saturate", "propagate")
+    if policy == "propagate" and infinity is None:
+        nowhere = largest if "finite" in fmt.specials else nan
+    else:
+        nowhere = beyond if infinity is None or policy == "saturate" else infinity
+    code = np.where(np.isinf(x), nowhere, code)
+    below = minus & (size > 0) & np.isfinite(x) & (not fmt.signed)
+    if p3109_parity:  # what rounds to zero is in range
+        below &= code > 0
     if not has_zero:
-        unreachable |= size == 0
-    to_zero = policy == "saturate" or fmt.specials.startswith(
-        "p3109"
-    )  # P3109 delivers 0 for negative numbers
-    code = np.where(unreachable, 0 if to_zero else nan, code)
+        below |= size == 0
+    inward = p3109_parity and rounding in ("toward_zero", "toward_positive")
+    code = np.where(below, 0 if clamps or inward else nan, code)
+    if not fmt.signed:  # minus infinity is kept by nobody
+        default = overflow is None and "finite" in fmt.specials
+        stays_in = policy == "saturate" or (policy == "propagate" and "finite" in fmt.specials) or default
+        code = np.where(x == -np.inf, 0 if stays_in else nan, code)
     code = np.where(np.isnan(x), -1 if nan is None else nan, code)
     unsigned_nan = np.full(x.shape, nan is not None and fmt.specials not in ("ieee", "fn")) & (code == nan)
     unsigned_zero = (code == 0) & (fmt.specials not in ("ieee", "fn", "finite"))

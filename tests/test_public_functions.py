@@ -21,14 +21,21 @@ NOT_NUMERIC = {"arithmetic", "explain", "finfo", "formats", "get_format", "no_gr
 
 FMT = "float16"
 _UNARY = (
-    "arccos arccosh arcsin arcsinh arctan arctanh cbrt cos cosh deg2rad erf exp exp2 expm1 gelu log log1p log2 log10 "
-    "rad2deg reciprocal rsqrt sigmoid sin sinh softplus sqrt square tan tanh"
-).split()
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "cos", "cosh", "deg2rad",
+    "erf", "exp", "exp2", "expm1", "gelu", "log", "log1p", "log2", "log10", "rad2deg", "reciprocal",
+    "rsqrt", "sigmoid", "sin", "sinh", "softplus", "sqrt", "square", "tan", "tanh",
+)  # fmt: skip
 _BINARY = (
-    "add arctan2 divide floor_divide fmod hypot logaddexp logaddexp2 multiply power remainder subtract"
-).split()
-_ALONG_AN_AXIS = "average cumprod cumsum mean median nanmean nansum norm prod std sum var".split()
-_OF_VALUES = "array asarray classify encode next_down next_up quantize spacing ulp".split()
+    "add", "arctan2", "divide", "floor_divide", "fmod", "hypot", "logaddexp", "logaddexp2", "multiply",
+    "power", "remainder", "subtract",
+)  # fmt: skip
+_ALONG_AN_AXIS = (
+    "average", "cumprod", "cumsum", "mean", "median", "nanmean", "nansum", "norm", "prod", "std", "sum",
+    "var",
+)  # fmt: skip
+_OF_VALUES = (
+    "array", "asarray", "classify", "encode", "next_down", "next_up", "quantize", "spacing", "ulp",
+)  # fmt: skip
 
 # Each takes an array of any shape; matrices are squared, vectors multiplied with themselves.
 CALLS = {

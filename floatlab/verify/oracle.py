@@ -94,7 +94,7 @@ def p3109(k: int) -> list[FloatFormat]:
 
 def policies(fmt: FloatFormat) -> list[str | None]:
     """Return the overflow policies that a format can carry out."""
-    found: list[str | None] = [None, "saturate"]
+    found: list[str | None] = [None, "saturate", "propagate"]
     if fmt.specials in ("ieee", "p3109_extended"):
         found.append("infinity")
     if fmt.specials != "finite":
