@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors
+from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array
 from floatlab.blocks import refuse_nan
 from floatlab.draws import as_integers, spread
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
@@ -306,7 +306,7 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
     >>> as_codes([126, 1], get_format("e4m3"))
     array([126,   1], dtype=uint8)
     """
-    array = as_array(codes, "decoded")
+    array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
     listed = isinstance(codes, list | tuple)
     own = fmt.dtype is not None and array.dtype == fmt.dtype
     if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
