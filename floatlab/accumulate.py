@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
+from floatlab.environment import check_environment
 from floatlab.errors import OptionError, ShapeError
 from floatlab.exact import integer_matmul, is_in_range, round_integers
 from floatlab.formats import FloatFormat, get_format
@@ -107,6 +108,7 @@ def matmul(
     >>> matmul(a, np.ones((3, 1)), "fp16", accumulator="fp16")  # 2048 + 1 is not
     array([[2048.]], dtype=float32)
     """
+    check_environment()
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
@@ -203,6 +205,7 @@ def sum(  # NumPy's name
     >>> sum(x, "bf16"), sum(x, "bf16", accumulator="bf16")
     (array(10., dtype=float32), array(4., dtype=float32))
     """
+    check_environment()
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from floatlab.environment import check_environment
 from floatlab.errors import ExperimentError
 
 __all__ = ["Journal", "available_jobs", "open_folder", "run_all", "write_json"]
@@ -159,4 +160,5 @@ def _in_processes(
 
 def _work(function: Callable[[Any], Record], index: int, config: Any) -> tuple[int, Record]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    check_environment()
     return index, function(config)
