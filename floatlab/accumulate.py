@@ -36,6 +36,7 @@ from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.draws import RandomIntegers, generator
+from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.flags import Flags
@@ -128,6 +129,7 @@ def matmul(
     >>> matmul(a, np.ones((3, 1)), "fp16", accumulator="fp16")  # 2048 + 1 is not
     array([[2048.]], dtype=float32)
     """
+    check_environment()
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
@@ -230,6 +232,7 @@ def sum(  # NumPy's name
     >>> sum(x, "bf16"), sum(x, "bf16", accumulator="bf16")
     (array(10., dtype=float32), array(4., dtype=float32))
     """
+    check_environment()
     fmt, how = get_format(fmt), get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
     product, shape, _ = _rows(x, axis, keepdims, how, formats)
@@ -273,6 +276,7 @@ def mean(
     >>> mean([2.0**100, 1.0, -(2.0**100)], "bf16")  # a third, rounded once
     array(0.33398438, dtype=float32)
     """
+    check_environment()
     fmt, how = get_format(fmt), get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
     product, shape, count = _rows(x, axis, keepdims, how, formats)

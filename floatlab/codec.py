@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors
+from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array
 from floatlab.blocks import refuse_nan
+from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
@@ -76,6 +77,7 @@ def encode(
         if unknown.pop("out", None) is not None:
             raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
         refuse_unknown("encode", unknown)
+    check_environment()
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
@@ -124,6 +126,7 @@ def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> Array:
 @lru_cache(maxsize=128)
 def _code_table(rule: Rule) -> tuple[Lookup, Array]:
     """Return the tables of a conversion, and the code of each of their values."""
+    check_environment()
     lookup = plan(rule, np.dtype(np.float32), None).lookup
     assert lookup is not None
     values = lookup.values if rule.fmt.has_nan else np.nan_to_num(lookup.values, nan=rule.fmt.max)
@@ -185,6 +188,7 @@ def _has_code_of_key(fmt: FloatFormat) -> bool:
 @lru_cache(maxsize=64)
 def _code_of_key(fmt: FloatFormat) -> Array:
     """Return the code of each value, by its first 16 bits as a float32; those of other numbers mean nothing."""
+    check_environment()
     values, codes = _table(fmt), np.arange(1 << fmt.bits)
     numbers = ~np.isnan(values)
     table = np.zeros(1 << 16, fmt.code_dtype)
@@ -330,7 +334,7 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
     >>> as_codes([126, 1], get_format("e4m3"))
     array([126,   1], dtype=uint8)
     """
-    array = as_array(codes, "decoded")
+    array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
     listed = isinstance(codes, list | tuple)
     own = fmt.dtype is not None and array.dtype == fmt.dtype
     if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
@@ -386,6 +390,7 @@ def _table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
 
 def _decode_long(codes: Array, fmt: FloatFormat, xp: Any) -> Array:
     """Decode by the definition: (-1)^sign * significand * 2^exponent."""
+    check_environment()
     if _is_leading_part(fmt) and fmt.bits == 8 * fmt.value_dtype.itemsize:  # float32 and float64 themselves
         return codes.astype(fmt.code_dtype).view(fmt.value_dtype)
     codes = codes.astype(np.int64)
@@ -419,6 +424,7 @@ def ulp(x: Any, fmt: Any) -> Array:
     >>> ulp([1.0, 0.0, 100.0], "fp16").tolist()
     [0.0009765625, 5.960464477539063e-08, 0.0625]
     """
+    check_environment()
     fmt = get_format(fmt)
     source = as_source(x, fmt)
     xp, dtype = array_module(source), np.result_type(source.dtype, fmt.value_dtype)

@@ -19,6 +19,7 @@ __all__ = [
     "DataError",
     "DtypeError",
     "ExperimentError",
+    "FloatEnvironmentError",
     "FloatlabError",
     "FormatError",
     "FormatMismatchError",
@@ -63,6 +64,10 @@ class ShapeError(FloatlabError, ValueError):
 
 class AutogradError(FloatlabError, RuntimeError):
     """The graph cannot do what was asked: backward, a missing derivative, an in-place change."""
+
+
+class FloatEnvironmentError(FloatlabError, RuntimeError):
+    """The processor was told not to compute as IEEE 754 says: it flushes to zero, or rounds in another direction."""
 
 
 class ScalerError(FloatlabError, RuntimeError):

@@ -25,6 +25,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
+from floatlab.environment import check_environment
 from floatlab.errors import FormatError, check_option, nearest_name
 
 __all__ = ["FloatFormat", "formats", "get_format"]
@@ -240,6 +241,7 @@ class FloatFormat:
         >>> get_format("float16").magnitude(0x3C00)
         1.0
         """
+        check_environment()
         assert self.bias is not None
         field, fraction = code >> self.mantissa_bits, code & (1 << self.mantissa_bits) - 1
         if field == 0 and self.has_zero:
@@ -260,11 +262,13 @@ class FloatFormat:
     @cached_property
     def smallest_normal(self) -> float:
         """The smallest normal value, ``2**emin``."""
+        check_environment()
         return float(np.ldexp(1.0, self.emin))
 
     @cached_property
     def smallest_subnormal(self) -> float:
         """The smallest value above zero. Where there are no subnormals, the smallest normal one."""
+        check_environment()
         return float(np.ldexp(1.0, self.emin - self.mantissa_bits))
 
     @cached_property

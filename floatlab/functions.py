@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.draws import RandomIntegers
 from floatlab.elementary import TABLE, Function, values_of
+from floatlab.environment import check_environment
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -237,6 +238,7 @@ class Task:
     @cached_property
     def table(self) -> Array:
         """The result for each float32 of 11 bits of precision, in the order of their bits."""
+        check_environment()
         x = (np.arange(1 << 19, dtype=np.uint32) << 13).view(np.float32)
         result = np.concatenate([self.compute(x[block]) for block in _blocks(x.size)])
         result.flags.writeable = False
@@ -444,6 +446,7 @@ def evaluate(
     >>> evaluate("tanh", 30.0, "e4m3", rounding="toward_zero").item()
     0.9375
     """
+    check_environment()
     check_option("function", name, FUNCTIONS)
     task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
@@ -503,6 +506,7 @@ def evaluate_pair(
     >>> evaluate_pair("hypot", 3.0, 4.0, "e4m3").item()
     5.0
     """
+    check_environment()
     check_option("function", name, FUNCTIONS_OF_TWO)
     task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)

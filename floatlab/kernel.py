@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import BLOCK_BYTES, Array
+from floatlab.environment import check_environment
 from floatlab.formats import FloatFormat
 
 __all__ = ["LARGE", "ORDINARY", "SPECIAL", "Kernel", "Workspace", "kernel_for"]
@@ -621,6 +622,7 @@ def kernel_for(fmt: FloatFormat, dtype: np.dtype[Any]) -> Kernel | None:
     There is none for unsigned formats and those without a mantissa (their rules are their own), nor where a
     constant would not fit into the carrier.
     """
+    check_environment()
     width, bits = (8, 23) if dtype.itemsize == 4 else (11, 52)
     largest = 2 ** (width - 1) - 1
     if fmt.specials == "ieee" and fmt.signed and (fmt.exponent_bits, fmt.bias) == (width, largest):

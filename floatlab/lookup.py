@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array
+from floatlab.environment import check_environment
 from floatlab.formats import FloatFormat
 
 __all__ = ["Lookup", "has_keys", "keys_of_values"]
@@ -57,6 +58,7 @@ class Lookup:
     @cached_property
     def values(self) -> Array:
         """What each key rounds to."""
+        check_environment()
         keys = (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
         with np.errstate(all="ignore"):
             table = self.readable(keys.astype(np.float64), None, 0).astype(np.float32)

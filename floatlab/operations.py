@@ -33,6 +33,7 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
+from floatlab.environment import check_environment
 from floatlab.errorfree import NATIVE, is_extreme, nudge, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
@@ -159,6 +160,7 @@ def operate(
         As `quantize`. OverflowPolicyError also for an invalid operation in a format without NaN.
     """
     fmt = get_format(fmt)
+    check_environment()
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]

@@ -29,6 +29,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory
 from floatlab.blocks import Plan, refuse_nan
 from floatlab.draws import RandomIntegers
+from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -252,6 +253,7 @@ def quantize(
     >>> quantize(464.0, "e4m3", rounding="nearest_away", overflow="saturate").item()
     448.0
     """
+    check_environment()
     if unknown:
         refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
     fmt = get_format(fmt)

@@ -90,22 +90,15 @@ def exact_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> tuple[Array, 
     --------
     >>> from floatlab.formats import get_format
     >>> exact_source([2**60 + 1, 0.5], get_format("fp64"))
-    (array([1.15292150e+18, 5.00000000e-01]), {0: (1152921504606846977, 0)})
+    (array([1.1529215e+18, 5.0000000e-01]), {0: (1152921504606846977, 0)})
     >>> exact_source([2**60 + 1, 0.5], get_format("fp32"))
-    (array([1.15292150e+18, 5.00000000e-01]), {})
+    (array([1.1529215e+18, 5.0000000e-01]), {})
     """
     array = x if type(x) is np.ndarray or is_gpu_array(x) else as_array(x, "rounded")
     dtype = array.dtype
     if dtype in _FLOATS:
         return array, _NOTHING
-    if dtype in _NARROW_FLOATS or dtype.name in (
-        "int4",
-        "uint4",
-        "int2",
-        "uint2",
-        "int1",
-        "uint1",
-    ):  # ml_dtypes
+    if dtype in _NARROW_FLOATS:
         return array.astype(np.float32), _NOTHING
     match dtype.kind:
         case "b":
@@ -118,6 +111,8 @@ def exact_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> tuple[Array, 
             return _from_long_double(array, fmt, extra_bits)
         case "O" | "U" | "S" | "T":
             return _from_objects(array.astype(object, copy=False), fmt, extra_bits)
+    if dtype.name in ("int4", "uint4", "int2", "uint2", "int1", "uint1"):  # ml_dtypes
+        return array.astype(np.float32), _NOTHING
     hint = "Round x.real and x.imag separately." if dtype.kind == "c" else "Convert it to numbers first."
     raise DtypeError(f"Only real numbers can be rounded. Got an array of dtype {dtype}. {hint}")
 
@@ -167,8 +162,13 @@ def as_array(x: Any, done: str) -> Array:
     >>> as_array([2**60 + 1, 0.5], "rounded")
     array([1152921504606846977, 0.5], dtype=object)
     """
-    leaves = leaf_types(x) if isinstance(x, list | tuple) else {type(x)}
-    refuse_masked(x, leaves, done)
+    kind = type(x)
+    if kind in _PYTHON:
+        return np.asarray(x)
+    listed = isinstance(x, list | tuple)
+    leaves = leaf_types(x) if listed else {kind}
+    if not leaves <= _PYTHON:
+        refuse_masked(x, leaves, done)
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -181,7 +181,7 @@ def as_array(x: Any, done: str) -> Array:
             f"Only what NumPy takes for an array can be {done}. Got a {type(x).__name__} ({error}). "
             "Convert it first."
         ) from None
-    if isinstance(x, list | tuple) and not leaves <= _ONE_KIND and _may_be_rounded(array):
+    if listed and not leaves <= _ONE_KIND and _may_be_rounded(array):
         return np.asarray(x, dtype=object)
     return array
 
@@ -198,6 +198,7 @@ def refuse_masked(x: Any, leaves: set[type], done: str = "rounded") -> None:
 
 # Python's floats and NumPy's, which NumPy puts together without rounding.
 _ONE_KIND = {float, np.longdouble, np.float64, np.float32, np.float16}
+_PYTHON = {float, int, bool}
 
 
 def leaf_types(x: Any) -> set[type]:
@@ -207,6 +208,8 @@ def leaf_types(x: Any) -> set[type]:
     ['float', 'float32', 'int']
     """
     types = set(map(type, x))
+    if types <= _PYTHON:
+        return types
     if np.ndarray in types:
         types = (types - {np.ndarray}) | {part.dtype.type for part in x if type(part) is np.ndarray}
     if list in types or tuple in types:

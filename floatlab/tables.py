@@ -16,6 +16,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.environment import check_environment
+
 __all__ = [
     "ERF_END",
     "ERF_STEPS",
@@ -109,6 +111,7 @@ ROOT_HALF = _near(math.isqrt(_ONE * _ONE // 2))
 
 
 def _table(values: list[float]) -> Floats:
+    check_environment()
     array = np.array(values)
     array.flags.writeable = False
     return array

@@ -109,7 +109,7 @@ def test_a_forbidden_import_is_found(source, here):
 
 
 def test_the_oracle_shares_no_code_with_what_it_checks():
-    assert REACHABLE["reference"] == {"errors", "formats"}
+    assert REACHABLE["reference"] == {"errors", "formats", "environment"}  # which computes nothing
     assert not any(
         "reference" in REACHABLE[name] for name in ORDER if name not in ("verify", "cli", "__init__")
     )

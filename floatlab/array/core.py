@@ -18,6 +18,7 @@ import numpy as np
 from floatlab.array.contexts import Arithmetic, current, is_tracking, note
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codec import as_codes, decode, encode_values
+from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
@@ -459,11 +460,13 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         return FUNCTIONS[np.dot](self, other, **options)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        check_environment()
         if ufunc not in UFUNCS:
             raise _no(ufunc, inputs)
         return UFUNCS[ufunc](method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        check_environment()
         if func not in FUNCTIONS:
             raise _no(func, (*args, *kwargs.values()))
         return FUNCTIONS[func](*_in_order(func, args, kwargs), **kwargs)

@@ -13,6 +13,7 @@ from floatlab.autograd.graph import Event, Observer, observers, unrounded, work_
 from floatlab.autograd.numeric import FLOAT32, is_narrow, is_subset, round_to, sum_to
 from floatlab.autograd.table import Array, Node
 from floatlab.autograd.tensor import Tensor
+from floatlab.environment import check_environment
 from floatlab.errors import AutogradError, FormatMismatchError
 from floatlab.formats import FloatFormat
 
@@ -21,6 +22,7 @@ __all__ = ["start_backward"]
 
 def start_backward(tensor: Tensor, gradient: Array, retain_graph: bool) -> None:
     """Carry a gradient, of the tensor's shape and gradient format, to every leaf that asks for one."""
+    check_environment()
     with np.errstate(all="ignore"):  # overflow and NaN are what a laboratory wants to see
         if tensor._node is None:
             _accumulate(tensor, gradient)

@@ -21,6 +21,7 @@ from floatlab.autograd.numeric import FLOAT32, FLOAT64, current_arithmetic, is_n
 from floatlab.autograd.ops import find_op
 from floatlab.autograd.table import Array, Kernel, Node, Op
 from floatlab.autograd.tensor import Tensor, recording
+from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.sources import as_source
@@ -115,6 +116,7 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
     >>> apply("mul", Tensor([1.0, 2.0], format="bf16"), 3)
     Tensor([3., 6.], format=bfloat16)
     """
+    check_environment()
     op = find_op(name)
     tensors = _tensors(op, inputs)
     policy = cast_policy.get()

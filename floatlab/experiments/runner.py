@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from floatlab import provenance
+from floatlab.environment import check_environment
 from floatlab.errors import ExperimentError
 from floatlab.files import cannot_read, write_whole
 
@@ -210,4 +211,5 @@ def _in_processes(
 
 def _work(function: Callable[[Any], Record], index: int, config: Any) -> tuple[int, Record]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    check_environment()
     return index, function(config)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.autograd.numeric import is_subset
+from floatlab.environment import check_environment
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.arithmetic import Rounding, Workbench
@@ -191,6 +192,7 @@ class Optimizer:
         `closure`, where given, is called first and its result is returned. Overflow inside an update
         gives the infinity or NaN of the format without a warning: it is what the hardware would do.
         """
+        check_environment()
         result = closure() if closure is not None else None
         with np.errstate(all="ignore"):
             for group in self.param_groups:

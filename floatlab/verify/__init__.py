@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from floatlab.environment import check_environment
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.terminal import make_console
@@ -100,6 +101,7 @@ def _in_worker(task: Task) -> tuple[Task, Outcome]:
     """Run a task in another process, where Ctrl-C is left to the first one."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    check_environment()
     return task, run_task(task)
 
 
