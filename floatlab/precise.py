@@ -27,8 +27,9 @@ from collections.abc import Callable
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
-__all__ = ["NAMES", "nearest", "sticky"]
+__all__ = ["NAMES", "expand", "nearest", "sticky"]
 
 _LARGEST = math.ldexp(2 - 2.0**-52, 1023)
 _SMALLEST = 2.0**-1074
@@ -231,7 +232,7 @@ def _to_odd(value: Fraction) -> float:
     return magnitude if value > 0 else -magnitude
 
 
-def _settled(name: str, x: float, rounded: Callable[[Fraction], float]) -> float:
+def _settled(name: str, x: float, rounded: Callable[[Fraction], Any]) -> Any:
     """Ziv's loop: more digits until both ends of the enclosure round to the same float64."""
     if name in _ALGEBRAIC:
         raise KeyError(name)
@@ -268,7 +269,8 @@ def sticky(name: str, x: float) -> float:
     """
     if name in _ALGEBRAIC:
         return _ALGEBRAIC[name](Fraction(x))
-    return _settled(name, x, _to_odd)
+    result: float = _settled(name, x, _to_odd)
+    return result
 
 
 def nearest(name: str, x: float) -> float:
@@ -277,4 +279,23 @@ def nearest(name: str, x: float) -> float:
     >>> nearest("sin", 1e22)
     -0.8522008497671888
     """
-    return _settled(name, x, float)
+    result: float = _settled(name, x, float)
+    return result
+
+
+def expand(name: str, x: float, bits: int) -> Fraction:
+    """Return f(x) rounded to odd at `bits` bits: the last one says that there was more; `x` as in `nearest`.
+
+    >>> 2**40 * expand("exp", 1.0, 42)
+    Fraction(2988782477963, 1)
+    """
+    result: Fraction = _settled(name, x, lambda value: _odd_fraction(value, bits))
+    return result
+
+
+def _odd_fraction(value: Fraction, bits: int) -> Fraction:
+    n, d = abs(value.numerator), value.denominator
+    shift = bits - n.bit_length() + d.bit_length()
+    scaled, rest = divmod(n << max(shift, 0), d << max(-shift, 0))
+    size = Fraction(scaled | (rest != 0)) / Fraction(2) ** shift
+    return size if value > 0 else -size
