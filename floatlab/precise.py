@@ -43,8 +43,11 @@ from collections.abc import Callable
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from typing import TypeVar
 
-__all__ = ["NAMES", "nearest", "sticky"]
+__all__ = ["NAMES", "expand", "nearest", "sticky"]
+
+T = TypeVar("T", float, Fraction)
 
 _LARGEST = math.ldexp(2 - 2.0**-52, 1023)
 _SMALLEST = 2.0**-1074
@@ -428,8 +431,8 @@ def _to_nearest(n: int, d: int) -> float:
         return math.inf if n > 0 else -math.inf
 
 
-def _settled(name: str, xs: tuple[float, ...], rounded: Callable[[int, int], float]) -> float:
-    """Ziv's loop: more digits until both ends of the enclosure round to the same float64."""
+def _settled(name: str, xs: tuple[float, ...], rounded: Callable[[int, int], T]) -> T:
+    """Ziv's loop: more digits until both ends of the enclosure round to the same number."""
     if name in _ALGEBRAIC:
         return rounded(*_ALGEBRAIC[name](*map(Fraction, xs)).as_integer_ratio())
     exactly = _EXACTLY[name](*xs) if name in _EXACTLY else None
@@ -480,3 +483,19 @@ def nearest(name: str, *xs: float) -> float:
     (-0.8522008497671888, 3.16227766016838e-300)
     """
     return _settled(name, xs, _to_nearest)
+
+
+def expand(name: str, x: float, bits: int) -> Fraction:
+    """Return f(x) rounded to odd at `bits` bits: the last one says that there was more; `x` as in `nearest`.
+
+    >>> 2**40 * expand("exp", 1.0, 42)
+    Fraction(2988782477963, 1)
+    """
+    return _settled(name, (x,), lambda n, d: _odd_fraction(n, d, bits))
+
+
+def _odd_fraction(n: int, d: int, bits: int) -> Fraction:
+    shift = bits - n.bit_length() + d.bit_length()
+    scaled, rest = divmod(abs(n) << max(shift, 0), d << max(-shift, 0))
+    size = Fraction(scaled | (rest != 0)) / Fraction(2) ** shift
+    return size if n > 0 else -size

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from fractions import Fraction
 
 import numpy as np
@@ -53,9 +54,9 @@ def check(told, wanted):
         assert abs(told.below.value) <= abs(told.source) <= abs(told.above.value)
         if "overflow" not in told.flags and "invalid" not in told.flags and told.decision.find("flushed") < 0:
             assert told.value in (told.below.value, told.above.value)
-            assert ("above" in told.decision.split(": ")[-1]) == (
-                told.value == told.above.value
-            ) or told.fraction == 0
+            words = told.decision.split(": ")[-1]
+            up = "above" in words or "larger" in words
+            assert up == (told.value == told.above.value) or told.fraction == 0
     if told.error is not None:
         assert told.error == Fraction(told.value) - told.source
     assert all(len(line) <= 80 for line in str(told).splitlines()), str(told)
@@ -258,3 +259,108 @@ def test_what_cannot_be_explained_says_why():
         explain(("exp", "0.1"), "fp16")
     with pytest.raises(FloatlabError, match="nearest_even"):
         explain(1.0, "fp16", rounding="nearest_evn")
+
+
+# -- formats that nobody has named -----------------------------------------------------------------------------------
+
+KINDS = ("ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite", "scale")
+
+
+def any_format(rnd):
+    while True:
+        kind, e, m = (
+            rnd.choice(KINDS),
+            rnd.randint(1, 11),
+            rnd.choice([0, 1, 2, 3, 7, 10, 23, 40, 50, 51, 52]),
+        )
+        bias = rnd.choice([None, rnd.randint(-1100, 1200)])
+        signed = kind != "scale" and rnd.random() < 0.6
+        try:
+            return fl.FloatFormat("any", e, 0 if kind == "scale" else m, bias, kind, signed)
+        except FloatlabError:
+            continue
+
+
+def any_number(fmt, rnd):
+    sign = rnd.choice([1, -1])
+    match rnd.choice(["special", "edge", "inside", "inside", "far"]):
+        case "special":
+            return rnd.choice([0.0, -0.0, math.inf, -math.inf, math.nan])
+        case "edge":
+            edge = Fraction(rnd.choice([fmt.max, fmt.smallest_subnormal, fmt.smallest_normal]))
+            past = Fraction(1, 2 ** (fmt.precision + rnd.choice([0, 60])))
+            return sign * edge * rnd.choice([1, 2, Fraction(1, 2), Fraction(3, 2), Fraction(1, 3), 1 + past])
+        case "inside":
+            exponent = rnd.randint(fmt.emin - fmt.mantissa_bits - 3, fmt.emax + 3) - 70
+            return sign * (rnd.getrandbits(70) + 1) * Fraction(2) ** exponent
+    return sign * Fraction(10) ** rnd.choice([400, -400, 300, -320])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_number_in_any_format_is_explained_as_the_reference_rounds_it(seed):
+    rnd = random.Random(seed)
+    for _ in range(20):
+        fmt = any_format(rnd)
+        x = any_number(fmt, rnd)
+        options = {
+            "rounding": rnd.choice([*DETERMINISTIC, *STOCHASTIC]),
+            "overflow": rnd.choice([None, None, "saturate", "nan", "infinity"]),
+            "subnormals": rnd.choice(["gradual", "flush"]),
+            "flush_inputs": rnd.random() < 0.2,
+        }
+        bits = rnd.choice([1, 8, 48])
+        R = rnd.choice([0, (1 << bits) - 1, rnd.getrandbits(bits)])
+        random_to_explain, random_to_round = {}, {}
+        if options["rounding"] in STOCHASTIC:
+            random_to_explain = {"random_bits": bits, "random_integers": R}
+            random_to_round = {"random_bits": bits, "random_integer": R}
+        try:
+            wanted = reference.round(x, fmt, **options, **random_to_round)
+        except FloatlabError as error:
+            with pytest.raises(type(error)):
+                explain(x, fmt, **options, **random_to_explain)
+            continue
+        check(explain(x, fmt, **options, **random_to_explain), wanted)
+
+
+@pytest.mark.parametrize("m", [3, 30, 50, 52])
+def test_a_negative_number_in_an_unsigned_format_of_any_width_is_explained(m):
+    for kind in ("fn", "p3109_extended", "p3109_finite", "finite"):
+        fmt = fl.FloatFormat("unsigned", 6, m, None, kind, signed=False)
+        for x in (-1.0, -1e30, "-1e-30", Fraction(-1, 3), -math.inf, -0.0):
+            for policy in (None, "saturate"):
+                number = Fraction(x) if isinstance(x, str) else x
+                told = explain(x, fmt, overflow=policy)
+                check(told, reference.round(number, fmt, overflow=policy))
+                assert x == 0 or math.isinf(float(x)) or "no negative values" in told.decision
+
+
+def test_subnormals_of_wide_formats_are_flushed_in_the_story_too():
+    for fmt in ("fp64", "e8m50", "e5m52"):
+        fmt = get_format(fmt)
+        for x in (Fraction(fmt.smallest_normal) / 3, -Fraction(fmt.smallest_subnormal)):
+            told = explain(x, fmt, subnormals="flush")
+            check(told, reference.round(x, fmt, subnormals="flush"))
+            assert told.value == 0 and "flushed to zero" in told.decision
+
+
+def test_functions_are_explained_with_the_digits_that_wide_formats_need():
+    for name, x, digits in (
+        ("rsqrt", 2.0, "0.70710678118654752440084436210484903928"),
+        ("exp", 1.0, "2.71828182845904523536028747135266249775"),
+        ("reciprocal", 3.0, "0.33333333333333333333333333333333333333"),
+        ("log", 2.0, "0.69314718055994530941723212145817656807"),
+        ("sin", 1.0, "0.84147098480789650665250232163029899962"),
+    ):
+        for fmt in ("e11m30", "e11m47", "fp64"):
+            for mode in ("nearest_even", "toward_positive", "toward_negative", "to_odd"):
+                told = explain((name, x), fmt, rounding=mode)
+                wanted = reference.round(Fraction(digits), get_format(fmt), mode)
+                assert (told.code, told.flags) == (wanted.code, ("inexact",)), (name, fmt, mode)
+    assert explain(("exp", 0.0), "fp64").flags == () and explain(("exp", 0.0), "fp64").value == 1.0
+    assert (
+        explain(("rsqrt", 0.25), "fp64").flags == ()
+        and explain(("reciprocal", 0.0), "fp16").value == math.inf
+    )
+    with pytest.raises(OptionError, match="51 bits"):
+        explain(("tanh", 1e6), "fp64")

@@ -628,7 +628,7 @@ def test_a_long_double_is_rounded_once():
     [
         ({"rounding": "nearest"}, OptionError, 'Use "nearest_'),
         ({"rounding": "stochastic"}, OptionError, "default_rng"),
-        ({"rounding": "stochastic", "rng": 5}, OptionError, "default_rng"),
+        ({"rounding": "stochastic", "rng": -5}, OptionError, "default_rng"),
         (
             {"rounding": "stochastic", "rng": np.random.default_rng(0), "random_bits": 0},
             OptionError,

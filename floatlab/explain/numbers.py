@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from floatlab.array import FloatArray
+from floatlab.elementary import TABLE
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, sticky_values
 from floatlab.integers import round_integer
 from floatlab.operations import OPERATIONS, operate
+from floatlab.precise import expand
 from floatlab.rounding import quantize
 from floatlab.rules import Rule
 from floatlab.sources import as_source
@@ -158,13 +160,30 @@ def _function(name: str, x: Fraction | float, fmt: FloatFormat) -> tuple[Fractio
         raise OptionError(
             f"The argument of {name} is a float64 number. Got {x}. Round it first: float({str(float(x))!r})."
         )
-    y = float(sticky_values(name, np.array([number]), min(fmt.precision, 24))[0])
+    y = float(sticky_values(name, np.array([number]))[0])
     exact = exact_number(y)
     if not math.isfinite(y):
         raised = "" if not math.isfinite(number) else "invalid" if math.isnan(y) else "divide_by_zero"
         return exact, False, "invalid" if math.isnan(y) and not math.isnan(number) else raised
+    if not math.isfinite(number) or y == 0:
+        return exact, False, ""
+    if name == "reciprocal":
+        exact = 1 / Fraction(number)
+        return exact, not _is_binary(exact), ""
+    if name == "rsqrt":
+        return _root(1 / Fraction(number))
+    ordinary = 2.0**-1000 < abs(y) < 2.0**1000
+    settled = abs(number) < 2.0**-100 or any(case.where(np.array([number]))[0] for case in TABLE[name].cases)
+    if ordinary and not settled:
+        return expand(name, number, _ROOT_BITS), True, ""
     # Rounded to odd: a result that goes on has its last bit set.
-    endless = isinstance(exact, Fraction) and exact.numerator & 1 == 1 and exact.numerator.bit_length() > 50
+    tail = isinstance(exact, Fraction) and exact.numerator & 1 == 1 and exact.numerator.bit_length() > 50
+    endless = tail or not ordinary
+    if endless and (fmt.precision > 51 or fmt.emin - fmt.mantissa_bits < -1000):
+        raise OptionError(
+            f"{name} of such a number is explained for formats of at most 51 bits of precision and ordinary exponents. "
+            f"Got {name}({number!r}) for {fmt}. Use a shorter format."
+        )
     return exact, endless, ""
 
 
@@ -172,24 +191,47 @@ def rounded(
     source: Any, fmt: FloatFormat, rule: Rule, options: dict[str, Any]
 ) -> tuple[float, tuple[str, ...]]:
     """Round with the functions that round arrays; return the value and the flags."""
-    wide = fmt.precision > 51 or options.get("random_bits", 0) + fmt.precision > 49
     if isinstance(source, Fraction) and source != 0:
         shift = max(_ROOT_BITS - source.numerator.bit_length() + source.denominator.bit_length(), 0)
         whole, rest = divmod(abs(source.numerator) << shift, source.denominator)
         n, e = (whole << 1 | (rest != 0)) * (1 if source > 0 else -1), -shift - 1
-        if wide:
-            draws = options.get("random_integers", 0), options.get("random_bits", 0)
-            value, inexact, tiny = round_integer(n, e, fmt, rule.rounding, *draws)
-            large = abs(value) > fmt.max
-            value = rule.over[value < 0] if large else value
-            found = {"overflow": large, "underflow": tiny and inexact, "inexact": inexact or large}
-            return value, tuple(flag for flag, on in found.items() if on)
+        if _needs_integers(source, fmt, options.get("random_bits", 0)):
+            return _rounded_integer(n, e, fmt, rule, options)
         number = round_integer(n, e, _FLOAT64, "to_odd")[0]
         number = math.copysign(min(abs(number), _FLOAT64.max), number)
     else:
         number = float(source)
     values, flags = quantize(np.array([number]), fmt, **options, return_flags=True)
     return float(values[0]), tuple(name for name, n in flags.counts.items() if n)
+
+
+def _needs_integers(source: Fraction, fmt: FloatFormat, random_bits: int) -> bool:
+    """Whether a float64, rounded to odd, would not have the bits that the rounding looks at, or not the range."""
+    beyond = abs(source) > Fraction(_FLOAT64.max) or fmt.emin - fmt.mantissa_bits - random_bits < -1072
+    return fmt.precision > 51 or random_bits + fmt.precision > 49 or (beyond and fmt.precision > 1)
+
+
+def _rounded_integer(
+    n: int, e: int, fmt: FloatFormat, rule: Rule, options: dict[str, Any]
+) -> tuple[float, tuple[str, ...]]:
+    """Round n * 2^e; what is below the format's numbers, beyond its largest one, or flushed, as the rule says."""
+    if n < 0 and not fmt.signed:
+        return rule.over[1], ("invalid",)
+    draws = options.get("random_integers", 0), options.get("random_bits", 0)
+    value, inexact, tiny = round_integer(n, e, fmt, rule.rounding, *draws)
+    large, flushed = abs(value) > fmt.max, rule.subnormals == "flush" and abs(value) < fmt.smallest_normal
+    if large:
+        value = rule.over[value < 0]
+    elif flushed:
+        value = math.copysign(0.0, value)
+    if value == 0 and not fmt.has_negative_zero:
+        value = 0.0
+    found = {
+        "overflow": large,
+        "underflow": flushed or (tiny and inexact),
+        "inexact": inexact or large or flushed,
+    }
+    return value, tuple(flag for flag, on in found.items() if on)
 
 
 def own_format(x: Any) -> FloatFormat:
