@@ -122,8 +122,6 @@ def _untrusted(name: str, xs: Operands, y: Floats) -> Bools | None:
 
 def _sign_nans(xs: Operands, y: Floats) -> None:
     """Give each NaN of y the sign of the first argument that is a NaN, else none, which depends on the processor."""
-    if not (y.size and np.isnan(y.max())):
-        return
     nan = np.flatnonzero(np.isnan(y))
     signed = np.full(nan.size, np.nan)
     for x in reversed(xs):
@@ -133,9 +131,10 @@ def _sign_nans(xs: Operands, y: Floats) -> None:
 
 
 def _kernel(name: str, xs: Operands) -> Floats:
-    """Return f(x) in float64; a NaN has the sign of x where x is NaN, else none (NumPy's depends on the processor)."""
+    """Return f(x) in float64, with NaNs signed by `_sign_nans`."""
     y = _ALL[name].kernel(*xs)
-    _sign_nans(xs, y)
+    if y.size and np.isnan(y.max()):
+        _sign_nans(xs, y)
     return y
 
 
@@ -250,7 +249,7 @@ class Task:
 
     def wide(self, xs: tuple[Array, ...]) -> Operands:
         """Return the arguments in float64, with what is to be flushed flushed."""
-        wide: Operands = tuple(x.astype(np.float64) for x in xs)
+        wide: Operands = tuple([x.astype(np.float64) for x in xs])
         if self.flush_inputs:
             for x in wide:
                 x[np.abs(x) < self.fmt.smallest_normal] *= 0.0  # keeps the sign
@@ -259,6 +258,8 @@ class Task:
     def run(self, *xs: Array, integers: Any = None) -> Array:
         """Return f of flat arrays, rounded: from the table, or block by block."""
         x = xs[0]
+        if 0 < x.size < 64 and "table" not in self.__dict__:  # not worth being cut into blocks
+            return self.compute(*xs, integers=integers)
         values = np.empty(x.size, self.fmt.value_dtype)
         if len(xs) == 1 and integers is None and x.dtype != np.float64 and self.has_table(x.size):
             words = x.astype(np.float32, copy=False).view(np.int32)
@@ -268,7 +269,7 @@ class Task:
                 return values
         for block in _blocks(x.size):
             drawn = None if integers is None else integers[block]
-            values[block] = self.compute(*(x[block] for x in xs), integers=drawn)
+            values[block] = self.compute(*[x[block] for x in xs], integers=drawn)
         return values
 
     def compute(self, *xs: Array, integers: Any = None) -> Array:
@@ -281,7 +282,7 @@ class Task:
                 _sign_nans(wide, y)
         else:
             y = _kernel(self.name, wide)
-            untrusted = _untrusted(self.name, wide, y)
+            untrusted = None if self.function.untrusted is None else self.function.untrusted(*wide, y)
             if self.is_float32 and (untrusted is None or not untrusted.any()):
                 low, high = (y * (1 - _ERROR)).astype(np.float32), (y * (1 + _ERROR)).astype(np.float32)
                 if low.tobytes() == high.tobytes():

@@ -37,7 +37,13 @@ def test_the_shortest_proof_agrees_and_is_complete():
     assert found.disagreements == 0
     assert found.complete
     assert found.comparisons > 100_000
-    assert {line.section for line in found.lines} == {"conversions", "rounding", "arithmetic", "sums"}
+    assert {line.section for line in found.lines} == {
+        "conversions",
+        "rounding",
+        "arithmetic",
+        "functions",
+        "sums",
+    }
 
 
 def test_two_runs_have_the_same_digests():
@@ -172,6 +178,40 @@ def test_mpfr_finds_a_function_that_is_rounded_twice(monkeypatch):
     task = first("functions", "e5m2", detail="exp")
     assert functions.check(task).disagreements == 0
     monkeypatch.setattr(functions, "evaluate", evaluate)
+    assert functions.check(task).disagreements > 0
+
+
+@pytest.mark.parametrize(("kind", "part"), [("fp6_e3m2", "all pairs"), ("fp16", "random pairs")])
+def test_mpfr_finds_a_function_of_two_that_is_rounded_twice(monkeypatch, kind, part):
+    pytest.importorskip("gmpy2")
+
+    def evaluate_pair(name, a, b, fmt, rounding):
+        with np.errstate(all="ignore"):
+            y = np.hypot(a.astype(np.float64), b.astype(np.float64)).astype(np.float16).astype(np.float64)
+            return rounding_of(y, fmt, rounding=rounding)
+
+    rounding_of = rounding.quantize
+    task = first("functions", kind, part=f"{part}, MPFR", detail="hypot")
+    assert functions.check(task).disagreements == 0
+    monkeypatch.setattr(functions, "evaluate_pair", evaluate_pair)
+    assert functions.check(task).disagreements > 0
+
+
+def test_mpfr_finds_a_float64_function_that_is_worse_than_it_promises(monkeypatch):
+    """A tail that loses its last bits where the exponential in it is subnormal: 38 ulp instead of 4."""
+    pytest.importorskip("gmpy2")
+    from floatlab import wide
+
+    gelu64 = wide.gelu64
+
+    def coarse(x):
+        y = gelu64(x)
+        tail = np.where(x < -37.6, y, 0.0)
+        return np.where(x < -37.6, np.ldexp(np.round(np.ldexp(tail, 1069)), -1069), y)
+
+    task = first("functions", "fp64", detail="gelu")
+    assert functions.check(task).disagreements == 0
+    monkeypatch.setattr(wide, "gelu64", coarse)
     assert functions.check(task).disagreements > 0
 
 
