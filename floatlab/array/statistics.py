@@ -17,6 +17,7 @@ a row without spread, as in NumPy; so does no row at all.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -69,9 +70,30 @@ class _Rows(NamedTuple):
     shape: tuple[int, ...]
 
 
+def axes_of(axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the dimensions that `axis` names, in order; None names them all.
+
+    >>> axes_of((-1, 0), (2, 3, 4))
+    (0, 2)
+    """
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim))
+    try:
+        wanted = [operator.index(i) for i in (axis if isinstance(axis, tuple | list) else (axis,))]
+    except TypeError:
+        raise ShapeError(f"axis is a whole number, or several in a tuple. Got {axis!r}. Use 0.") from None
+    axes = {i + ndim if i < 0 else i for i in wanted}
+    if len(axes) < len(wanted) or not all(0 <= i < ndim for i in axes):
+        raise ShapeError(
+            f"axis names dimensions of x, each once. Got {axis!r} for shape {shape}. Use another axis."
+        )
+    return tuple(sorted(axes))
+
+
 def _rows(x: Any, axis: Any, keepdims: bool) -> _Rows:
     values = asnumpy(as_source(x, _FLOAT64)).astype(np.float64, copy=False)
-    axes = accumulate._axes(axis, values.ndim, values.shape)
+    axes = axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)
     count = math.prod(values.shape[i] for i in axes)
@@ -463,6 +485,7 @@ def _without_nan(
     """Compute with a neutral number in the place of NaN, which need not be a value of the format."""
     target, (values,), _, wrap = resolve(f"nan{function.__name__}", (x,), fmt)
     values = as_source(values, _FLOAT64).astype(np.float64)
+    axes_of(options.get("axis"), values.shape)  # refuses what is none
     result = function(np.where(np.isnan(values), neutral, values), target, **options)
     if isinstance(result, tuple):
         return (FloatArray._wrap(result[0], target) if wrap else result[0], result[1])
@@ -563,7 +586,8 @@ def average(
     """
     target, (values,), _, wrap = resolve("average", (x,), fmt)
     given = current().of_reduction() | options
-    shape = np.shape(values)
+    values = as_source(values, _FLOAT64)
+    shape = tuple(values.shape)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
     rows, factors = _rows(values, axis, keepdims), _rows(numbers, axis, keepdims)
     exact = _is_exact(given)
@@ -590,7 +614,7 @@ def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
     numbers = asnumpy(as_source(numbers, _FLOAT64)).astype(np.float64)
     if numbers.shape == shape:
         return numbers
-    along = accumulate._axes(axis, len(shape), shape)
+    along = axes_of(axis, shape)
     if axis is None or numbers.shape != tuple(shape[i] for i in along):
         raise ShapeError(
             f"Weights have the shape of x, or its lengths along axis. Got {numbers.shape} for {shape} and axis={axis}. "
@@ -725,7 +749,7 @@ def _quantiles_of(
     name: str, x: Any, q: Any, whole: int, fmt: Any, axis: Any, keepdims: bool, method: str, options: Any
 ) -> Any:
     check_option("method", method, _METHODS)
-    points = np.asarray(q.values if isinstance(q, FloatArray) else q)
+    points = asnumpy(as_source(q.values if isinstance(q, FloatArray) else q, _FLOAT64))
     parts = [_fraction("A quantile", point) / whole for point in points.ravel().tolist()]
     for part in parts:
         if not 0 <= part <= 1:
