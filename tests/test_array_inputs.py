@@ -141,3 +141,15 @@ def test_no_input_ends_in_an_error_from_inside(name):
             function(x)
         except FloatlabError as error:
             assert "Got" in str(error)
+
+
+def test_a_seed_stands_for_one_generator():
+    x = fl.array(np.linspace(-3, 3, 40).reshape(4, 10), "fp16")
+    for function in (
+        lambda rng: fl.fmod(x, 0.7, "e4m3", rounding="stochastic", rng=rng),
+        lambda rng: fl.var(x, "e4m3", axis=1, rounding="stochastic", rng=rng),
+        lambda rng: fl.std(x, axis=0, accumulator="fp16", rounding="stochastic", rng=rng),
+        lambda rng: fl.norm(x, axis=1, rounding="stochastic", rng=rng),
+        lambda rng: fl.nanmean(x, "e4m3", axis=1, rounding="stochastic", rng=rng),
+    ):
+        np.testing.assert_array_equal(function(7).values, function(np.random.default_rng(7)).values)

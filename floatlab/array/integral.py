@@ -50,7 +50,7 @@ def _operation(
 ) -> Any:
     """Round what `compute(xs, short, room)` finds: float64 results, and exact ones in their stead."""
     target, values, formats, wrap = resolve(name, operands, fmt)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     xs = _float64(name, values)
     if options["flush_inputs"]:
         xs = [_flush(x, target) for x in xs]

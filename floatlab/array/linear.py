@@ -120,7 +120,7 @@ def _euclidean(
     x: Any, fmt: Any, axes: tuple[int, ...], keepdims: bool, return_flags: bool, options: dict[str, Any]
 ) -> Any:
     target, (values,), _, wrap = resolve("norm", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     rows = _rows(values, axes, keepdims)
     if not _is_exact(given):
         _no_flags("norm", given, return_flags)

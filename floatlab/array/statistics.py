@@ -351,7 +351,7 @@ def _spread(
     options: dict[str, Any],
 ) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     rows = _rows(values, axis, keepdims)
     taken = _fraction("ddof", ddof)
     if not _is_exact(given):
@@ -508,7 +508,7 @@ def nanmean(
     FloatArray(1.75, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("nanmean", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     rows = _rows(values, axis, keepdims)
     if not _is_exact(given):
         _no_flags("nanmean", given, return_flags)
@@ -585,7 +585,7 @@ def average(
     FloatArray(1.875, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("average", (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     values = as_source(values, _FLOAT64)
     shape = tuple(values.shape)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
@@ -769,7 +769,7 @@ def _quantiles(
     options: dict[str, Any],
 ) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction() | options
+    given = current().of_reduction(**options)
     return_flags = given.pop("return_flags", False)
     rows = _rows(values, axis, keepdims)
     nan = np.isnan(rows.values)
