@@ -211,10 +211,15 @@ def ldexp(x: Any, n: Any, fmt: Any = None, *, return_flags: bool = False, **opti
     >>> fl.ldexp(fl.array([1.5, 1.75], "e4m3"), [3, -9])
     FloatArray([12.        ,  0.00390625], format=float8_e4m3fn)
     """
-    exponents = np.asarray(n) if not isinstance(n, FloatArray) else None
-    if exponents is None or exponents.dtype.kind not in "iub":
-        got = f"a FloatArray of {n.format}" if exponents is None else f"dtype {exponents.dtype}"
-        raise DtypeError(f"The exponents of ldexp are integers. Got {got}. Use multiply for other factors.")
+    if isinstance(n, FloatArray):
+        raise DtypeError(
+            f"The exponents of ldexp are integers. Got a FloatArray of {n.format}. Use multiply for other factors."
+        )
+    exponents = _regular(n)
+    if exponents.dtype.kind not in "iub" and not all(isinstance(i, int) for i in exponents.flat):
+        raise DtypeError(
+            f"The exponents of ldexp are integers. Got dtype {exponents.dtype}. Use multiply for other factors."
+        )
     steps = np.array(
         np.clip(exponents.astype(object), -5000, 5000), np.int64
     )  # farther than any float64 reaches
@@ -237,6 +242,15 @@ def ldexp(x: Any, n: Any, fmt: Any = None, *, return_flags: bool = False, **opti
         return total, exceptions
 
     return _operation("ldexp", (x,), fmt, return_flags, options, compute)
+
+
+def _regular(n: Any) -> Array:
+    try:
+        return np.asarray(n)
+    except ValueError:
+        raise DtypeError(
+            "The exponents of ldexp form a regular array. Got a ragged sequence. Pad it."
+        ) from None
 
 
 def heaviside(x: Any, at_zero: Any) -> Any:

@@ -8,14 +8,16 @@ that has an order its terms are added in the order in which the contracted indic
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from floatlab import accumulate
 from floatlab.array.contexts import current, is_tracking
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
-from floatlab.array.elementwise import _into, is_number, multiply, resolve
+from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
+from floatlab.array.elementwise import _into, is_number, multiply, of_format, resolve
 from floatlab.array.ratios import Pair, root
 from floatlab.array.reductions import matmul, sum
 from floatlab.array.statistics import (
@@ -30,9 +32,15 @@ from floatlab.array.statistics import (
     _settled,
     _unit_bound,
 )
+from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.formats import get_format
+from floatlab.sources import as_source
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]
+
+
+_FLOAT64 = get_format("float64")
 
 
 # -- norms -------------------------------------------------------------------------------------------------------
@@ -76,8 +84,7 @@ def norm(
     >>> fl.norm(fl.array([300.0, 400.0], "fp16"))  # the squares would overflow
     FloatArray(500., format=float16)
     """
-    values = x.values if isinstance(x, FloatArray) else np.asarray(x)
-    axes = _axes_of_norm(values.ndim, ord, axis)
+    axes = _axes_of_norm(_data(x).shape, ord, axis)
     if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
         return _euclidean(x, fmt, axes, keepdims, return_flags, options)
     if len(axes) == 1 and ord in (1, 0, np.inf, -np.inf):
@@ -91,16 +98,20 @@ def norm(
     )
 
 
-def _axes_of_norm(ndim: int, ord: Any, axis: Any) -> tuple[int, ...]:
-    if axis is not None:
-        axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
-    elif ord is None or ndim <= 2:
-        axes = tuple(range(ndim))
-    else:
-        axes = ()
+def _data(x: Any) -> Array:
+    """Return what a FloatArray holds, or plain numbers as an array of exactly these."""
+    return x._data if isinstance(x, FloatArray) else as_source(x, _FLOAT64)
+
+
+def _axes_of_norm(shape: tuple[int, ...], ord: Any, axis: Any) -> tuple[int, ...]:
+    if not (ord is None or isinstance(ord, str | int | float | np.integer | np.floating)):
+        raise OptionError(f'A norm is named by a number, "fro" or None. Got ord={ord!r}. Use 2.')
+    axes = accumulate.axes_of(axis, shape)
+    if len(axes) == 2 and axis is not None and axis[0] % len(shape) > axis[1] % len(shape):
+        axes = axes[::-1]
     if len(axes) not in (1, 2) and ord is not None:
         raise ShapeError(
-            f"A norm is one of vectors or of matrices. Got {ndim} dimensions and axis={axis!r}. Name one or two axes."
+            f"A norm is one of vectors or of matrices. Got shape {shape} and axis={axis!r}. Name one or two axes."
         )
     return axes
 
@@ -138,7 +149,7 @@ def _norm_of_vectors(
     x: Any, fmt: Any, ord: float, axis: int, keepdims: bool, return_flags: bool, options: dict[str, Any]
 ) -> Any:
     target, (values,), _, wrap = resolve("norm", (x,), fmt)
-    sizes = np.abs(values)
+    sizes = np.abs(as_source(values, _FLOAT64))
     if ord == 1:
         return _wrapped(
             sum(sizes, target, axis=axis, keepdims=keepdims, return_flags=return_flags, **options),
@@ -148,7 +159,7 @@ def _norm_of_vectors(
     if ord == 0:
         numbers = np.sum(sizes != 0, axis=axis, keepdims=True)
     else:
-        numbers = (np.max if ord > 0 else np.min)(sizes, axis=axis, keepdims=True)
+        numbers = _chosen(sizes, ord, axis)
     made = sum(numbers, target, axis=axis, keepdims=keepdims, return_flags=return_flags, **options)
     return _wrapped(made, target, wrap)
 
@@ -168,9 +179,18 @@ def _norm_of_matrices(
     ndim = np.ndim(values)
     rows, columns = (i % ndim for i in axes)
     summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = sum(np.abs(values), target, axis=summed, keepdims=True, **options)
-    result = (np.max if ord > 0 else np.min)(sums, axis=chosen, keepdims=True)
+    sums = sum(np.abs(as_source(values, _FLOAT64)), target, axis=summed, keepdims=True, **options)
+    result = _chosen(sums, ord, chosen)
     return _wrapped(result if keepdims else result.squeeze((rows, columns)), target, wrap)
+
+
+def _chosen(x: Array, ord: float, axis: int) -> Array:
+    if x.shape[axis] == 0:
+        raise ShapeError(
+            f"No element is the largest of none. Got shape {x.shape} and ord={ord!r}. Use ord=2."
+        )
+    found: Array = (np.max if ord > 0 else np.min)(x, axis=axis, keepdims=True)
+    return found
 
 
 def _no_return_of_flags(ord: float, return_flags: bool) -> None:
@@ -190,7 +210,7 @@ def _wrapped(made: Any, fmt: Any, wrap: bool) -> Any:
 
 
 def _moved(x: Any, order: Sequence[int], shape: tuple[int, ...]) -> Any:
-    data = x._data if isinstance(x, FloatArray) else np.asarray(x)
+    data = _data(x)
     data = data.transpose(order).reshape(shape)
     return x._like(data) if isinstance(x, FloatArray) else data
 
@@ -204,8 +224,8 @@ def tensordot(a: Any, b: Any, fmt: Any = None, *, axes: Any = 2, **options: Any)
     FloatArray([[ 14.,  40.],
                 [ 40., 128.]], format=float8_e4m3fn)
     """
-    left, right = _contracted(axes, np.ndim(a), np.ndim(b))
-    shapes = np.shape(a), np.shape(b)
+    shapes = tuple(_data(a).shape), tuple(_data(b).shape)
+    left, right = _contracted(axes, len(shapes[0]), len(shapes[1]))
     if [shapes[0][i] for i in left] != [shapes[1][i] for i in right]:
         raise ShapeError(
             f"The axes of tensordot have the same lengths in both. Got shapes {shapes[0]} and {shapes[1]} for {axes}. "
@@ -227,15 +247,21 @@ def _reshaped(made: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _contracted(axes: Any, m: int, n: int) -> tuple[list[int], list[int]]:
-    if isinstance(axes, int | np.integer):
-        pair: tuple[Any, Any] = (range(m - int(axes), m), range(int(axes)))
-    else:
-        pair = tuple(axes)
+    if isinstance(axes, int | np.integer) and not isinstance(axes, bool):
+        if not 0 <= axes <= min(m, n):
+            raise ShapeError(
+                f"axes is at most the number of dimensions. Got {axes} for {m} and {n}. Use fewer."
+            )
+        return list(range(m - int(axes), m)), list(range(int(axes)))
+    try:
+        pair = list(axes)
+        named = [[operator.index(i) for i in (p if isinstance(p, list | tuple) else [p])] for p in pair]
+    except TypeError:
+        raise ShapeError(
+            f"axes is a number, or two lists of whole numbers. Got {axes!r}. Write ([0], [1])."
+        ) from None
     if len(pair) != 2:
         raise ShapeError(f"axes is a number, or two lists of axes. Got {axes!r}. Write ([0], [1]).")
-    named = [
-        [int(i) for i in np.atleast_1d(np.asarray(list(p) if isinstance(p, range) else p, int))] for p in pair
-    ]
     found = []
     for some, ndim in zip(named, (m, n), strict=True):
         placed = [i + ndim if i < 0 else i for i in some]
@@ -274,7 +300,7 @@ def einsum(subscripts: str, *operands: Any, fmt: Any = None, **options: Any) -> 
     (FloatArray([[ 5., 11.],
                 [11., 24.]], format=float8_e4m3fn), FloatArray(5., format=float8_e4m3fn))
     """
-    terms, output = _parse(subscripts, [np.ndim(x) for x in operands])
+    terms, output = _parse(subscripts, [_data(x).ndim for x in operands])
     pairs = [_diagonal(x, term) for x, term in zip(operands, terms, strict=True)]
     if len(pairs) == 1:
         return _einsum_of_one(*pairs[0], output, fmt, options)
@@ -331,7 +357,7 @@ def _diagonal(x: Any, term: str) -> tuple[Any, str]:
     kept = "".join(dict.fromkeys(term))
     if kept == term:
         return x, term
-    data = x._data if isinstance(x, FloatArray) else np.asarray(x)
+    data = _data(x)
     numbers = {c: i for i, c in enumerate(kept)}
     try:
         moved = np.einsum(data, [numbers[c] for c in term], [numbers[c] for c in kept])
@@ -345,7 +371,7 @@ def _diagonal(x: Any, term: str) -> tuple[Any, str]:
 def _einsum_of_one(x: Any, term: str, output: str, fmt: Any, options: dict[str, Any]) -> Any:
     gone = [c for c in term if c not in output]
     order = [term.index(c) for c in (*output, *gone)]
-    moved = _moved(x, order, tuple(np.shape(x)[i] for i in order))
+    moved = _moved(x, order, tuple(_data(x).shape[i] for i in order))
     if not gone and fmt is None and isinstance(x, FloatArray):
         return moved.copy()
     return sum(moved, fmt, axis=tuple(range(len(output), len(term))), **options)
@@ -357,7 +383,7 @@ def _einsum_of_two(
     (a, s), (b, t) = first, second
     lengths: dict[str, int] = {}
     for x, term in (first, second):
-        for c, n in zip(term, np.shape(x), strict=True):
+        for c, n in zip(term, _data(x).shape, strict=True):
             if lengths.get(c, 1) != 1 and n not in (1, lengths[c]):
                 raise ShapeError(
                     f"An index has one length everywhere. Got {lengths[c]} and {n} for {c!r} in shapes "
@@ -380,7 +406,7 @@ def _einsum_of_two(
 
 def _spread(x: Any, term: str, order: list[str], lengths: dict[str, int]) -> Any:
     """Return an operand with its indices in another order, and as often as needed along those that it lacks."""
-    data = x._data if isinstance(x, FloatArray) else np.asarray(x)
+    data = _data(x)
     data = data.transpose([term.index(c) for c in order if c in term])
     own = iter(data.shape)
     data = data.reshape([next(own) if c in term else 1 for c in order])
@@ -407,7 +433,7 @@ def vecdot(a: Any, b: Any, fmt: Any = None, *, axis: int = -1, **options: Any) -
 
 
 def _last(x: Any, axis: int) -> Any:
-    data = x._data if isinstance(x, FloatArray) else np.asarray(x)
+    data = _data(x)
     if not -data.ndim <= axis < data.ndim:
         raise ShapeError(
             f"axis names a dimension of each vector. Got {axis} for shape {data.shape}. Use another."
@@ -431,6 +457,8 @@ def _vecmat(a: Any, b: Any) -> Any:
 def _kron(a: Any, b: Any) -> Any:
     if is_number(a) or is_number(b):
         return multiply(a, b)
+    fmt = common_format("kron", (a, b))
+    a, b = (FloatArray._wrap(of_format("kron", x, fmt), fmt) for x in (a, b))
     depth = max(a.ndim, b.ndim)
     x, y = (v.reshape((1,) * (depth - v.ndim) + v.shape) for v in (a, b))
     shape = tuple(m * n for m, n in zip(x.shape, y.shape, strict=True))

@@ -463,6 +463,7 @@ def _without_nan(
     """Compute with a neutral number in the place of NaN, which need not be a value of the format."""
     target, (values,), _, wrap = resolve(f"nan{function.__name__}", (x,), fmt)
     values = as_source(values, _FLOAT64).astype(np.float64)
+    accumulate.axes_of(options.get("axis"), values.shape)  # refuses what is none
     result = function(np.where(np.isnan(values), neutral, values), target, **options)
     if isinstance(result, tuple):
         return (FloatArray._wrap(result[0], target) if wrap else result[0], result[1])
@@ -563,7 +564,8 @@ def average(
     """
     target, (values,), _, wrap = resolve("average", (x,), fmt)
     given = current().of_reduction(**options)
-    shape = np.shape(values)
+    values = as_source(values, _FLOAT64)
+    shape = tuple(values.shape)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
     rows, factors = _rows(values, axis, keepdims), _rows(numbers, axis, keepdims)
     exact = _is_exact(given)
@@ -725,7 +727,7 @@ def _quantiles_of(
     name: str, x: Any, q: Any, whole: int, fmt: Any, axis: Any, keepdims: bool, method: str, options: Any
 ) -> Any:
     check_option("method", method, _METHODS)
-    points = np.asarray(q.values if isinstance(q, FloatArray) else q)
+    points = asnumpy(as_source(q.values if isinstance(q, FloatArray) else q, _FLOAT64))
     parts = [_fraction("A quantile", point) / whole for point in points.ravel().tolist()]
     for part in parts:
         if not 0 <= part <= 1:

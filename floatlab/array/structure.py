@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from floatlab.array.elementwise import of_format, resolve, subtract
 from floatlab.array.ratios import Pair, finish, ratio, round_once
 from floatlab.array.reductions import cumprod, cumsum
 from floatlab.backend import Array
-from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
 from floatlab.sources import as_source
@@ -417,6 +418,25 @@ def _on_shape(name: str) -> Callable[..., Any]:
     return stand_in
 
 
+def _guarded(name: str, stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """Say which function it was whose indices, axes or shapes NumPy has refused."""
+
+    @wraps(stand_in)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return stand_in(*args, **kwargs)
+        except FloatlabError:
+            raise
+        except (TypeError, IndexError, ValueError, OverflowError) as error:
+            kind = DtypeError if isinstance(error, TypeError) else ShapeError
+            raise kind(
+                f"numpy.{name} takes indices, axes and shapes that fit its arrays. Got some that do not: {error}. "
+                "Use others."
+            ) from None
+
+    return guarded
+
+
 _STRUCTURE: dict[str, Callable[..., Any]] = {
     "append": _append,
     "insert": _insert,
@@ -445,14 +465,14 @@ _STRUCTURE: dict[str, Callable[..., Any]] = {
 }
 for _name, _function in _STRUCTURE.items():
     if hasattr(np, _name):  # some came with NumPy 2.1
-        FUNCTIONS[getattr(np, _name)] = _function
+        FUNCTIONS[getattr(np, _name)] = _guarded(_name, _function)
 for _name in ("unique_values", "unique_counts", "unique_inverse", "unique_all"):
-    FUNCTIONS[getattr(np, _name)] = _unique_parts(_name)
+    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _unique_parts(_name))
 for _name in ("union1d", "intersect1d", "setdiff1d", "setxor1d"):
-    FUNCTIONS[getattr(np, _name)] = _set_operation(_name)
+    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _set_operation(_name))
 for _name in ("shares_memory", "may_share_memory"):
-    FUNCTIONS[getattr(np, _name)] = _on_memory(_name)
+    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _on_memory(_name))
 for _name in ("tril_indices_from", "triu_indices_from", "diag_indices_from"):
-    FUNCTIONS[getattr(np, _name)] = _on_shape(_name)
+    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _on_shape(_name))
 for _name in ("histogram", "histogram_bin_edges"):
-    FUNCTIONS[getattr(np, _name)] = _in_bins(_name)
+    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _in_bins(_name))

@@ -368,7 +368,7 @@ def _check_float64(task: Task) -> Outcome:
         x = x[x < 709.78]  # what is beyond the largest number has no error in ulp
     function = getattr(wide, f"{name}_64" if name == "expm1" else f"{name}64")
     for number, y in zip(x.tolist(), function(x).tolist(), strict=True):
-        exact = _exact(name, number)
+        exact = exact_value(name, number)
         size = abs(exact) if isinstance(exact, Fraction) else Fraction(0)
         place = max(size.numerator.bit_length() - size.denominator.bit_length(), fmt.emin) - fmt.mantissa_bits
         if isinstance(exact, Fraction) and size < Fraction(2) ** (place + fmt.mantissa_bits):
