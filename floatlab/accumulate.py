@@ -1,12 +1,18 @@
-"""In which order and width is a sum taken? `sum`, `dot` and `matmul` with a named accumulator.
+"""In which order and width is a sum taken? `sum`, `mean`, `dot` and `matmul` with a named accumulator.
 
 Every sum here has an accumulator that says how it is added up (`floatlab.accumulators` has them all), and
-gives the same bits on every machine. The default is "wide":
+gives the same bits on every machine. The default is "wide", the exact result rounded once, in every format and
+every rounding mode, with one exception: sums and products of matrices in float64 to nearest_even are formed as
+float64 forms them, each product rounded and added in the order of the index.
 
-- For formats of at most 40 bits of precision, which is all but float64, it is the exact result rounded
-  once, in every rounding mode. A float64 product from the BLAS is accepted where its error bound proves that
-  it rounds as the exact sum does; elsewhere the exact sum is computed (`floatlab.certified`).
-- For float64 itself each product is rounded and added in float64, in the order of the index.
+How the exact result is rounded once:
+
+- For formats of at most 40 bits of precision a float64 product from the BLAS is accepted where its error bound
+  proves that it rounds as the exact sum does; elsewhere the exact sum is computed (`floatlab.certified`).
+- The exact sum *rounded to odd* at 53 bits is enough for a rounding that looks at no more than 51
+  (`floatlab.exact`).
+- What is left, which is wider formats, many random bits, and operands near the ends of float64, is added up and
+  rounded as integers (`floatlab.ratios`).
 
 "exact" is the exact result rounded once, always. The others round every partial sum.
 
@@ -18,6 +24,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +35,24 @@ from numpy.typing import ArrayLike
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
-from floatlab.errors import OptionError, ShapeError
-from floatlab.exact import integer_matmul, is_in_range, round_integers
+from floatlab.draws import RandomIntegers, generator
+from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
+from floatlab.operations import operate
+from floatlab.ratios import round_ratio
+from floatlab.rounding import quantize
+from floatlab.rules import make_rule
 from floatlab.sources import as_source
+from floatlab.specials import round_with_flags
 
-__all__ = ["dot", "matmul", "sum"]
+__all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]
 
 _FEW_BITS = 24  # products of no more bits leave 53 - 24 for their range and number: worth a look
 _CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
+_ODD_BITS = 51  # so many bits of a number rounded to odd at 53 may be looked at
+_EXACT_INTEGERS = 2**53
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
 _PLAIN = Rounder()
 
@@ -53,16 +69,18 @@ def matmul(
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
-) -> Array:
+    return_flags: bool = False,
+) -> Any:
     """Return the matrix product ``a @ b + bias`` in a format, rounded as the accumulator says.
 
     Parameters
     ----------
     a, b : array_like
-        Numbers that float64 holds exactly. Shapes as for `numpy.matmul`: (..., M, K) and (..., K, N) with
-        leading dimensions that broadcast, or one dimension: a row for `a`, a column for `b`.
+        Numbers that float64 holds exactly; with "wide" and "exact" integers of any length as well. Shapes as for
+        `numpy.matmul`: (..., M, K) and (..., K, N) with leading dimensions that broadcast, or one dimension: a row
+        for `a`, a column for `b`.
     fmt : str or FloatFormat
         The format of the result.
     accumulator : str, FloatFormat or Accumulator
@@ -79,11 +97,15 @@ def matmul(
         but "wide" is faster for formats of few bits, whose sums float64 often holds exactly.
     rounding, overflow, subnormals, rng, random_bits
         As for `quantize`; they hold for every rounding on the way.
+    return_flags : bool
+        Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
 
     Returns
     -------
     array of ``fmt.value_dtype``
         Shape (..., M, N), without the dimensions that a one-dimensional operand lacks.
+    Flags
+        Only with ``return_flags=True``: those of the one rounding; of all the roundings of "wide" in float64.
 
     Raises
     ------
@@ -108,18 +130,21 @@ def matmul(
     """
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
-    rounder = _rounder(rounding, overflow, subnormals, rng, random_bits)
-    (x, x_narrow), (y, y_narrow) = _operand(a), _operand(b)
-    addend, bias_narrow = (None, True) if bias is None else _operand(bias)
-    shape, full = _result_shape(x, y, addend)
-    x = x[None, :] if x.ndim == 1 else x
-    y = y[:, None] if y.ndim == 1 else y
-    if addend is not None:
-        addend = array_module(x).broadcast_to(addend, shape).reshape(full)
-    narrow = x_narrow and y_narrow and bias_narrow
-    product = _Product(x, y, addend, full, narrow, _known_formats(formats, 2 if bias is None else 3))
-    result = _evaluate(product, fmt, how, rounder, product_format)
-    return result if result.shape == shape else result.reshape(shape)
+    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    (xs, x_narrow), (ys, y_narrow) = _operand(a, how), _operand(b, how)
+    addends, bias_narrow = ([None], True) if bias is None else _operand(bias, how)
+    shape, full = _result_shape(xs[0], ys[0], addends[0])
+    xs = [x[None, :] for x in xs] if xs[0].ndim == 1 else xs
+    ys = [y[:, None] for y in ys] if ys[0].ndim == 1 else ys
+    if bias is not None:
+        addends = [array_module(x).broadcast_to(x, shape).reshape(full) for x in addends]
+    known = _known_formats(formats, 2 if bias is None else 3)
+    if len(xs) == len(ys) == len(addends) == 1:
+        product = _Product(xs[0], ys[0], addends[0], full, x_narrow and y_narrow and bias_narrow, known)
+    else:
+        product = _product_of_pieces(xs, ys, addends, full)
+    result = _evaluate(product, fmt, how, rounder, product_format, return_flags=return_flags)
+    return _reshaped(result, shape)
 
 
 def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Array:
@@ -149,13 +174,13 @@ def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> A
     >>> dot([1e8, 1.0, -1e8], [1e8, 1.0, 1e8], "fp16")
     array(1., dtype=float32)
     """
-    left, right = as_source(x, _FLOAT64), as_source(y, _FLOAT64)
-    if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):
+    left, right = _shape(x), _shape(y)
+    if not (1 <= len(left) <= 2 and 1 <= len(right) <= 2):
         raise ShapeError(
-            f"dot takes vectors and matrices. Got shapes {left.shape} and {right.shape}. "
+            f"dot takes vectors and matrices. Got shapes {left} and {right}. "
             "Use matmul for stacks of matrices, and * for scalars."
         )
-    return matmul(left, right, fmt, **options)
+    return matmul(x, y, fmt, **options)
 
 
 def sum(  # NumPy's name
@@ -169,27 +194,30 @@ def sum(  # NumPy's name
     rounding: str = "nearest_even",
     overflow: str | None = None,
     subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
-) -> Array:
+    return_flags: bool = False,
+) -> Any:
     """Return the sum over one, several or all axes in a format, rounded as the accumulator says.
 
     Parameters
     ----------
     x : array_like
-        Numbers that float64 holds exactly.
+        Numbers that float64 holds exactly; with "wide" and "exact" integers of any length as well.
     fmt : str or FloatFormat
         The format of the result.
     axis : int or sequence of int, optional
         The axes to sum over, all by default. Several axes are added in the order of the flattened index.
     keepdims : bool
         Whether the axes stay, with length 1.
-    accumulator, formats, rounding, overflow, subnormals, rng, random_bits
+    accumulator, formats, rounding, overflow, subnormals, rng, random_bits, return_flags
         As for `matmul`; `formats` has one entry, that of `x`.
 
     Returns
     -------
     array of ``fmt.value_dtype``
+    Flags
+        Only with ``return_flags=True``.
 
     Raises
     ------
@@ -202,20 +230,69 @@ def sum(  # NumPy's name
     >>> sum(x, "bf16"), sum(x, "bf16", accumulator="bf16")
     (array(10., dtype=float32), array(4., dtype=float32))
     """
-    fmt = get_format(fmt)
-    how = get_accumulator(accumulator)
-    rounder = _rounder(rounding, overflow, subnormals, rng, random_bits)
-    values, narrow = _operand(x)
-    axes = _axes(axis, values.ndim, values.shape)
-    rest = tuple(i for i in range(values.ndim) if i not in axes)
-    xp = array_module(values)
-    moved = values.transpose(*rest, *axes)
-    kept = moved.shape[: len(rest)]
-    count = int(np.prod(moved.shape[len(rest) :], dtype=np.int64))
-    rows = moved.reshape(int(np.prod(kept, dtype=np.int64)), count)
-    product = _Product(rows, xp.ones((count, 1)), None, (len(rows), 1), narrow, _known_formats(formats, 1))
-    result = _evaluate(product, fmt, how, rounder, None)
-    return result.reshape([1 if i in axes else n for i, n in enumerate(values.shape)] if keepdims else kept)
+    fmt, how = get_format(fmt), get_accumulator(accumulator)
+    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    product, shape, _ = _rows(x, axis, keepdims, how, formats)
+    return _reshaped(_evaluate(product, fmt, how, rounder, None, return_flags=return_flags), shape)
+
+
+def mean(
+    x: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+    accumulator: str | FloatFormat | Accumulator = "wide",
+    formats: Sequence[str | FloatFormat] = (),
+    rounding: str = "nearest_even",
+    overflow: str | None = None,
+    subnormals: str = "gradual",
+    rng: np.random.Generator | None = None,
+    random_bits: int | None = None,
+    return_flags: bool = False,
+) -> Any:
+    """Return the mean over one, several or all axes in a format.
+
+    With the accumulators "wide" and "exact" it is the exact sum divided by the number of terms, rounded once; with
+    the others the sum, rounded to the format, is divided, and the quotient is rounded again. The mean of nothing is
+    0 / 0.
+
+    Parameters
+    ----------
+    x, fmt, axis, keepdims, accumulator, formats, rounding, overflow, subnormals, rng, random_bits, return_flags
+        As for `sum`.
+
+    Returns
+    -------
+    array of ``fmt.value_dtype``
+    Flags
+        Only with ``return_flags=True``.
+
+    Examples
+    --------
+    >>> mean([2.0**100, 1.0, -(2.0**100)], "bf16")  # a third, rounded once
+    array(0.33398438, dtype=float32)
+    """
+    fmt, how = get_format(fmt), get_accumulator(accumulator)
+    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    product, shape, count = _rows(x, axis, keepdims, how, formats)
+    if not isinstance(how, Wide | Exact):
+        _refuse_flags(how, return_flags)
+        total = _evaluate(product, fmt, how, rounder, None)
+        quotient = operate("divide", (total, float(count)), fmt, **rounder.options())
+        return _reshaped(quotient, shape)
+    with ignore_float_errors(product.a):
+        sums = _exact(product, fmt, rounder, count)
+        return _reshaped(_round_sums(sums, fmt, rounder, count, return_flags), shape)
+
+
+def has_flags(accumulator: str | FloatFormat | Accumulator) -> bool:
+    """Return whether sums with this accumulator have flags: those that are rounded once.
+
+    >>> has_flags("wide"), has_flags("pairwise:fp16")
+    (True, False)
+    """
+    return isinstance(get_accumulator(accumulator), Wide | Exact)
 
 
 # -- operands and shapes ---------------------------------------------------------------------------
@@ -231,6 +308,9 @@ class _Product:
     shape: tuple[int, ...]
     narrow: bool  # all of it came as float32 or float16, whose range float64 products cannot leave
     formats: tuple[FloatFormat, ...] = ()  # of a, b and addend, if they are known; of a, if b is ones
+    plain: bool = (
+        True  # the terms are those of the caller; otherwise pieces of them, whose order means nothing
+    )
 
     def largest(self, sizes: tuple[Array, Array]) -> float:
         """Return a bound of every sum of magnitudes; it is finite exactly if all operands are."""
@@ -255,22 +335,119 @@ class _Product:
 
 
 def _rounder(
+    fmt: FloatFormat,
     rounding: str,
     overflow: str | None,
     subnormals: str,
-    rng: np.random.Generator | None,
+    rng: np.random.Generator | int | None,
     random_bits: int | None,
 ) -> Rounder:
+    make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
     if (rounding, overflow, subnormals, random_bits) == ("nearest_even", None, "gradual", None):
         return _PLAIN  # which never looks at its generator
-    return Rounder(rounding, overflow, subnormals, rng, random_bits)
+    return Rounder(rounding, overflow, subnormals, generator(rng), random_bits)
 
 
-def _operand(x: ArrayLike) -> tuple[Array, bool]:
-    """Return `x` as float64, exactly, and whether it was narrower."""
-    source = as_source(x, _FLOAT64)
-    narrow = source.dtype != np.float64
-    return (source.astype(np.float64) if narrow else source), narrow
+def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
+    """Return float64 arrays whose sum is `x`, exactly, and whether it was narrower.
+
+    It is one array, unless `x` is made of integers of which one is beyond 2**53.
+    """
+    integers = _long_integers(x)
+    if integers is None:
+        source = as_source(x, _FLOAT64)
+        narrow = source.dtype != np.float64
+        return [source.astype(np.float64) if narrow else source], narrow
+    if not isinstance(how, Wide | Exact):
+        raise DtypeError(
+            f"A term of an accumulator with an order is a float64. Got an integer beyond 2**53 for {how}. "
+            'Use accumulator="exact".'
+        )
+    return _pieces(integers), False
+
+
+def _shape(x: ArrayLike) -> tuple[int, ...]:
+    known: tuple[int, ...] | None = getattr(x, "shape", None)
+    return known if known is not None else _operand(x, Exact())[0][0].shape
+
+
+def _long_integers(x: Any) -> np.ndarray | None:
+    """Return `x` as an array of Python integers if it is made of integers of which one is beyond 2**53."""
+    if isinstance(x, list | tuple | int) and not isinstance(x, bool):
+        try:
+            x = np.asarray(x)
+        except ValueError:  # ragged, which `as_source` explains
+            return None
+    if type(x) is not np.ndarray or x.dtype.kind not in "iuO" or x.dtype.itemsize < 8 or not x.size:
+        return None
+    if x.dtype.kind == "O" and not all(type(n) is int for n in x.flat):
+        return None
+    if int(x.max()) <= _EXACT_INTEGERS and int(x.min()) >= -_EXACT_INTEGERS:
+        return None
+    return x.astype(object)
+
+
+def _pieces(integers: np.ndarray) -> list[np.ndarray]:
+    """Return float64 arrays whose sum is `integers`, 53 bits at a time from the top."""
+    length = max(int(integers.max()), -int(integers.min())).bit_length()
+    if length > 1023:
+        raise DtypeError(
+            f"An integer in a sum is below 2**1023. Got one of {length} bits. Divide all of them by a power of two."
+        )
+    flat = integers.reshape(-1)  # arrays of no dimension would turn into integers
+    negative = flat < 0
+    size: Any = np.abs(flat)
+    pieces = []
+    for shift in range(max(length - 53, 0), -53, -53):
+        top = size >> max(shift, 0) << max(shift, 0)
+        size = size - top
+        top = top.astype(np.float64)
+        pieces.append(
+            np.where(negative, -top, top).reshape(integers.shape)
+        )  # -0, too, for the sign of a zero sum
+    return pieces
+
+
+def _product_of_pieces(
+    xs: list[Array], ys: list[Array], addends: list[Any], shape: tuple[int, ...]
+) -> _Product:
+    """Return the product of sums as a sum of products: every piece of one operand times every piece of the other."""
+    a = np.concatenate([x for x in xs for _ in ys], axis=-1)
+    b = np.concatenate([y for _ in xs for y in ys], axis=-2)
+    for addend in addends[1:]:
+        a, b = with_addend(a, b, addend)
+    return _Product(a, b, addends[0], shape, False, plain=False)
+
+
+def _rows(
+    x: ArrayLike,
+    axis: int | Sequence[int] | None,
+    keepdims: bool,
+    how: Accumulator,
+    formats: Sequence[str | FloatFormat],
+) -> tuple[_Product, tuple[int, ...], int]:
+    """Return sums as rows times ones; the shape of the result; and how many numbers are in a sum."""
+    pieces, narrow = _operand(x, how)
+    whole = pieces[0].shape
+    axes = axes_of(axis, whole)
+    rest = tuple(i for i in range(len(whole)) if i not in axes)
+    kept, count = tuple(whole[i] for i in rest), math.prod(whole[i] for i in axes)
+    parts = [part.transpose(*rest, *axes).reshape(math.prod(kept), count) for part in pieces]
+    xp = array_module(parts[0])
+    rows = parts[0] if len(parts) == 1 else xp.concatenate(parts, axis=1)
+    ones = xp.ones((rows.shape[1], 1))
+    known = _known_formats(formats, 1)
+    product = _Product(rows, ones, None, (len(rows), 1), narrow, known, plain=len(parts) == 1)
+    return product, tuple(1 if i in axes else n for i, n in enumerate(whole)) if keepdims else kept, count
+
+
+def _reshaped(result: Any, shape: tuple[int, ...]) -> Any:
+    """Give an array, or an array and its flags, the shape of the result."""
+    if isinstance(result, tuple):
+        values, flags = result
+        flags = Flags(*(getattr(flags, name).reshape(shape) for name in flags.__dataclass_fields__))
+        return values.reshape(shape), flags
+    return result if result.shape == shape else result.reshape(shape)
 
 
 def _quanta(units: list[float]) -> float:
@@ -319,11 +496,20 @@ def _result_shape(a: Array, b: Array, bias: Array | None) -> tuple[tuple[int, ..
     return shape, (*batch, *(rows or (1,)), *(columns or (1,)))
 
 
-def _axes(axis: int | Sequence[int] | None, ndim: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def axes_of(axis: int | Sequence[int] | None, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes that are meant, in ascending order.
+
+    >>> axes_of((-1, 0), (2, 3, 4)), axes_of(None, (2, 3))
+    ((0, 2), (0, 1))
+    """
+    ndim = len(shape)
     if axis is None:
         return tuple(range(ndim))
-    wanted = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    axes = tuple(int(i) + ndim if i < 0 else int(i) for i in wanted)
+    try:
+        wanted = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+        axes = tuple(i + ndim if i < 0 else i for i in map(operator.index, wanted))
+    except TypeError:  # no integer
+        axes = (ndim,)
     if len(set(axes)) < len(axes) or not all(0 <= i < ndim for i in axes):
         raise ShapeError(
             f"axis names dimensions of x, each once. Got {axis!r} for shape {shape}. Use another axis."
@@ -340,26 +526,40 @@ def _evaluate(
     how: Accumulator,
     rounder: Rounder,
     product_format: str | FloatFormat | None,
-) -> Array:
-    """Return the product in the format."""
+    *,
+    return_flags: bool = False,
+) -> Any:
+    """Return the product in the format, and the flags if they are asked for."""
     with ignore_float_errors(product.a):
-        if not isinstance(how, (Wide, Exact)):
+        if not isinstance(how, Wide | Exact):
+            _refuse_flags(how, return_flags)
             return _rounded(_ordered(product, how, rounder, product_format), fmt, rounder)
         if product_format is not None:
             raise OptionError(
                 f"product_format belongs to an accumulator with an order. Got it with {str(how)!r}. "
                 f'Use accumulator="{fmt}".'
             )
-        if product.a.shape[-1] == 0 or 0 in product.shape:
-            return _rounded(product.without_terms(), fmt, rounder)
-        if isinstance(how, Exact):
-            return _rounded(_exact(product, fmt, rounder), fmt, rounder)
-        if fmt.precision > _CERTIFIED_PRECISION:
-            return _rounded(_in_float64(product), fmt, rounder)
-        total = _certified(product, fmt, rounder)
-        if total is None:
-            return _rounded(_exact(product, fmt, rounder), fmt, rounder)
-        return _rounded(total, fmt, rounder, finite=True)
+        if isinstance(how, Wide) and product.plain:
+            if fmt.same_as(_FLOAT64) and rounder.rounding == "nearest_even" and product.a.shape[-1]:
+                total = _rounded(_in_float64(product), fmt, rounder)
+                return (total, _flags_of_loop(product, rounder)) if return_flags else total
+            if fmt.precision <= _CERTIFIED_PRECISION and not return_flags and not _is_empty(product):
+                certain = _certified(product, fmt, rounder)
+                if certain is not None:
+                    return _rounded(certain, fmt, rounder, finite=True)
+        return _round_sums(_exact(product, fmt, rounder), fmt, rounder, 1, return_flags)
+
+
+def _is_empty(product: _Product) -> bool:
+    return product.a.shape[-1] == 0 or 0 in product.shape
+
+
+def _refuse_flags(how: Accumulator, return_flags: bool) -> None:
+    if return_flags:
+        raise OptionError(
+            'Flags of a sum are known for the accumulators "wide" and "exact", which round once. '
+            f"Got {str(how)!r}. Leave return_flags out."
+        )
 
 
 def _rounded(total: Array, fmt: FloatFormat, rounder: Rounder, finite: bool = False) -> Array:
@@ -389,7 +589,8 @@ def _ordered(
     for fmt in how.formats():
         rounder.check(fmt)
     terms = Terms(product.a, product.b, product.addend, round_product)
-    return how.add_up(terms, rounder) if terms.count else array_module(product.a).zeros(terms.shape)
+    xp = array_module(product.a)
+    return xp.asarray(how.add_up(terms, rounder)) if terms.count else xp.zeros(terms.shape)
 
 
 def _certified(product: _Product, fmt: FloatFormat, rounder: Rounder) -> Array | None:
@@ -411,7 +612,7 @@ def _certified(product: _Product, fmt: FloatFormat, rounder: Rounder) -> Array |
 
 def _in_float64(product: _Product) -> Array:
     """Add the products one after the other in float64: no BLAS, whose order is its own."""
-    terms = Terms(product.a, product.b, product.addend)
+    terms = Terms(product.a, product.b, product.addend, in_float64=True)
     total: Array = array_module(product.a).zeros(terms.shape)
     total[...] = terms[0]  # not 0 + term, which would lose a -0
     for k in range(1, terms.count):
@@ -419,27 +620,121 @@ def _in_float64(product: _Product) -> Array:
     return total
 
 
-def _exact(product: _Product, fmt: FloatFormat, rounder: Rounder) -> Array:
-    """Return float64 numbers that round as the exact sums do, from slices or integers."""
+def _flags_of_loop(product: _Product, rounder: Rounder) -> Flags:
+    """Return the flags of `_in_float64`: those of every product and of every addition."""
+    total: Any = product.addend
+    flags: Flags | None = None
+    for k in range(product.a.shape[-1]):
+        factors = (product.a[..., :, k, None], product.b[..., k, None, :])
+        term, found = operate("multiply", factors, _FLOAT64, return_flags=True)
+        flags = found if flags is None else flags | found
+        if total is not None:
+            term, found = operate("add", (total, term), _FLOAT64, return_flags=True)
+            flags = flags | found
+        total = term
+    assert flags is not None and total is not None
+    found = quantize(total, _FLOAT64, return_flags=True, **rounder.options())[1]
+    return Flags(*(getattr(flags, name) | getattr(found, name) for name in flags.__dataclass_fields__))
+
+
+# -- the exact sums --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Exact sums: rounded to odd at 53 bits, and where that says too little, as integers * 2**exponent, too.
+
+    In `odd` the infinities, the NaNs, and the zeros with their signs are final.
+    """
+
+    odd: Array
+    invalid: Array  # where a NaN is nobody's but the sum's
+    integers: np.ndarray | None = None
+    exponent: int = 0
+
+
+def _exact(product: _Product, fmt: FloatFormat, rounder: Rounder, divisor: int = 1) -> _Sums:
+    """Return the exact sums, in the form that rounding the sum divided by `divisor` needs."""
     a, b, addend = product.a, product.b, product.addend
     xp = array_module(a)
-    special = None
+    if _is_empty(product):
+        total = product.without_terms()
+        return _Sums(total, xp.zeros(total.shape, bool))
+    special, invalid = None, xp.zeros(product.shape, bool)
     if not all(xp.isfinite(x).all() for x in product.operands()):
         special = _nonfinite(product)
+        invalid = xp.isnan(special) & ~_has_nan(product)
         a, b = xp.where(xp.isfinite(a), a, 0.0), xp.where(xp.isfinite(b), b, 0.0)
         addend = None if addend is None else xp.where(xp.isfinite(addend), addend, 0.0)
-    if fmt.precision <= 51:
+    integers, exponent = None, 0
+    # The quotient is compared with marks, and the sum with so many times a mark, which has that many bits more.
+    looked_at = fmt.precision + rounder.extra_bits() + (divisor.bit_length() if divisor > 1 else 0)
+    if looked_at <= _ODD_BITS and all(is_in_range(x) for x in (a, b, addend) if x is not None):
         total = exact_product(a, b, addend)
         zero = total == 0
     else:
         if addend is not None:
             a, b = with_addend(a, b, addend)
         integers, exponent = integer_matmul(asnumpy(a), asnumpy(b))
-        total = xp.asarray(round_integers(integers, exponent, fmt, rounder.rounding, rounder.overflow))
-        zero = xp.asarray(integers == 0)  # a tiny sum may have become 0, too
+        total = xp.asarray(integers_to_odd(integers, exponent))
+        zero = xp.asarray(integers == 0)
     xp.copyto(total, 0.0, where=zero)
     _sign_zeros(total, zero, product, rounder)
-    return total if special is None else xp.where(special == 0, total, special)
+    if special is not None:
+        total = xp.where(special == 0, total, special)
+    return _Sums(total, invalid, integers, exponent)
+
+
+def _has_nan(product: _Product) -> Array:
+    """Return for which elements an operand is a NaN."""
+    xp = array_module(product.a)
+    rows, columns = xp.isnan(product.a).any(axis=-1), xp.isnan(product.b).any(axis=-2)
+    found = xp.broadcast_to(rows[..., :, None] | columns[..., None, :], product.shape)
+    return found if product.addend is None else found | xp.isnan(product.addend)
+
+
+def _round_sums(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, return_flags: bool) -> Any:
+    """Return the sums divided by `divisor`, rounded once, and the flags if they are asked for."""
+    options = rounder.options()
+    if sums.integers is not None:
+        values, flags = _round_integers(sums, fmt, rounder, divisor)
+    elif divisor != 1:
+        values, flags = operate("divide", (sums.odd, float(divisor)), fmt, return_flags=True, **options)
+    elif return_flags:
+        values, flags = round_with_flags(sums.odd, fmt, options)
+    else:
+        return _rounded(sums.odd, fmt, rounder)
+    values = values.astype(fmt.value_dtype, copy=False)
+    if not return_flags:
+        return values
+    flags = Flags(
+        flags.invalid | sums.invalid, flags.divide_by_zero, flags.overflow, flags.underflow, flags.inexact
+    )
+    return values, flags
+
+
+def _round_integers(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int) -> tuple[Array, Flags]:
+    """Round integers * 2**exponent / divisor, one at a time; zeros, infinities and NaNs as `quantize` does."""
+    assert sums.integers is not None
+    rule = make_rule(fmt, rounder.rounding, rounder.overflow, rounder.subnormals, False)
+    draws, bits = np.zeros(sums.odd.size, np.int64), 0
+    if rule.variant is not None:
+        source = RandomIntegers(rounder.rng, rounder.random_bits, None)
+        source.fit(np.zeros(0))
+        draws, bits = source.block(0, sums.odd.size), source.bits
+    xp = array_module(sums.odd)
+    ordinary = asnumpy((sums.odd != 0) & xp.isfinite(sums.odd))
+    kept = rounder.options() | {"rounding": "nearest_even" if rule.variant else rounder.rounding}
+    values, flags = quantize(xp.where(xp.asarray(ordinary), 0.0, sums.odd), fmt, return_flags=True, **kept)
+    values = asnumpy(values).astype(np.float64)
+    raised = {name: asnumpy(getattr(flags, name)).copy() for name in flags.__dataclass_fields__}
+    up, down = 1 << max(sums.exponent, 0), divisor << max(-sums.exponent, 0)
+    for i in np.flatnonzero(ordinary).tolist():
+        found = round_ratio(int(sums.integers.flat[i]) * up, down, rule, int(draws[i]), bits)
+        values.flat[i] = found.value
+        for name in ("invalid", "overflow", "underflow", "inexact"):
+            raised[name].flat[i] = getattr(found, name)
+    return xp.asarray(values), Flags(**{name: xp.asarray(flag) for name, flag in raised.items()})
 
 
 def _nonfinite(product: _Product) -> Array:

@@ -23,17 +23,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
-from functools import lru_cache, reduce
+from fractions import Fraction
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, is_gpu_array
+from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.certified import quantum
+from floatlab.draws import RandomIntegers
 from floatlab.errors import FormatError, OptionError, nearest_name
 from floatlab.exact import add_to_odd
 from floatlab.formats import FloatFormat, aliases, formats, get_format
+from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
+from floatlab.rules import make_rule
 
 __all__ = [
     "Accumulator",
@@ -52,6 +56,10 @@ Add = Callable[[float, float], float]
 
 _FEW_ROWS = 32  # so many rows are added faster one by one
 _BLOCK = 1 << 21  # terms that are held at a time where many are added side by side
+_HIGH = 900  # partial sums below 2^_HIGH are added with Python floats, which can then be rounded by adding
+_NEAR_THE_TOP = 969  # with exponents below, no float64 beside a partial sum makes an infinity
+_ODD_BITS = 51  # so many bits of a number rounded to odd at 53 may be looked at
+_SMALLEST, _LARGEST = 2.0**-1074, float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -64,8 +72,20 @@ class Rounder:
     rng: np.random.Generator | None = None
     random_bits: int | None = None
 
+    def options(self) -> dict[str, Any]:
+        """Return the options of `quantize`."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def extra_bits(self) -> int:
+        """Return how many bits below a format's last place are looked at one by one."""
+        if not self.rounding.startswith("stochastic"):
+            return 0
+        return 1 + RandomIntegers(self.rng, self.random_bits, None).bits
+
     def __call__(self, x: Array, fmt: FloatFormat) -> Array:
-        """Round a float64 array in place, and return it."""
+        """Round a float64 array in place, and return it; fractions (see `Terms`) to a new one."""
+        if x.dtype == object:
+            return _round_fractions(x, fmt, self)
         return quantize(
             x,
             fmt,
@@ -79,6 +99,8 @@ class Rounder:
 
     def add(self, x: Array, y: Array, fmt: FloatFormat, *, exact: bool) -> Array:
         """Return x + y rounded once; `exact` says that float64 holds the sum without error."""
+        if x.dtype == object or y.dtype == object or self._looks_far(fmt):
+            return self(_sum_of_fractions(x, y, self.rounding), fmt)
         if exact or fmt.precision == 53:
             total = x + y
         else:
@@ -86,10 +108,32 @@ class Rounder:
         if self.rounding == "toward_negative":  # then x + (-x) is -0 (IEEE 754-2019, 6.3)
             xp = array_module(total)
             total = xp.where((total == 0) & (xp.signbit(x) | xp.signbit(y)), -0.0, total)
+        if fmt.emax >= _NEAR_THE_TOP and (fmt.precision < 53 or self.overflow not in (None, "infinity")):
+            return self._below_the_top(x, y, total, fmt)
         return self(total, fmt)
 
+    def _looks_far(self, fmt: FloatFormat) -> bool:
+        """Return whether a stochastic rounding looks at bits that a sum rounded to odd does not have."""
+        return self.rounding.startswith("stochastic") and fmt.precision + self.extra_bits() > _ODD_BITS
+
+    def _below_the_top(self, x: Array, y: Array, total: Array, fmt: FloatFormat) -> Array:
+        """Round a sum which float64 may have made an infinity, though it is a finite number beyond its end."""
+        xp = array_module(total)
+        beyond = xp.isinf(total) & xp.isfinite(x) & xp.isfinite(y)
+        if not beyond.any():
+            return self(total, fmt)
+        half = add_to_odd(x * 0.5, y * 0.5)
+        # What lies above the largest float64 and below 2^1024 is, rounded to odd, the largest float64.
+        nearest = xp.copysign(np.finfo(np.float64).max, half)
+        result = self(xp.where(beyond, nearest, total), fmt)
+        over = make_rule(fmt, self.rounding, self.overflow, self.subnormals, False).over
+        if fmt.precision < 53:
+            beyond &= xp.abs(half) >= 2.0**1023
+        return xp.where(beyond, xp.where(half < 0, over[1], over[0]), result)
+
     def check(self, fmt: FloatFormat) -> None:
-        """Raise an error if sums in `fmt` cannot be rounded once by way of float64."""
+        """Raise an error if the options make no sense for `fmt`, or its sums cannot be rounded once."""
+        make_rule(fmt, self.rounding, self.overflow, self.subnormals, False)
         if fmt.precision > 51 and not (
             fmt.same_as(get_format("float64")) and self.rounding == "nearest_even"
         ):
@@ -102,6 +146,10 @@ class Rounder:
 class Terms:
     """The terms of each element of ``a @ b + addend``, the addend first, then in the order of the index.
 
+    They are float64 arrays. Where products may lie beyond float64's ends (`as_fractions`), they are arrays of exact
+    numbers: fractions, and floats for zeros, infinities and NaNs. This is slow, and always right; with `in_float64`
+    the products are those of float64 in any case.
+
     >>> terms = Terms(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([[0.5]]))
     >>> terms.stack(0, 3).ravel()
     array([0.5, 3. , 8. ])
@@ -113,6 +161,8 @@ class Terms:
         b: Array,
         addend: Array | None = None,
         round_product: Callable[[Array], Array] | None = None,
+        *,
+        in_float64: bool = False,
     ) -> None:
         xp = array_module(a)
         depth = max(a.ndim, b.ndim)
@@ -125,6 +175,27 @@ class Terms:
         self.count = len(self.a) + self.first
         self.shape: tuple[int, ...] = np.broadcast_shapes(self.a.shape[1:], self.b.shape[1:])
         self.size = math.prod(self.shape)
+        self.as_fractions = not in_float64 and self._leave_float64()
+        if self.as_fractions:
+            self.a, self.b = asnumpy(self.a), asnumpy(self.b)
+            self.addend = None if addend is None else asnumpy(addend)
+
+    def _leave_float64(self) -> bool:
+        """Return whether some product may be beyond float64's ends, where it would not be the exact one."""
+        if not (len(self.a) and self.size):
+            return False
+        unit, largest = self.product
+        if largest <= _LARGEST and unit >= _SMALLEST:
+            return False
+        (low, high), (lower, higher) = _ends(self.a), _ends(self.b)
+        return high * higher > _LARGEST or low * lower < _SMALLEST
+
+    @cached_property
+    def product(self) -> tuple[float, float]:
+        """A power of two of which all products are multiples, and a bound of their magnitudes; NaN if one is."""
+        with np.errstate(all="ignore"):
+            unit = quantum(self.a, None) * quantum(self.b, None)
+            return float(unit), float(abs(self.a).max() * abs(self.b).max())
 
     def stack(self, start: int, stop: int, step: int = 1) -> Array:
         """Return the terms start, start + step ... before stop, as an array of shape (n, ..., M, N)."""
@@ -135,7 +206,8 @@ class Terms:
                 head = [xp.broadcast_to(self.addend, self.shape)[None]]
                 start += step
             start, stop = start - 1, stop - 1
-        products = self.a[start:stop:step] * self.b[start:stop:step]
+        factors = self.a[start:stop:step], self.b[start:stop:step]
+        products = _PRODUCTS(*factors) if self.as_fractions else factors[0] * factors[1]
         if self.round_product:
             products = self.round_product(products)
         return xp.concatenate([*head, products]) if head else products
@@ -143,19 +215,32 @@ class Terms:
     def __getitem__(self, k: int) -> Array:
         return self.stack(k, k + 1)[0]
 
-    def adds_exactly(self, fmt: FloatFormat) -> bool:
-        """Return whether float64 holds the sum of any partial sum in `fmt` and any term without error."""
+    def adds_exactly(self, fmt: FloatFormat, *, compensated: bool = False) -> bool:
+        """Return whether float64 adds any two numbers without error that meet on the way to a sum in `fmt`.
+
+        All of them are multiples of a unit: the smallest of the terms, or that of the largest value, which an overflow
+        may put in the place of a sum. (Rounding turns a multiple of one power of two into a multiple of
+        another one, unless it changes nothing.) So it is enough that none reaches 2^53 units.
+
+        In every mode a rounded number is one of the two neighbours of the exact one. With u = 2^(1 - p) and q the
+        smallest value above zero, that is at most |x| (1 + u) + q: a term far below q may become q. After n terms of at
+        most L, a partial sum is at most n (L + q) (1 + u)^n, which is less than 3 n (L + q) for n u <= 1. A
+        compensated sum also adds what was lost: by induction all its numbers are less than 3 n (L + 8 q) for
+        16 n u <= 1. No partial sum is larger than the format's largest value, and saturating or flushing
+        make it smaller.
+        """
         if len(self.a) == 0 or self.size == 0 or not fmt.has_zero:
             return False
-        unit = quantum(self.a, None) * quantum(self.b, None)
-        largest = abs(self.a).max() * abs(self.b).max()
+        if self.round_product is not None or self.as_fractions:
+            return False
+        unit, largest = self.product
         if self.addend is not None:
             unit = min(unit, quantum(self.addend, None))
             largest = max(largest, abs(self.addend).max())
-        # Rounding keeps multiples of a power of two what they are, and for a while less than doubles sums.
-        sums = 2.0 * self.count * largest if self.count < 2 ** (fmt.precision - 1) else np.inf
         unit = min(unit, math.ldexp(1.0, fmt.emax - fmt.mantissa_bits))
-        return bool(self.round_product is None and 4.0 * min(sums, fmt.max) + largest <= 2.0**53 * unit)
+        few = self.count * (16 if compensated else 1) <= 2 ** (fmt.precision - 1)
+        sums = 3.0 * self.count * (largest + 8.0 * fmt.smallest_subnormal) if few else np.inf
+        return bool(2.0 * (min(sums, fmt.max) + largest) < 2.0**53 * unit < np.inf)
 
 
 # -- the accumulators ------------------------------------------------------------------------------
@@ -215,7 +300,7 @@ class Sequential(Accumulator):
         def in_order(row: list[float], add: Add) -> float:
             return reduce(add, row[1:], add(row[0], -0.0))
 
-        total = _with_floats(in_order, terms, self.format, rounder)
+        total = _with_floats(in_order, terms, self.format, rounder, terms.adds_exactly(self.format))
         return _sequential(terms, 0, terms.count, 1, self.format, rounder) if total is None else total
 
 
@@ -282,10 +367,10 @@ class Kahan(Accumulator):
 
     def add_up(self, terms: Terms, rounder: Rounder) -> Array:
         """Add the terms up."""
-        total = _with_floats(_kahan_row, terms, self.format, rounder)
+        exact = terms.adds_exactly(self.format, compensated=True)
+        total = _with_floats(_kahan_row, terms, self.format, rounder, exact)
         if total is not None:
             return total
-        exact = terms.adds_exactly(self.format)
 
         def add(x: Array, y: Array) -> Array:
             return rounder.add(x, y, self.format, exact=exact)
@@ -339,19 +424,23 @@ def _sequential(
 
 
 def _with_floats(
-    add_up: Callable[[list[float], Add], float], terms: Terms, fmt: FloatFormat, rounder: Rounder
+    add_up: Callable[[list[float], Add], float],
+    terms: Terms,
+    fmt: FloatFormat,
+    rounder: Rounder,
+    exact: bool,
 ) -> Array | None:
     """Add up a few rows in Python floats, which take a hundredth of the time of an array of one element.
 
     Returns None where there are too many rows, or where not every partial sum is the usual: rounded to
-    nearest, finite, with gradual underflow.
+    nearest, finite, far from float64's ends, with gradual underflow.
     """
     usual = (rounder.rounding, rounder.subnormals) == ("nearest_even", "gradual")
-    if not usual or terms.size > _FEW_ROWS or is_gpu_array(terms.a):
+    if not usual or terms.size > _FEW_ROWS or terms.as_fractions or is_gpu_array(terms.a):
         return None
-    if not (fmt.signed and fmt.has_zero and 2 <= fmt.precision <= 51):
+    if not (fmt.signed and fmt.has_zero and 2 <= fmt.precision <= 51 and fmt.emin < _HIGH):
         return None
-    add = _float_adder(fmt, terms.adds_exactly(fmt))
+    add = _float_adder(fmt, exact)
     rows = terms.stack(0, terms.count).reshape(terms.count, terms.size).T.tolist()
     try:
         return np.array([add_up(row, add) for row in rows]).reshape(terms.shape)
@@ -359,14 +448,26 @@ def _with_floats(
         return None
 
 
+@lru_cache(maxsize=64)
+def _magic(fmt: FloatFormat) -> dict[int, float]:
+    """Return for each exponent e, as `math.frexp` has it, what is added and subtracted to round a number to the format.
+
+    Adding and subtracting 1.5 * 2^(52 + k) rounds a float64 to a multiple of 2^k.
+    """
+    lowest = fmt.emin - fmt.mantissa_bits
+    return {e: math.ldexp(1.5, 52 + max(e - fmt.precision, lowest)) for e in range(-1074, _HIGH + 1)}
+
+
 def _float_adder(fmt: FloatFormat, exact: bool) -> Add:
     """Return the function that adds two floats and rounds the sum to the format, once."""
-    lowest, precision, largest = fmt.emin - fmt.mantissa_bits, fmt.precision, fmt.max
-    # Adding and subtracting 1.5 * 2^(52 + e) rounds a float64 to a multiple of 2^e.
-    magic = {e: math.ldexp(1.5, 52 + max(e - precision, lowest)) for e in range(-1074, 900)}
+    largest, magic = fmt.max, _magic(fmt)
+    highest = math.ldexp(1.0, _HIGH - 1)
+    zero = -0.0 if fmt.has_negative_zero else 0.0  # x + -0 is x, and -0 + 0 is 0
 
     def add(x: float, y: float) -> float:
         total = x + y
+        if not abs(total) < highest:  # or a NaN
+            raise OverflowError
         if not exact:
             back = total - x
             error = (x - (total - back)) + (y - back)  # Knuth
@@ -374,11 +475,77 @@ def _float_adder(fmt: FloatFormat, exact: bool) -> Add:
                 total = math.nextafter(total, math.copysign(math.inf, error))
         unit = magic[math.frexp(total)[1]]
         rounded = math.copysign((total + unit) - unit, total)
-        if not abs(rounded) <= largest:  # or a NaN
+        if abs(rounded) > largest:
             raise OverflowError
-        return rounded
+        return rounded + zero
 
     return add
+
+
+# -- exact terms -----------------------------------------------------------------------------------
+
+
+def _ends(x: Array) -> tuple[float, float]:
+    """Return the lowest bit that is set anywhere, and the largest finite magnitude; 1 and 0 if all are zero."""
+    xp = array_module(x)
+    size = abs(x[xp.isfinite(x) & (x != 0)])
+    if not size.size:
+        return 1.0, 0.0
+    return max(float(quantum(size, None)), _SMALLEST), float(size.max())
+
+
+def _fraction(x: float) -> Fraction | float:
+    """Return a finite number other than zero as a fraction; of the rest a float knows the sign."""
+    return Fraction(x) if x and math.isfinite(x) else x
+
+
+def _product(x: float, y: float) -> Fraction | float:
+    """Return x * y; of more than 53 bits those that float64 would keep if its exponent had no ends."""
+    if not (x and y and math.isfinite(x) and math.isfinite(y)):
+        return x * y
+    n, e = math.frexp(x)
+    m, f = math.frexp(y)
+    rounded = n * m  # between 1/4 and 1
+    return Fraction(rounded) * Fraction(2) ** (e + f)
+
+
+def _total(x: Any, y: Any, zero: float) -> Fraction | float:
+    """Return x + y; `zero` is what terms that cancel become."""
+    a, b = (_fraction(z) if isinstance(z, float) else z for z in (x, y))
+    if isinstance(a, Fraction) and isinstance(b, Fraction):
+        return a + b or zero
+    if isinstance(a, float) and isinstance(b, float):
+        return zero if a == b == 0 and math.copysign(1.0, a) != math.copysign(1.0, b) else a + b
+    special, other = (a, b) if isinstance(a, float) else (b, a)
+    return other if special == 0 else special
+
+
+_PRODUCTS: Callable[..., Array] = np.frompyfunc(_product, 2, 1)
+_TOTALS: Callable[..., Array] = np.frompyfunc(_total, 3, 1)
+
+
+def _sum_of_fractions(x: Array, y: Array, rounding: str) -> Array:
+    return _TOTALS(x, y, -0.0 if rounding == "toward_negative" else 0.0)
+
+
+def _round_fractions(x: Array, fmt: FloatFormat, rounder: Rounder) -> Array:
+    """Round an array of fractions and floats to the format, one by one."""
+    rule = make_rule(fmt, rounder.rounding, rounder.overflow, rounder.subnormals, False)
+    draws, bits = np.zeros(x.size, np.int64), 0
+    options = rounder.options()
+    if rule.variant is not None:
+        source = RandomIntegers(rounder.rng, rounder.random_bits, None)
+        source.fit(np.zeros(0))
+        draws, bits = source.block(0, x.size), source.bits
+        options |= {"rounding": "nearest_even"}  # zeros, infinities and NaNs take no chances
+    result = np.zeros(x.size)
+    special = np.array([isinstance(item, float) for item in x.flat], bool)
+    result[special] = x.reshape(-1)[special].astype(np.float64)
+    result[special] = quantize(result[special], fmt, **options)
+    for i in np.flatnonzero(~special).tolist():
+        item = x.flat[i]
+        result[i] = round_ratio(item.numerator, item.denominator, rule, int(draws[i]), bits).value
+    return result.reshape(x.shape)
 
 
 # -- names -----------------------------------------------------------------------------------------

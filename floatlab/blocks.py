@@ -42,8 +42,11 @@ class Plan:
     readable: Callable[[Array, Array | None, int], Array]
     lookup: Lookup | None = None
 
-    def run(self, target: Array, source: Array, draw: RandomIntegers | None) -> None:
-        """Round `source` into `target`; they are the same array, or share no memory. Neither is empty."""
+    def run(self, target: Array, source: Array, draw: RandomIntegers | None, start: int = 0) -> None:
+        """Round `source` into `target`; they are the same array, or share no memory. Neither is empty.
+
+        `start` is the number of the first element among those that `draw` knows.
+        """
         xp = array_module(source)
         if xp is np and ready(self.lookup, source.size):
             self._run_lookup(target, source)
@@ -52,10 +55,9 @@ class Plan:
         work = Workspace(self.kernel, length, xp) if self.kernel is not None else None
         if xp is not np and not (source.flags.c_contiguous and target.flags.c_contiguous):
             result = xp.empty(source.shape, target.dtype)
-            self.run(result, xp.ascontiguousarray(source), draw)
+            self.run(result, xp.ascontiguousarray(source), draw, start)
             target[...] = result
             return
-        start = 0
         for x, y in _pieces(target, source, length):
             result = y if y.flags.c_contiguous else np.empty(y.size, y.dtype)
             self._block(x, result, work, draw, start)

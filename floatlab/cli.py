@@ -143,10 +143,18 @@ def verify(
     jobs: JobsOption = 0,
     out: OutOption = Path("floatlab-verify"),
     fresh: FreshOption = False,
+    fuzz: Annotated[
+        float | None, typer.Option("--fuzz", help="Instead: try random calls for so many minutes.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="The seed of --fuzz; a fresh one by default.")
+    ] = None,
 ) -> None:
     """Prove the numbers: compare floatlab with oracles that share no code with it."""
-    from floatlab.verify import command
+    from floatlab.verify import command, fuzz_command
 
+    if fuzz is not None:
+        raise typer.Exit(fuzz_command(fuzz, seed=seed, jobs=jobs, out=out, fresh=fresh))
     raise typer.Exit(
         command(full=full, section=section or (), format=fmt or (), jobs=jobs, out=out, fresh=fresh)
     )

@@ -16,20 +16,33 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors
 from floatlab.blocks import refuse_nan
-from floatlab.errors import DtypeError, OverflowPolicyError
+from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
 from floatlab.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding import plan, quantize, rule_of
-from floatlab.rules import Rule
-from floatlab.sources import as_source
+from floatlab.rounding import convert_with_flags, plan, prepare, put_exact, quantize
+from floatlab.rules import Rule, make_rule, refuse_unknown
+from floatlab.sources import as_array, as_source, leaf_types
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 
 CLASSES = ("zero", "subnormal", "normal", "infinity", "nan")
 
 
-def encode(x: Any, fmt: Any, **options: Any) -> Array:
+def encode(
+    x: Any,
+    fmt: Any,
+    *,
+    rounding: str = "nearest_even",
+    overflow: str | None = None,
+    subnormals: str = "gradual",
+    flush_inputs: bool = False,
+    rng: np.random.Generator | int | None = None,
+    random_bits: int | None = None,
+    random_integers: Any = None,
+    return_flags: bool = False,
+    **unknown: Any,
+) -> Any:
     """Round numbers to a format and return the codes.
 
     Parameters
@@ -38,47 +51,59 @@ def encode(x: Any, fmt: Any, **options: Any) -> Array:
         Real numbers of any kind and shape.
     fmt : str, FloatFormat or dtype
         The format.
-    **options
-        Those of `quantize`: rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers.
+    rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers, return_flags
+        As in `quantize`; with the same random integers the codes are those of the same values.
 
     Returns
     -------
     array of uint8, uint16, uint32 or uint64
         The codes, in the low bits, of the shape of `x`. NaNs become the canonical quiet NaN, with their sign where
-        the format's NaN has one.
+        the format's NaN has one; a payload is lost.
+    Flags
+        Only with ``return_flags=True``.
+
+    Raises
+    ------
+    DtypeError, FormatError, OptionError, OverflowPolicyError
+        As in `quantize`.
 
     Examples
     --------
     >>> encode([0.1, -448.0, float("nan")], "e4m3").tolist()
     [29, 254, 127]
     """
+    if unknown:
+        if unknown.pop("out", None) is not None:
+            raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
+        refuse_unknown("encode", unknown)
     fmt = get_format(fmt)
-    if options.pop("out", None) is not None:
-        raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
-    if options.get("return_flags"):
-        values, flags = quantize(x, fmt, **options)
+    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
+    if return_flags is not False and check_switch("return_flags", return_flags):
+        values, flags = convert_with_flags(source, rule, draw)
+        if rest:
+            put_exact(values, rest, rule, draw, flags)
         return encode_values(values, fmt), flags
-    source = as_source(x, fmt)
+    conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
+    if rest:
+        values = np.empty(source.shape, fmt.value_dtype)
+        with ignore_float_errors(source):
+            conversion.run(values, source, draw)
+        put_exact(values, rest, rule, draw)
+        return encode_values(values, fmt)
     xp = array_module(source)
     codes = xp.empty(source.shape, fmt.code_dtype)
-    if xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
-        rule = rule_of(fmt, **options)
-        if rule is not None:
-            return _encode_by_lookup(source, codes, rule)
+    if draw is None and xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
+        return _encode_by_lookup(source, codes, rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
-    integers = options.pop("random_integers", None)
-    if integers is not None:
-        integers = xp.broadcast_to(xp.asarray(integers), source.shape).reshape(-1)
     # A block at a time, so that the values between the two steps never leave the cache.
     length = max(block_length(source, 2 * source.dtype.itemsize), 1)
     for start in range(0, source.size, length):
-        piece = slice(start, start + length)
-        if integers is not None:
-            options["random_integers"] = integers[piece]
-        values = quantize(flat_source[piece], fmt, **options)
-        flat_codes[piece] = encode_values(values, fmt)
-    if source.size == 0:
-        quantize(source, fmt, **options)  # for its checks
+        block = flat_source[start : start + length]
+        values = xp.empty(block.size, fmt.value_dtype)
+        with ignore_float_errors(block):
+            conversion.run(values, block, draw, start)
+        flat_codes[start : start + length] = encode_values(values, fmt)
     return codes
 
 
@@ -112,9 +137,6 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
     [15360, 32768]
     """
     xp = array_module(values)
-    if values.dtype == np.float16 and fmt.name == "float16":
-        codes = values.view(np.uint16).copy()
-        return _with_nan(codes, xp.isnan(values), xp.signbit(values), fmt)
     values = xp.asarray(values).astype(fmt.value_dtype, copy=False)
     looked_up = xp is np and values.size >= 8192 and _has_code_of_key(fmt)
     if looked_up and (fmt.has_infinity or not np.isinf(values).any()):
@@ -178,6 +200,12 @@ def _bits(value: float) -> int:
 
 
 def _counts_in_place(fmt: FloatFormat) -> bool:
+    """Whether no sum of `_count_in_place` leaves float32 (or its bits int32), and the largest value is normal."""
+    return _counts_units(fmt) and fmt.emin <= fmt.emax < 127
+
+
+def _counts_units(fmt: FloatFormat) -> bool:
+    """Whether float32 holds the values, one over the smallest of them, and the smallest normal one."""
     return (
         fmt.value_dtype.itemsize == 4
         and fmt.has_zero
@@ -222,7 +250,7 @@ def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat, xp: Any) -> Ar
     (f - 1) * 2^m more; below the smallest normal value f counts as 1. So the code is one sum for all.
     """
     word = bits.dtype
-    if word.itemsize == 4 and fmt.has_zero and fmt.emin - fmt.mantissa_bits >= -125 and fmt.emin < 127:
+    if _counts_units(fmt):
         # Normal values: shift the carrier's bits down to the format's mantissa, less the difference of the biases.
         # Subnormal values: count them in units of the smallest.
         magnitude = bits & word.type(np.iinfo(word).max)
@@ -280,7 +308,7 @@ def decode(codes: Any, fmt: Any) -> Array:
     [448.0, 0.001953125, -0.0]
     """
     fmt = get_format(fmt)
-    codes = _as_codes(codes, fmt)
+    codes = as_codes(codes, fmt)
     xp = array_module(codes)
     if fmt.bits > 16:
         return _decode_long(codes, fmt, xp)
@@ -296,16 +324,24 @@ def decode(codes: Any, fmt: Any) -> Array:
     return result
 
 
-def _as_codes(codes: Any, fmt: FloatFormat) -> Array:
-    try:
-        array = codes if hasattr(codes, "dtype") else np.asarray(codes)
-    except ValueError as error:
-        raise DtypeError(f"Codes form a regular array. Got a ragged sequence ({error}). Pad it.") from None
-    if fmt.dtype is not None and array.dtype == fmt.dtype:
+def as_codes(codes: Any, fmt: FloatFormat) -> Array:
+    """Return codes as an array of ``fmt.code_dtype``, without a copy where they are one; `decode` says what it takes.
+
+    >>> as_codes([126, 1], get_format("e4m3"))
+    array([126,   1], dtype=uint8)
+    """
+    array = as_array(codes, "decoded")
+    listed = isinstance(codes, list | tuple)
+    own = fmt.dtype is not None and array.dtype == fmt.dtype
+    if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
         return array.view(fmt.code_dtype)
     if array.size == 0 and not hasattr(codes, "dtype"):
         return array.astype(fmt.code_dtype)
-    if array.dtype.kind not in "iu":
+    if (
+        listed and array.dtype.kind == "f"
+    ):  # or NumPy would have made floats of integers with and without a sign
+        array = np.asarray(codes, dtype=object)
+    if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
         raise DtypeError(
             f"Codes are unsigned integers. Got dtype {array.dtype}. "
             f"Use encode(x, {fmt.name!r}) to make codes of values."
@@ -319,6 +355,25 @@ def _as_codes(codes: Any, fmt: FloatFormat) -> Array:
             )
     fitting: Array = array.astype(fmt.code_dtype, copy=False)
     return fitting
+
+
+def _has_python_numbers(codes: Any) -> bool:
+    """Whether codes were written as a list or a number of Python's: floats among them are no codes."""
+    return isinstance(codes, float | list | tuple) and not leaf_types(codes) <= {
+        np.float64,
+        np.float32,
+        np.float16,
+    }
+
+
+def _as_words(array: Array) -> Array:
+    """Return Python integers as 64-bit codes, or as they are if they have no place there."""
+    low, high = min(array.flat), max(array.flat)
+    return array.astype(np.uint64) if low >= 0 and high < 1 << 64 else array
+
+
+def _is_integer(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 @lru_cache(maxsize=64)
@@ -358,26 +413,28 @@ def ulp(x: Any, fmt: Any) -> Array:
     """Return the unit in the last place of each number: the distance between the values around it.
 
     It is ``2**(e - mantissa_bits)`` for a number in ``[2**e, 2**(e+1))``, that of the subnormals below the smallest
-    normal value and at zero, and NaN for infinities and NaNs (Goldberg's definition, for all real numbers).
+    normal value and at zero, and NaN for infinities and NaNs (Goldberg's definition, for all real numbers). The
+    result is float64 where the numbers or the format's values are, else float32: 1e300 has a unit beyond float32.
 
     >>> ulp([1.0, 0.0, 100.0], "fp16").tolist()
     [0.0009765625, 5.960464477539063e-08, 0.0625]
     """
     fmt = get_format(fmt)
-    source = as_source(x, fmt).astype(np.float64)
-    xp = array_module(source)
+    source = as_source(x, fmt)
+    xp, dtype = array_module(source), np.result_type(source.dtype, fmt.value_dtype)
+    source = source.astype(np.float64)
     finite = xp.isfinite(source)
     exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
     exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
     unit = xp.ldexp(1.0, exponent - fmt.mantissa_bits)
-    return xp.where(finite, unit, np.nan).astype(fmt.value_dtype)
+    return xp.where(finite, unit, np.nan).astype(dtype)
 
 
 def spacing(x: Any, fmt: Any) -> Array:
     """Return the distance from each value to the next larger in magnitude, with the sign of the value.
 
-    As `numpy.spacing` of float32 and float64: of the largest value it is infinite (NaN in a format without infinity),
-    of infinities and NaNs it is NaN.
+    As `numpy.spacing` of float32 and float64: of the largest value it is infinite (NaN in a format without infinity,
+    zero in one without NaN, which has nothing beyond), of infinities and NaNs it is NaN.
 
     >>> spacing([1.0, -1.0], "e4m3").tolist()
     [0.125, -0.125]

@@ -13,23 +13,49 @@ import numpy as np
 from floatlab.backend import Array, array_module
 from floatlab.errors import DtypeError, OptionError, ShapeError
 
-__all__ = ["RandomIntegers"]
+__all__ = ["RandomIntegers", "as_integers", "generator", "spread"]
 
 # Enough for float32 to bfloat16 to be unbiased: 16 bits go there. Four such integers come from one 64-bit draw.
 DEFAULT_RANDOM_BITS = 16
 
 
+def generator(rng: np.random.Generator | int | None) -> np.random.Generator | None:
+    """Return a generator, or None: one that is given as it is, and of a seed (an integer from 0) a new one.
+
+    What draws more than once turns a seed into a generator first, or it would draw the same integers again.
+
+    Raises
+    ------
+    OptionError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> int(generator(7).integers(100)) == int(np.random.default_rng(7).integers(100))
+    True
+    """
+    if rng is None or isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
+        return np.random.default_rng(int(rng))
+    raise OptionError(
+        "Stochastic rounding takes its randomness from a numpy.random.Generator, or from the seed of one. "
+        f"Got rng={rng!r}. Pass rng=numpy.random.default_rng(seed), or random_integers."
+    )
+
+
 class RandomIntegers:
     """The random integers of a stochastic rounding, block by block, whether drawn or supplied."""
 
-    def __init__(self, rng: np.random.Generator | None, bits: int | None, supplied: Any) -> None:
+    def __init__(self, rng: np.random.Generator | int | None, bits: int | None, supplied: Any) -> None:
         self.bits = DEFAULT_RANDOM_BITS if bits is None else bits
-        if not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
+        if isinstance(bits, bool) or not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
             raise OptionError(f"random_bits is an integer from 1 to 48. Got {bits!r}. Leave it out for 16.")
         self.bits = int(self.bits)
-        self.rng, self.supplied = rng, None
+        self.rng, self.supplied = generator(rng), None
+        self.left: np.ndarray[Any, Any] | None = None  # of the last word that was cut up
         if supplied is not None:
-            supplied = array_module(supplied).asarray(supplied)
+            supplied = as_integers(supplied)
             if supplied.dtype.kind not in "iu":
                 raise DtypeError(
                     f"random_integers are integers. Got dtype {supplied.dtype}. Use rng.integers(2**random_bits, ...)."
@@ -40,7 +66,7 @@ class RandomIntegers:
                     f"{int(supplied.max())}. Say how many bits they have with random_bits."
                 )
             self.supplied = supplied
-        elif not isinstance(rng, np.random.Generator):
+        elif self.rng is None:
             raise OptionError(
                 "Stochastic rounding takes its randomness from a numpy.random.Generator. "
                 f"Got rng={rng!r}. Pass rng=numpy.random.default_rng(seed), or random_integers."
@@ -51,26 +77,73 @@ class RandomIntegers:
         self.xp = array_module(x)
         if self.supplied is None:
             return
-        try:
-            self.supplied = self.xp.broadcast_to(self.xp.asarray(self.supplied), x.shape).reshape(-1)
-        except ValueError:
-            raise ShapeError(
-                f"random_integers have the shape of x, or broadcast to it. Got {self.supplied.shape} for {x.shape}. "
-                "Draw one for each element."
-            ) from None
+        self.supplied = spread(self.supplied, x)
+
+    def hold(self, x: Array) -> None:
+        """Draw the integers of all elements now, so that `block` can be asked for any of them, and again."""
+        if self.supplied is None:
+            self.supplied = self.block(0, x.size)
 
     def block(self, start: int, n: int) -> Array:
-        """Return the integers of elements start to start + n; drawn ones must be asked for in order."""
+        """Return the integers of elements start to start + n; drawn ones must be asked for in order.
+
+        What element i gets depends on i alone, and not on the lengths of the blocks before.
+        """
         if self.supplied is not None:
             return self.supplied[start : start + n]
-        assert self.rng is not None
-        # Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
-        if self.bits <= 32:
-            width = 16 if self.bits <= 16 else 32
-            words = self.rng.integers(0, 2**64 - 1, -(-n * width // 64), np.uint64, endpoint=True)
-            drawn = words.astype("<u8", copy=False).view(f"<u{width // 8}")[:n]
-            drawn >>= drawn.dtype.type(width - self.bits)
+        kept = self.left
+        if kept is None or not kept.size:
+            drawn = self._drawn(n)
+            drawn, self.left = drawn[:n], drawn[n:]
+        elif kept.size >= n:
+            drawn, self.left = kept[:n], kept[n:]
         else:
-            drawn = self.rng.integers(0, 2**64 - 1, n, np.uint64, endpoint=True)
-            drawn >>= np.uint64(64 - self.bits)
+            more = self._drawn(n - kept.size)
+            drawn, self.left = np.concatenate([kept, more])[:n], more[n - kept.size :]
         return self.xp.asarray(drawn)
+
+    def _drawn(self, n: int) -> np.ndarray[Any, Any]:
+        """Draw at least n integers.
+
+        Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
+        """
+        assert self.rng is not None
+        width = 16 if self.bits <= 16 else 32 if self.bits <= 32 else 64
+        words = self.rng.integers(0, 2**64 - 1, -(-n * width // 64), np.uint64, endpoint=True)
+        drawn: np.ndarray[Any, Any] = words.astype("<u8", copy=False).view(f"<u{width // 8}")
+        drawn >>= drawn.dtype.type(width - self.bits)
+        return drawn
+
+
+def as_integers(supplied: Any) -> Array:
+    """Return supplied random integers as an array; whether they are integers is for others to see.
+
+    >>> as_integers([1, 2])
+    array([1, 2])
+    """
+    if isinstance(supplied, np.ma.MaskedArray):
+        raise DtypeError(
+            "There is a random integer for each element. Got a masked array. Use random_integers.filled(0)."
+        )
+    try:
+        return array_module(supplied).asarray(supplied)
+    except ValueError as error:
+        raise DtypeError(
+            f"random_integers form a regular array. Got a ragged sequence ({error}). Pad it."
+        ) from None
+
+
+def spread(supplied: Array, x: Array) -> Array:
+    """Return one integer for each element of x, in C order.
+
+    >>> spread(np.array([1, 2]), np.zeros((2, 2)))
+    array([1, 2, 1, 2])
+    """
+    xp = array_module(x)
+    try:
+        return xp.broadcast_to(xp.asarray(supplied), x.shape).reshape(-1)
+    except ValueError:
+        raise ShapeError(
+            f"random_integers have the shape of x, or broadcast to it. Got {supplied.shape} for {x.shape}. "
+            "Draw one for each element."
+        ) from None

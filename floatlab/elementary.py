@@ -9,7 +9,7 @@ numbers around the exact result; every format of at most 24 bits rounds it as it
 
     tanh(30) = 1 - 2e-26      0.1111 1111 ... 1111      the float64 below 1, which is odd
 
-A new function is one entry here and one in `floatlab.precise`.
+A new function is one entry here and one in `floatlab.precise`. Functions of two numbers are in `floatlab.pairs`.
 
 Source: IEEE 754-2019, section 9.2, for the special values.
 """
@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.precise import nearest
 from floatlab.wide import (
     cos64,
     erf64,
@@ -37,32 +38,60 @@ from floatlab.wide import (
     tanh64,
 )
 
-__all__ = ["TABLE", "Case", "Function"]
+__all__ = [
+    "LARGEST",
+    "SMALL",
+    "SMALLEST",
+    "TABLE",
+    "Case",
+    "Function",
+    "above",
+    "beside_one",
+    "exactly",
+    "in_digits",
+    "inward",
+    "outward",
+    "values_of",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_SMALLEST, _LARGEST = 2.0**-1074, float(np.finfo(np.float64).max)
+SMALLEST, LARGEST = 2.0**-1074, float(np.finfo(np.float64).max)
 _BELOW_ONE, _ABOVE_ONE = 1 - 2.0**-53, 1 + 2.0**-52
 
 
 # -- the table of functions ------------------------------------------------------------------------
 # A case is a condition on x and the result there. Cases are tried in order, on finite x only.
 
-Condition = Callable[[Floats], Bools]
-Value = Callable[[Floats], Floats] | float
+Condition = Callable[..., Bools]
+Value = Callable[..., Floats] | float
 
 
 class Case(NamedTuple):
-    """What f(x) is where it needs no computation: exact, or rounded to odd."""
+    """What f(x) is where it needs no computation: exact (a pole's infinity is, too), or rounded to odd.
+
+    `nearest` is f(x) rounded to the nearest float64, where that is known without digits as well.
+    """
 
     where: Condition
     value: Value
+    nearest: Value | None = None
+
+
+def exactly(where: Condition, value: Value) -> Case:
+    """Return a case in which the result is a float64."""
+    return Case(where, value, value)
+
+
+def values_of(value: Value, xs: tuple[Floats, ...]) -> Floats | float:
+    """Return the value of a case at these arguments."""
+    return value(*xs) if callable(value) else value
 
 
 @dataclass(frozen=True)
 class Function:
-    """One entry of the table.
+    """One entry of the table. Its parts take one array, or two of the same length.
 
     Attributes
     ----------
@@ -73,11 +102,34 @@ class Function:
         Where the result is exact, infinite, or nearer to a float64 than 2**-53 of it.
     primitive
         The function in float64 by operations that give the same bits on every CPU, or None.
+    untrusted
+        Where the kernel's error is not as small as that, given the arguments and its result; None: nowhere.
     """
 
-    kernel: Callable[[Floats], Floats]
+    kernel: Callable[..., Floats]
     cases: tuple[Case, ...]
-    primitive: Callable[[Floats], Floats] | None = None
+    primitive: Callable[..., Floats] | None = None
+    untrusted: Callable[..., Bools] | None = None
+
+
+def in_digits(name: str, kernel: Callable[..., Floats], cases: tuple[Case, ...]) -> Function:
+    """Return a function whose float64 form is the correctly rounded one, to nearest, one number at a time."""
+
+    def primitive(*xs: Floats) -> Floats:
+        y = kernel(*xs)
+        settled = np.isnan(y)
+        for x in xs:
+            settled |= ~np.isfinite(x)
+        for case in cases:
+            if case.nearest is not None:
+                here = ~settled & case.where(*xs)
+                y[here] = values_of(case.nearest, tuple(x[here] for x in xs))
+                settled |= here
+        rest = np.flatnonzero(~settled)
+        y[rest] = [nearest(name, *numbers) for numbers in zip(*(x[rest].tolist() for x in xs), strict=True)]
+        return y
+
+    return Function(kernel, cases, primitive)
 
 
 def _beside(v: Floats, outward: Bools) -> Floats:
@@ -86,15 +138,18 @@ def _beside(v: Floats, outward: Bools) -> Floats:
     return np.copysign(np.where(outward, size | 1, np.maximum(size, 1) - 1 | 1).view(np.float64), v)
 
 
-def _outward(v: Floats) -> Floats:
+def outward(v: Floats) -> Floats:
+    """Return what lies between v and its neighbour away from 0, rounded to odd."""
     return _beside(v, np.ones(v.shape, bool))
 
 
-def _inward(v: Floats) -> Floats:
+def inward(v: Floats) -> Floats:
+    """Return what lies between v and its neighbour towards 0, rounded to odd."""
     return _beside(v, np.zeros(v.shape, bool))
 
 
-def _above(v: Floats) -> Floats:
+def above(v: Floats) -> Floats:
+    """Return what lies between v and the next larger number, rounded to odd; v is not 0."""
     return _beside(v, v > 0)
 
 
@@ -102,8 +157,13 @@ def _below(v: Floats) -> Floats:
     return _beside(v, v < 0)
 
 
+def beside_one(up: Bools) -> Floats:
+    """Return the odd neighbour of 1, above it or below it."""
+    return np.where(up, _ABOVE_ONE, _BELOW_ONE)
+
+
 def _at(point: float, value: Value) -> Case:
-    return Case(lambda x: x == point, value)
+    return exactly(lambda x: x == point, value)
 
 
 def _within(bound: float, value: Value) -> Case:
@@ -142,13 +202,19 @@ def _root_is_short(x: Floats) -> Bools:
     return short
 
 
+def _cube_root_is_short(x: Floats) -> Bools:
+    root = np.cbrt(x)  # of at most 17 bits: then its cube is exact
+    short: Bools = (root.view(np.int64) & (1 << 36) - 1 == 0) & (root * root * root == x)
+    return short
+
+
 # Where a case begins: a factor 1 + t is nearer to 1 than half a float64 step can show when |t| < 2^-53.
-_SMALL = 2.0**-27  # for t = x² / 2, x² / 3 ...
+SMALL = 2.0**-27  # for t = x² / 2, x² / 3 ...
 _SMALLER = 2.0**-54  # for t = x, x / 2 ...
 _ZERO = _at(0.0, lambda x: x)  # with its sign
-_BESIDE_ONE = _within(_SMALLER, lambda x: np.where(x > 0, _ABOVE_ONE, _BELOW_ONE))
-_OVERFLOW = _beyond(709.8, _LARGEST)  # the log of the largest float64 is 709.78
-_UNDERFLOW = _beyond(-746.0, _SMALLEST)  # exp(-746) is a fifth of the smallest float64
+_BESIDE_ONE = _within(_SMALLER, lambda x: beside_one(x > 0))
+_OVERFLOW = _beyond(709.8, LARGEST)  # the log of the largest float64 is 709.78
+_UNDERFLOW = _beyond(-746.0, SMALLEST)  # exp(-746) is a fifth of the smallest float64
 
 TABLE: dict[str, Function] = {
     "exp": Function(np.exp, (_at(0.0, 1.0), _BESIDE_ONE, _OVERFLOW, _UNDERFLOW), exp64),
@@ -157,15 +223,15 @@ TABLE: dict[str, Function] = {
         (
             Case(
                 lambda x: (x == np.rint(x)) & (x >= -1074) & (x <= 1024),
-                lambda x: np.where(x == 1024, _LARGEST, np.ldexp(1.0, x.astype(np.int32))),
+                lambda x: np.where(x == 1024, LARGEST, np.ldexp(1.0, x.astype(np.int32))),
             ),
             _BESIDE_ONE,
-            _beyond(1024.0, _LARGEST),
-            _beyond(-1074.0, _SMALLEST),
+            _beyond(1024.0, LARGEST),
+            _beyond(-1074.0, SMALLEST),
         ),
     ),
     "expm1": Function(
-        np.expm1, (_ZERO, _within(_SMALLER, _above), _OVERFLOW, _beyond(-40.0, -_BELOW_ONE)), expm1_64
+        np.expm1, (_ZERO, _within(_SMALLER, above), _OVERFLOW, _beyond(-40.0, -_BELOW_ONE)), expm1_64
     ),
     "log": Function(np.log, (_at(0.0, -np.inf), _at(1.0, 0.0)), log64),
     "log2": Function(np.log2, (_at(0.0, -np.inf), Case(_is_power_of_two, lambda x: np.frexp(x)[1] - 1.0))),
@@ -174,34 +240,34 @@ TABLE: dict[str, Function] = {
         (_at(0.0, -np.inf), Case(lambda x: np.isin(x, _POWERS_OF_TEN), lambda x: np.rint(np.log10(x)))),
     ),
     "log1p": Function(np.log1p, (_ZERO, _at(-1.0, -np.inf), _within(_SMALLER, _below)), log1p64),
-    "sin": Function(np.sin, (_ZERO, _within(_SMALL, _inward)), sin64),
-    "cos": Function(np.cos, (_at(0.0, 1.0), _within(_SMALL, _BELOW_ONE)), cos64),
-    "tan": Function(np.tan, (_ZERO, _within(_SMALL, _outward))),
-    "sinh": Function(np.sinh, (_ZERO, _within(_SMALL, _outward), _outside(711.0, _LARGEST))),
+    "sin": Function(np.sin, (_ZERO, _within(SMALL, inward)), sin64),
+    "cos": Function(np.cos, (_at(0.0, 1.0), _within(SMALL, _BELOW_ONE)), cos64),
+    "tan": Function(np.tan, (_ZERO, _within(SMALL, outward))),
+    "sinh": Function(np.sinh, (_ZERO, _within(SMALL, outward), _outside(711.0, LARGEST))),
     "cosh": Function(
         np.cosh,
-        (_at(0.0, 1.0), _within(_SMALL, _ABOVE_ONE), _beyond(711.0, _LARGEST), _beyond(-711.0, _LARGEST)),
+        (_at(0.0, 1.0), _within(SMALL, _ABOVE_ONE), _beyond(711.0, LARGEST), _beyond(-711.0, LARGEST)),
     ),
-    "tanh": Function(np.tanh, (_ZERO, _within(_SMALL, _inward), _outside(20.0, _BELOW_ONE)), tanh64),
+    "tanh": Function(np.tanh, (_ZERO, _within(SMALL, inward), _outside(20.0, _BELOW_ONE)), tanh64),
     "sigmoid": Function(
         _sigmoid,
         (
             _at(0.0, 0.5),
-            _within(_SMALLER, lambda x: np.where(x > 0, _ABOVE_ONE, _BELOW_ONE) / 2),
+            _within(_SMALLER, lambda x: beside_one(x > 0) / 2),
             _beyond(40.0, _BELOW_ONE),
             _UNDERFLOW,
         ),
         sigmoid64,
     ),
-    "softplus": Function(_softplus, (_beyond(40.0, _outward), _UNDERFLOW), softplus64),
+    "softplus": Function(_softplus, (_beyond(40.0, outward), _UNDERFLOW), softplus64),
     "erf": Function(erf64, (_ZERO, _outside(6.0, _BELOW_ONE)), erf64),
     "gelu": Function(
         gelu64,
         (
             _ZERO,
-            _within(_SMALLER, lambda x: _above(x / 2)),
-            _beyond(9.0, _inward),
-            _beyond(-39.0, -_SMALLEST),
+            _within(_SMALLER, lambda x: above(x / 2)),
+            _beyond(9.0, inward),
+            _beyond(-39.0, -SMALLEST),
         ),
         gelu64,
     ),
@@ -228,4 +294,21 @@ TABLE: dict[str, Function] = {
         ),
         np.reciprocal,
     ),
+    "cbrt": in_digits("cbrt", np.cbrt, (_ZERO, exactly(_cube_root_is_short, np.cbrt))),
+    "arcsin": in_digits("arcsin", np.arcsin, (_ZERO, _within(SMALL, outward))),
+    "arccos": in_digits("arccos", np.arccos, (_at(1.0, 0.0),)),
+    "arctan": in_digits("arctan", np.arctan, (_ZERO, _within(SMALL, inward))),
+    "arcsinh": in_digits("arcsinh", np.arcsinh, (_ZERO, _within(SMALL, inward))),
+    "arccosh": in_digits("arccosh", np.arccosh, (_at(1.0, 0.0),)),
+    "arctanh": in_digits(
+        "arctanh",
+        np.arctanh,
+        (
+            _ZERO,
+            exactly(lambda x: np.abs(x) == 1, lambda x: np.copysign(np.inf, x)),
+            _within(SMALL, outward),
+        ),
+    ),
+    "deg2rad": in_digits("deg2rad", np.deg2rad, (_ZERO,)),
+    "rad2deg": in_digits("rad2deg", np.rad2deg, (_ZERO,)),
 }

@@ -12,6 +12,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+import numpy as np
+
 __all__ = [
     "AutogradError",
     "DataError",
@@ -26,6 +28,7 @@ __all__ = [
     "ShapeError",
     "StateError",
     "check_option",
+    "check_switch",
     "nearest_name",
 ]
 
@@ -101,8 +104,23 @@ def check_option(
 "nearest_even".
     """
     choices = list(choices)
-    if value in choices:
+    if isinstance(value, str | None) and value in choices:  # an array would be compared element by element
         return
     guess = nearest_name(value, choices) if isinstance(value, str) else None
     way_out = f'Use "{guess}".' if guess else "Use one of these names."
     raise error(f"{option} must be one of: {', '.join(choices)}. Got {value!r}. {way_out}")
+
+
+def check_switch(option: str, value: object) -> bool:
+    """Return `value` as True or False, which it is, or a number that equals one; else raise.
+
+    >>> check_switch("return_flags", 1)
+    True
+    >>> check_switch("return_flags", "no")
+    Traceback (most recent call last):
+    ...
+    floatlab.errors.OptionError: return_flags is True or False. Got 'no'. Use one of them.
+    """
+    if isinstance(value, bool | int | float | np.bool_ | np.number) and value in (0, 1):
+        return bool(value)
+    raise OptionError(f"{option} is True or False. Got {value!r}. Use one of them.")

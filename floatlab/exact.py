@@ -24,8 +24,6 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy
-from floatlab.errors import OptionError
-from floatlab.formats import FloatFormat
 
 __all__ = [
     "LARGEST",
@@ -36,7 +34,6 @@ __all__ = [
     "integers_to_odd",
     "is_in_range",
     "matmul_to_odd",
-    "round_integers",
 ]
 
 # Between these no product, no slice and no digit leaves the range of float64; float32 lies well inside.
@@ -262,48 +259,4 @@ def _integer_to_odd(n: int, exponent: int) -> float:
     kept = magnitude >> drop
     kept |= kept << drop != magnitude
     result = math.ldexp(kept, exponent + drop)
-    return -result if n < 0 else result
-
-
-def round_integers(
-    integers: np.ndarray, exponent: int, fmt: FloatFormat, rounding: str, overflow: str | None = None
-) -> np.ndarray:
-    """Return integers * 2^exponent rounded to a format of 52 or 53 bits, too wide for rounding to odd.
-
-    Numbers beyond the largest value are left for `quantize`, those beyond float64 as what they overflow to.
-
-    Raises
-    ------
-    OptionError
-        For stochastic rounding, which would need more than 53 bits of the sum.
-    """
-    if rounding.startswith("stochastic"):
-        raise OptionError(
-            f"Sums are rounded stochastically to at most 51 bits. Got {fmt} with {fmt.precision}. "
-            'Use "nearest_even", or a narrower format.'
-        )
-    beyond = math.nan if overflow == "nan" else math.inf
-    flat = [_round_integer(int(n), exponent, fmt, rounding, beyond) for n in integers.ravel()]
-    return np.array(flat, np.float64).reshape(integers.shape)
-
-
-def _round_integer(n: int, exponent: int, fmt: FloatFormat, rounding: str, beyond: float) -> float:
-    size = abs(n)
-    drop = max(size.bit_length() - fmt.precision, fmt.emin - fmt.mantissa_bits - exponent, 0)
-    kept = size >> drop
-    rest, half = size - (kept << drop), 1 << drop >> 1
-    outward = {"toward_positive": n > 0, "toward_negative": n < 0}.get(rounding, False)
-    if rounding == "nearest_even":
-        kept += rest > half or (rest == half != 0 and kept & 1)
-    elif rounding in ("nearest_away", "nearest_zero"):
-        kept += rest > half or (rest == half != 0 and rounding == "nearest_away")
-    elif rounding == "to_odd":
-        kept |= rest > 0
-    elif outward:
-        kept += rest > 0
-    if kept.bit_length() + exponent + drop > 1024:
-        inward = not (rounding.startswith("nearest") or outward)
-        result = float(np.finfo(np.float64).max) if inward else beyond
-    else:
-        result = math.ldexp(kept, exponent + drop)
     return -result if n < 0 else result

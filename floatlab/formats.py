@@ -16,6 +16,7 @@ Noune et al. 2022, "8-bit numerical formats for deep neural networks". Names are
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -79,15 +80,21 @@ class FloatFormat:
 
     def __post_init__(self) -> None:
         check_option("specials", self.specials, SPECIALS, FormatError)
-        e, m = self.exponent_bits, self.mantissa_bits
-        for field, width, least in (("exponent_bits", e, 1), ("mantissa_bits", m, 0)):
-            if not isinstance(width, int) or width < least:
-                raise FormatError(f"{field} is an integer of at least {least}. Got {width!r}. Give it one.")
+        if not isinstance(self.name, str):
+            raise FormatError(f'The name of a format is a text. Got {self.name!r}. Give it one, as "mine".')
+        if not isinstance(self.signed, bool | np.bool_):
+            raise FormatError(f"signed is True or False. Got {self.signed!r}. Leave it out for a sign.")
+        object.__setattr__(self, "signed", bool(self.signed))
+        e, m = self._integer("exponent_bits", 1), self._integer("mantissa_bits", 0)
+        if e > 11 or m > 52:  # before anything is computed, which might take a while
+            raise FormatError(
+                "Every value of a format must be a float64, which has 11 exponent bits and 52 mantissa bits. "
+                f"Got {self.name!r} with {e} and {m}. Use a narrower format."
+            )
         if self.bias is None:
             default = 2 ** (e - 1) - (0 if self.specials in ("fnuz", "p3109_extended", "p3109_finite") else 1)
             object.__setattr__(self, "bias", default)
-        if not isinstance(self.bias, int):
-            raise FormatError(f"bias is an integer. Got {self.bias!r}. Leave it out for the usual one.")
+        self._integer("bias")
         if self.specials == "ieee" and (m < 1 or e < 2):
             raise FormatError(
                 "An IEEE-style format needs 2 exponent bits, and a mantissa bit to tell a NaN from infinity. "
@@ -100,12 +107,29 @@ class FloatFormat:
             )
         if self.max_code < 1:
             raise FormatError(f"A format needs a finite value above 0. Got {self!r}. Give it another bit.")
-        # Values are held in float64: 11 exponent bits, 53 bits of precision.
-        if m > 52 or self.emax > 1023 or self.emin - m < -1074 or (self.specials == "scale" and m > 0):
+        if self.emax > 1023 or self.emin - m < -1074 or (self.specials == "scale" and m > 0):
             raise FormatError(
                 f"Every value of a format must be a float64. Got {self.name!r} with values from "
-                f"2**{self.emin - m} to 2**{self.emax} and {m + 1} bits of precision. Use a narrower format."
+                f"2**({self.emin - m}) to 2**({self.emax}) and {m + 1} bits of precision. Use a narrower format."
             )
+
+    def _integer(self, field: str, least: int | None = None) -> int:
+        """Return a field as a Python integer, which it is from now on; NumPy's integers overflow."""
+        given = getattr(self, field)
+        try:
+            value = operator.index(given)
+        except TypeError:
+            value = None
+        if value is None or isinstance(given, bool | np.bool_) or (least is not None and value < least):
+            rule = "is an integer" if least is None else f"is an integer of at least {least}"
+            way_out = "Leave it out for the usual one." if least is None else "Give it one."
+            raise FormatError(f"{field} {rule}. Got {given!r}. {way_out}")
+        if value.bit_length() > 32:  # its digits alone might take a while
+            raise FormatError(
+                f"{field} is a small integer. Got one of {value.bit_length()} bits. Use another."
+            )
+        object.__setattr__(self, field, value)
+        return value
 
     # -- codes -----------------------------------------------------------------------------------
 
@@ -325,8 +349,9 @@ class FloatFormat:
 # name, exponent bits, mantissa bits, bias (None: the usual), specials, signed; then the names people say.
 
 _CATALOGUE: tuple[tuple[FloatFormat, tuple[str, ...]], ...] = (
-    (FloatFormat("float64", 11, 52), ("fp64", "double", "binary64", "f64")),
-    (FloatFormat("float32", 8, 23), ("fp32", "single", "float", "binary32", "f32")),
+    # "float" is what Python and NumPy call so, which is C's double: get_format("float") is get_format(float).
+    (FloatFormat("float64", 11, 52), ("fp64", "double", "float", "binary64", "f64")),
+    (FloatFormat("float32", 8, 23), ("fp32", "single", "binary32", "f32")),
     (FloatFormat("tf32", 8, 10), ("tensorfloat32", "float32_tf32")),
     (FloatFormat("float16", 5, 10), ("fp16", "half", "binary16", "f16")),
     (FloatFormat("bfloat16", 8, 7), ("bf16", "brain")),
@@ -360,8 +385,9 @@ def _find_dtypes() -> dict[tuple[object, ...], np.dtype[Any]]:
 
 _DTYPES = _find_dtypes()
 
-_P3109 = re.compile(r"binary(?P<k>[0-9]+)p(?P<p>[0-9]+)(?P<sign>[su])(?P<domain>[ef])")
-_WIDTHS = r"e(?P<e>[0-9]+)m(?P<m>[0-9]+)(?:b(?P<bias>-?[0-9]+))?"
+# Nine digits are more than any field has, and few enough to compute with.
+_P3109 = re.compile(r"binary(?P<k>[0-9]{1,9})p(?P<p>[0-9]{1,9})(?P<sign>[su])(?P<domain>[ef])")
+_WIDTHS = r"e(?P<e>[0-9]{1,9})m(?P<m>[0-9]{1,9})(?:b(?P<bias>-?[0-9]{1,9}))?"
 _FIELDS = re.compile(_WIDTHS + r"(?P<specials>fnuz|fn|finite)?")
 _SPEC = re.compile(
     rf"(?P<name>(?:[a-z0-9_.-]|%[0-9a-f]{{2}})*)={_WIDTHS}"
@@ -403,7 +429,8 @@ def get_format(fmt: str | FloatFormat | np.dtype[Any] | type) -> FloatFormat:
     Beside the names and aliases of the catalogue, ``binary{K}p{P}{s|u}{e|f}`` is the P3109 format of K
     bits and precision P (signed or unsigned, extended with infinities or finite), and
     ``e{E}m{M}[b{bias}][fn|fnuz|finite]`` is a format of those fields, IEEE-style without a suffix.
-    "e4m3" alone means OCP's E4M3, ``float8_e4m3fn``, with a maximum of 448.
+    "e4m3" alone means OCP's E4M3, ``float8_e4m3fn``, with a maximum of 448. "float" means the same as the type
+    `float` does, to Python and to NumPy: float64 (it is 32 bits wide in C and in PyTorch; say "float32" for that).
     ``name=e{E}m{M}...`` gives such a format a name of its own; `FloatFormat.spec` says how any format is written so.
 
     Raises
@@ -428,7 +455,7 @@ def get_format(fmt: str | FloatFormat | np.dtype[Any] | type) -> FloatFormat:
         return _by_name(fmt)
     try:
         dtype = None if fmt is None else np.dtype(fmt).newbyteorder("=")
-    except TypeError:
+    except (TypeError, ValueError, KeyError):  # whatever NumPy says of what is no type
         dtype = None
     for known in formats():
         if dtype is not None and known.dtype == dtype:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from floatlab.formats import FloatFormat
 
-__all__ = ["EXACT", "round_integer"]
+__all__ = ["EXACT", "Exact", "from_ratio", "round_integer"]
 
 Exact = tuple[int, int]
 
@@ -68,6 +68,21 @@ def divide(bits: int, a: float, b: float) -> Exact:
     return odd if (n < 0) == (m < 0) else -odd, e - f - shift - 1
 
 
+def from_ratio(numerator: int, denominator: int) -> Exact:
+    """Return a rational number, rounded to odd at 128 bits or more: more than any rounding looks at.
+
+    >>> from_ratio(-3, 8)
+    (-3, -3)
+    """
+    size = abs(numerator)
+    if denominator & (denominator - 1) == 0:  # a power of two
+        return numerator, 1 - denominator.bit_length()
+    shift = 128 + denominator.bit_length() - size.bit_length()
+    quotient, rest = divmod(size << max(shift, 0), denominator << max(-shift, 0))
+    odd = quotient << 1 | (rest != 0)
+    return -odd if numerator < 0 else odd, -shift - 1
+
+
 def sqrt(bits: int, x: float) -> Exact:
     """Return the square root of x > 0, rounded to odd at `bits` bits or more."""
     n, e = _split(x)
@@ -90,7 +105,7 @@ EXACT: dict[str, Callable[..., Exact]] = {
 def round_integer(
     n: int, e: int, fmt: FloatFormat, rounding: str, random_integer: int = 0, random_bits: int = 0
 ) -> tuple[float, bool, bool]:
-    """Round n * 2^e to a format of precision 2 or more, as if its exponent had no upper end.
+    """Round n * 2^e to a format, as if its exponent had no upper end.
 
     Returns
     -------
@@ -110,10 +125,11 @@ def round_integer(
     size, negative = abs(n), n < 0
     free = size.bit_length() - fmt.precision  # bits that go if the exponent has no lower end
     drop = max(free, fmt.emin - fmt.mantissa_bits - e)
-    kept, inexact = _cut(size, drop, negative, rounding, random_integer, random_bits)
+    given = (negative, rounding, random_integer, random_bits)
+    kept, inexact = _cut(size, drop, *given, by_code=_code_is_odd(fmt, rounding, drop + e))
     above = kept
     if drop > free:
-        above, _ = _cut(size, free, negative, rounding, random_integer, random_bits)
+        above, _ = _cut(size, free, *given, by_code=_code_is_odd(fmt, rounding, free + e))
     tiny = above.bit_length() + max(free, 0) + e <= fmt.emin
     if kept.bit_length() + max(drop, 0) + e > 1024:
         value = math.inf
@@ -122,18 +138,36 @@ def round_integer(
     return -value if negative else value, inexact, tiny
 
 
+def _code_is_odd(fmt: FloatFormat, rounding: str, exponent: int) -> bool | None:
+    """Return, for a count of 1 in units of 2^exponent, whether its code is odd, where that decides; else None.
+
+    At precision 1 the count is always 1, so `to_odd` and the ties of P3109 look at the code, the exponent field.
+    """
+    if fmt.mantissa_bits or not (rounding == "to_odd" or fmt.specials.startswith("p3109")):
+        return None
+    assert fmt.bias is not None
+    return (exponent + fmt.bias) % 2 == 1
+
+
 def _cut(
-    size: int, drop: int, negative: bool, rounding: str, random_integer: int, random_bits: int
+    size: int,
+    drop: int,
+    negative: bool,
+    rounding: str,
+    random_integer: int,
+    random_bits: int,
+    by_code: bool | None = None,
 ) -> tuple[int, bool]:
     """Return size / 2^drop rounded to an integer, and whether anything was lost; a negative drop loses nothing."""
     if drop <= 0:
         return size, False
     kept, unit = size >> drop, 1 << drop
     rest = size - (kept << drop)
+    odd = kept & 1 == 1 if by_code is None or kept == 0 else by_code
     R, N = random_integer, random_bits
     match rounding:
         case "nearest_even":
-            up = 2 * rest > unit or (2 * rest == unit and kept & 1 == 1)
+            up = 2 * rest > unit or (2 * rest == unit and odd)
         case "nearest_away":
             up = 2 * rest >= unit
         case "nearest_zero":
@@ -143,7 +177,7 @@ def _cut(
         case "toward_negative":
             up = rest > 0 and negative
         case "to_odd":
-            up = rest > 0 and kept & 1 == 0
+            up = rest > 0 and not odd
         case "stochastic":
             up = (rest << N >> drop) + R >= 1 << N
         case "stochastic_b":

@@ -224,6 +224,19 @@ class Kernel:
         return self._bits(self.fmt.max)
 
     @cached_property
+    def scales(self) -> tuple[Any, Any] | None:
+        """What takes 2^emax to the carrier's largest power of two, and what undoes it; None if that does not work.
+
+        Where the largest value has all mantissa bits set, the first makes exactly the values beyond it overflow, and
+        they stay infinite after the second. A format whose values are all below 1 would need a larger scale
+        than the carrier has.
+        """
+        if self.fmt.specials != "ieee" or self.fmt.emax < 0:
+            return None
+        exponent = self.bias - self.fmt.emax
+        return self.dtype.type(2.0**exponent), self.dtype.type(2.0**-exponent)
+
+    @cached_property
     def one(self) -> Any:
         """The integer 1."""
         return self._word(1)
@@ -433,12 +446,10 @@ class Kernel:
             work.clamp((xp.minimum, xp.maximum)[stops], rounded, self.dtype.type(over[stops]))
             mark = abs(over[1 - stops])
             over = (mark, -mark)
-        if over == infinite == (np.inf, -np.inf) and self.fmt.specials == "ieee":
-            # The largest value has all mantissa bits set, so scaling 2^emax to the carrier's largest power of two
-            # makes exactly the values beyond it overflow, and they stay infinite when it is undone.
-            scale = self.dtype.type(2.0) ** (self.bias - self.fmt.emax)
-            xp.multiply(rounded, scale, out=rounded)
-            xp.multiply(rounded, 1 / scale, out=y)
+        if over == infinite == (np.inf, -np.inf) and self.scales is not None:
+            to_end, back = self.scales
+            xp.multiply(rounded, to_end, out=rounded)
+            xp.multiply(rounded, back, out=y)
         elif over[0] == -over[1] or (np.isnan(over[0]) and np.isnan(over[1])):  # alike but for the sign
             # No `where`: a branch per element costs more than this, where overflow is neither rare nor usual.
             xp.bitwise_and(words, self.magnitude, out=size)

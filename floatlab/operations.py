@@ -34,7 +34,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
 from floatlab.errorfree import NATIVE, is_extreme, nudge, plain_fma, two_sum, with_error
-from floatlab.errors import ShapeError
+from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT, round_integer
@@ -117,7 +117,7 @@ def operate(
     overflow: str | None = None,
     subnormals: str = "gradual",
     flush_inputs: bool = False,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     random_integers: Any = None,
     return_flags: bool = False,
@@ -159,7 +159,8 @@ def operate(
         As `quantize`. OverflowPolicyError also for an invalid operation in a format without NaN.
     """
     fmt = get_format(fmt)
-    rule = make_rule(fmt, rounding, overflow, subnormals, bool(flush_inputs))
+    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)
@@ -296,6 +297,9 @@ def _full_width(
             result[i], inexact[i] = _exact_zero(name, xs, i), False
             continue
         nonzero[i] = True
+        if n < 0 and not fmt.signed:
+            result[i] = -1.0  # as good as any number below zero: invalid, and neither inexact nor tiny
+            continue
         R = int(integers[i]) if integers is not None else 0
         value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
         if abs(value) > fmt.max:

@@ -1,4 +1,4 @@
-"""What is f(x), to as many digits as it takes? Elementary functions of one number, in Python's decimal arithmetic.
+"""What is f(x), to as many digits as it takes? Elementary functions of one or two numbers, in decimal arithmetic.
 
 `sticky` gives the exact result in a form that any later rounding can start from: the float64 that it is, or else the
 odd one of the two float64 numbers around it. This is rounding to odd; the last bit, set, says that there was more. A
@@ -10,14 +10,30 @@ would round the exact result::
 
 The method is Ziv's: enclose the result at some precision, and if the ends of the interval do not agree, double the
 digits. It ends, because none of these functions is a number of finitely many bits, but at arguments that are dealt with
-elsewhere (exp(0), log2(8) ...).
+elsewhere (exp(0), log2(8) ...). For exp and log, the circular and hyperbolic functions and their inverses this is
+Lindemann's theorem: x and f(x) are not both algebraic, but for f(0) = 0 or 1 (of the inverses: arccos and arccosh have
+their 0 at 1, log too). Degrees and radians differ by pi / 180, which is transcendental. Other functions have more exact
+results, found before the loop:
+
+- *power*. Let x = m 2^e with m odd, and y = n / 2^k with n odd or k = 0. If z = x^y has finitely many bits, then
+  z^(2^k) = x^n, so by unique factorisation m is a 2^k-th power r^(2^k), e is a multiple of 2^k, and z is
+  (r 2^(e/2^k))^n; for n < 0 this has finitely many bits only if r = 1.
+- *logaddexp2*. Let 2^a + 2^b = 2^c with a > b. All three are powers of the q-th root of 2 for some q. Those below the
+  q-th power are linearly independent over the rational numbers, so a - b and c - a are integers, and 1 + 2^(b-a) is a
+  power of two only if a = b. Then the result is a + 1.
+- sqrt, rsqrt, reciprocal, cbrt and *hypot* are algebraic. They are computed in integers, and the remainder says whether
+  they are exact.
+
+*logaddexp* is never exact: e^a + e^b = e^c contradicts the linear independence of exponentials (Lindemann and
+Weierstrass).
 
 Python's decimal module promises correctly rounded exp, ln and log10 at any precision. The other functions are built
 from these, or from their Taylor series.
 
 Sources: A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17
 (1991); S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to
-odd", IEEE Transactions on Computers 57 (2008).
+odd", IEEE Transactions on Computers 57 (2008); A. Baker, "Transcendental Number Theory" (1975), chapter 1, for
+Lindemann's theorem and its extension; J.-M. Muller, "Elementary Functions" (2016), chapter 12, for exact powers.
 """
 
 from __future__ import annotations
@@ -175,16 +191,175 @@ def _gelu(x: Decimal, digits: int) -> Decimal:
     return c.divide(c.multiply(x, tail), Decimal(2))
 
 
-def _fraction_sqrt(x: Fraction) -> float:
-    shift = 120 + max(0, x.denominator.bit_length() - x.numerator.bit_length())
-    shift += shift % 2
+def _arctan(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 10)
+    t = x.copy_abs()  # abs() and - would round to 28 digits
+    turned = t > 1  # arctan t = pi/2 - arctan(1/t)
+    t = c.divide(Decimal(1), t) if turned else c.plus(t)
+    for _ in range(3):  # arctan t = 2 arctan(t / (1 + sqrt(1 + t²)))
+        t = c.divide(t, c.add(Decimal(1), c.sqrt(c.add(Decimal(1), c.multiply(t, t)))))
+    square = c.minus(c.multiply(t, t))
+    total = power = t
+    n = 1
+    while power.adjusted() > total.adjusted() - c.prec - 2:  # t - t³/3 + t⁵/5 ..., t below 0.1
+        power, n = c.multiply(power, square), n + 2
+        total = c.add(total, c.divide(power, Decimal(n)))
+    total = c.multiply(total, Decimal(8))
+    if turned:
+        total = c.subtract(c.divide(_pi(c.prec), Decimal(2)), total)
+    return total.copy_sign(x)
+
+
+def _arcsin(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5)
+    leg = c.sqrt(_EXACT.multiply(_EXACT.subtract(Decimal(1), x), _EXACT.add(Decimal(1), x)))
+    return _arctan2(x, leg, digits + 2)
+
+
+def _arccos(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5)  # 2 arctan sqrt((1 - x) / (1 + x)): no cancellation at either end
+    legs = (c.sqrt(_EXACT.subtract(Decimal(1), x)), c.sqrt(_EXACT.add(Decimal(1), x)))
+    return c.multiply(Decimal(2), _arctan2(*legs, digits + 2))
+
+
+def _arcsinh(x: Decimal, digits: int) -> Decimal:
+    c = _context(
+        digits + 5 + 2 * max(0, -x.adjusted())
+    )  # the logarithm of 1 + x: as many more digits as cancel
+    t = x.copy_abs()
+    return c.ln(c.add(t, c.sqrt(c.add(c.multiply(t, t), Decimal(1))))).copy_sign(x)
+
+
+def _arccosh(x: Decimal, digits: int) -> Decimal:
+    above = _EXACT.subtract(x, Decimal(1))
+    c = _context(digits + 5 + max(0, -above.adjusted()))
+    return c.ln(c.add(x, c.sqrt(_EXACT.multiply(above, _EXACT.add(x, Decimal(1))))))
+
+
+def _arctanh(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5 + max(0, -x.adjusted()))
+    quotient = c.divide(_EXACT.add(Decimal(1), x), _EXACT.subtract(Decimal(1), x))
+    return c.divide(c.ln(quotient), Decimal(2))
+
+
+def _deg2rad(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5)
+    return c.multiply(x, c.divide(_pi(c.prec), Decimal(180)))
+
+
+def _rad2deg(x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5)
+    return c.multiply(x, c.divide(Decimal(180), _pi(c.prec)))
+
+
+# -- two arguments -----------------------------------------------------------------------------------
+
+
+def _arctan2(y: Decimal, x: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 5)
+    if y.is_zero():
+        return _pi(c.prec).copy_sign(y)  # x is negative, or -0
+    if x.is_zero():
+        return c.divide(_pi(c.prec), Decimal(2)).copy_sign(y)
+    if x > 0:
+        return _arctan(c.divide(y, x), digits + 2)
+    return c.subtract(_pi(c.prec), _arctan(c.divide(y.copy_abs(), x.copy_abs()), digits + 2)).copy_sign(y)
+
+
+def _power(x: Decimal, y: Decimal, digits: int) -> Decimal:
+    c = _context(digits + 10)  # |y ln x| < 1000: its error is below 10^(3 - digits - 9)
+    size = c.exp(c.multiply(y, c.ln(x.copy_abs())))
+    return c.minus(size) if x < 0 and int(y) % 2 else size
+
+
+def _log_of_sum(a: Decimal, b: Decimal, digits: int, base: int) -> Decimal:
+    # max + log(1 + base^-|a - b|); the sum may cancel, and is then computed anew with as many more digits
+    larger, distance = max(a, b), _EXACT.subtract(a, b).copy_abs()
+    lost = 0
+    while True:
+        c = _context(digits + 10 + lost)
+        scale = _ln2(c.prec) if base == 2 else Decimal(1)
+        tail = c.ln(_EXACT.add(Decimal(1), c.exp(c.minus(c.multiply(distance, scale)))))
+        tail = c.divide(tail, scale)
+        total = c.add(larger, tail)
+        if tail.is_zero():  # below 10^-5000
+            return total
+        found = c.prec if total.is_zero() else tail.adjusted() - total.adjusted()
+        if found <= lost + 5:
+            return total
+        lost = found
+
+
+def _logaddexp(a: Decimal, b: Decimal, digits: int) -> Decimal:
+    return _log_of_sum(a, b, digits, 0)
+
+
+def _logaddexp2(a: Decimal, b: Decimal, digits: int) -> Decimal:
+    return _log_of_sum(a, b, digits, 2)
+
+
+def _exact_power(x: float, y: float) -> Fraction | None:
+    """Return x^y where it has at most 60 bits; x is not 0."""
+    base, exponent = Fraction(abs(x)), Fraction(y)
+    odd, e = base.numerator, 1 - base.denominator.bit_length()
+    shift = (odd & -odd).bit_length() - 1
+    odd, e = odd >> shift, e + shift
+    roots, n = exponent.denominator.bit_length() - 1, exponent.numerator
+    for _ in range(roots):
+        root = math.isqrt(odd)
+        if root * root != odd or e % 2:
+            return None
+        odd, e = root, e // 2
+        if odd == 1 and e == 0:
+            break
+    if (n < 0 and odd > 1) or (odd.bit_length() - 1) * n > 60:
+        return None
+    size = Fraction(odd**n if odd > 1 else 1) * Fraction(2) ** (e * n)
+    return -size if x < 0 and n % 2 and not roots else size
+
+
+def _exact_logaddexp2(a: float, b: float) -> Fraction | None:
+    return Fraction(a) + 1 if a == b else None
+
+
+_EXACTLY: dict[str, Callable[[float, float], Fraction | None]] = {
+    "power": _exact_power,
+    "logaddexp2": _exact_logaddexp2,
+}
+
+
+# -- algebraic functions -----------------------------------------------------------------------------
+# Each returns its result exactly, or cut off after 60 bits or more and half a unit of the last one added.
+
+
+def _root(x: Fraction, degree: int, integer_root: Callable[[int], int]) -> Fraction:
+    """Return the root of a positive number."""
+    shift = 60 * degree + max(0, x.denominator.bit_length() - x.numerator.bit_length())
+    shift += -shift % degree
     scaled = (x.numerator << shift) // x.denominator
-    root = math.isqrt(scaled)
-    exact = root * root == scaled and scaled * x.denominator == x.numerator << shift
-    return _to_odd(Fraction(2 * root + (not exact), 2 << shift // 2))
+    root = integer_root(scaled)
+    exact = root**degree == scaled and scaled * x.denominator == x.numerator << shift
+    return Fraction(2 * root + (not exact), 2 << shift // degree)
 
 
-_TRANSCENDENTAL: dict[str, Callable[[Decimal, int], Decimal]] = {
+def _integer_cbrt(n: int) -> int:
+    """Return the largest integer whose cube is at most n, by Newton's method from above."""
+    root = 1 << -(-n.bit_length() // 3)
+    while (better := (2 * root + n // (root * root)) // 3) < root:
+        root = better
+    return root
+
+
+def _sqrt(x: Fraction) -> Fraction:
+    return _root(x, 2, math.isqrt)
+
+
+def _cbrt(x: Fraction) -> Fraction:
+    size = _root(abs(x), 3, _integer_cbrt)
+    return size if x > 0 else -size
+
+
+_TRANSCENDENTAL: dict[str, Callable[..., Decimal]] = {
     "exp": _exp,
     "exp2": _exp2,
     "expm1": _expm1,
@@ -202,11 +377,25 @@ _TRANSCENDENTAL: dict[str, Callable[[Decimal, int], Decimal]] = {
     "softplus": _softplus,
     "erf": _erf,
     "gelu": _gelu,
+    "arcsin": _arcsin,
+    "arccos": _arccos,
+    "arctan": _arctan,
+    "arcsinh": _arcsinh,
+    "arccosh": _arccosh,
+    "arctanh": _arctanh,
+    "deg2rad": _deg2rad,
+    "rad2deg": _rad2deg,
+    "arctan2": _arctan2,
+    "power": _power,
+    "logaddexp": _logaddexp,
+    "logaddexp2": _logaddexp2,
 }
-_ALGEBRAIC: dict[str, Callable[[Fraction], float]] = {
-    "sqrt": _fraction_sqrt,
-    "rsqrt": lambda x: _fraction_sqrt(1 / x),
-    "reciprocal": lambda x: _to_odd(1 / x),
+_ALGEBRAIC: dict[str, Callable[..., Fraction]] = {
+    "sqrt": _sqrt,
+    "rsqrt": lambda x: _sqrt(1 / x),
+    "reciprocal": lambda x: 1 / x,
+    "cbrt": _cbrt,
+    "hypot": lambda a, b: _sqrt(a * a + b * b),
 }
 NAMES = (*_TRANSCENDENTAL, *_ALGEBRAIC)
 
@@ -214,67 +403,80 @@ NAMES = (*_TRANSCENDENTAL, *_ALGEBRAIC)
 # -- rounding --------------------------------------------------------------------------------------
 
 
-def _to_odd(value: Fraction) -> float:
-    """The float64 that is `value`, or the odd one of the two around it; at most the largest finite one."""
-    if value == 0:
+def _to_odd(n: int, d: int) -> float:
+    """The float64 that n / d is, or the odd one of the two around it; at most the largest finite one. d > 0."""
+    if n == 0:
         return 0.0
-    n, d = abs(value.numerator), value.denominator
+    size = abs(n)
     unit = max(
-        n.bit_length() - d.bit_length() - 53, -1074
+        size.bit_length() - d.bit_length() - 53, -1074
     )  # 2^unit is at most half a last place, or the smallest
-    scaled, rest = divmod(n << max(-unit, 0), d << max(unit, 0))
+    scaled, rest = divmod(size << max(-unit, 0), d << max(unit, 0))
     if scaled >> 53:
         drop = scaled.bit_length() - 53
         rest = rest or scaled & (1 << drop) - 1
         scaled, unit = scaled >> drop, unit + drop
     magnitude = _LARGEST if unit > 971 else math.ldexp(scaled | (rest != 0), unit)
-    return magnitude if value > 0 else -magnitude
+    return magnitude if n > 0 else -magnitude
 
 
-def _settled(name: str, x: float, rounded: Callable[[Fraction], float]) -> float:
+def _to_nearest(n: int, d: int) -> float:
+    """The float64 nearest to n / d, which may be an infinity; the one with an even last bit in a tie."""
+    try:
+        return n / d  # of two Python integers: correctly rounded
+    except OverflowError:
+        return math.inf if n > 0 else -math.inf
+
+
+def _settled(name: str, xs: tuple[float, ...], rounded: Callable[[int, int], float]) -> float:
     """Ziv's loop: more digits until both ends of the enclosure round to the same float64."""
     if name in _ALGEBRAIC:
-        raise KeyError(name)
-    exact = Decimal(x)
+        return rounded(*_ALGEBRAIC[name](*map(Fraction, xs)).as_integer_ratio())
+    exactly = _EXACTLY[name](*xs) if name in _EXACTLY else None
+    if exactly is not None:
+        return rounded(*exactly.as_integer_ratio())
+    decimals = [Decimal(x) for x in xs]
     for digits in (30, 60, 120, 240, 480, 960, 1920):
-        value = Fraction(_TRANSCENDENTAL[name](exact, digits))
-        error = abs(value) / 10**digits
-        low, high = rounded(value - error), rounded(value + error)
+        value = _TRANSCENDENTAL[name](*decimals, digits)
+        places = digits + 5 - value.adjusted()  # the integer below has digits + 6 digits
+        n = int(_EXACT.scaleb(value, places))
+        error = abs(n) // 10**digits + 1
+        up, down = 10 ** max(-places, 0), 10 ** max(places, 0)
+        low, high = rounded((n - error) * up, down), rounded((n + error) * up, down)
         if low == high:
             return low
-    raise ArithmeticError(f"{name}({x!r}) is not settled by 1920 digits")
+    raise ArithmeticError(f"{name}{xs!r} is not settled by 1920 digits")
 
 
-def sticky(name: str, x: float) -> float:
-    """Return f(x) rounded to odd: exact if it is a float64, else the odd neighbour.
+def sticky(name: str, *xs: float) -> float:
+    """Return f(x), or f(a, b), rounded to odd: exact if it is a float64, else the odd neighbour.
 
     Parameters
     ----------
     name : str
         One of `NAMES`.
-    x : float
-        Finite, in the function's domain, and none of the cases that `floatlab.elementary` lists, as exp(0) or
-        tanh(1e6).
+    *xs : float
+        The arguments: finite, in the function's domain, and none of the cases that `floatlab.elementary` and
+        `floatlab.pairs` list, as exp(0), tanh(1e6), or 2 to the power of 1e6.
 
     Returns
     -------
     float
-        Never 0, never infinite: a result beyond the float64 range becomes the smallest or the largest float64.
+        Never infinite: a result beyond the float64 range becomes the smallest or the largest float64. It is 0 only
+        where that is exact: logaddexp2(-1, -1).
 
     Examples
     --------
-    >>> sticky("exp", 1.0), sticky("sqrt", 2.25)
-    (2.718281828459045, 1.5)
+    >>> sticky("exp", 1.0), sticky("sqrt", 2.25), sticky("power", 27.0, 2.0)
+    (2.718281828459045, 1.5, 729.0)
     """
-    if name in _ALGEBRAIC:
-        return _ALGEBRAIC[name](Fraction(x))
-    return _settled(name, x, _to_odd)
+    return _settled(name, xs, _to_odd)
 
 
-def nearest(name: str, x: float) -> float:
-    """Return f(x) rounded to the nearest float64; `x` as in `sticky`, and not algebraic.
+def nearest(name: str, *xs: float) -> float:
+    """Return f(x), or f(a, b), rounded to the nearest float64; the arguments are as in `sticky`.
 
-    >>> nearest("sin", 1e22)
-    -0.8522008497671888
+    >>> nearest("sin", 1e22), nearest("hypot", 1e-300, 3e-300)
+    (-0.8522008497671888, 3.16227766016838e-300)
     """
-    return _settled(name, x, float)
+    return _settled(name, xs, _to_nearest)

@@ -18,22 +18,25 @@ Source: IEEE 754-2019, sections 4.3 (rounding), 7.4 and 7.5 (overflow, underflow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, ignore_float_errors, may_share_memory
+from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory
 from floatlab.blocks import Plan, refuse_nan
 from floatlab.draws import RandomIntegers
-from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
+from floatlab.integers import Exact, round_integer
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
-from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule
-from floatlab.sources import as_source
+from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
+from floatlab.sources import exact_source
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
 
@@ -151,7 +154,7 @@ def quantize(
     overflow: str | None = ...,
     subnormals: str = ...,
     flush_inputs: bool = ...,
-    rng: np.random.Generator | None = ...,
+    rng: np.random.Generator | int | None = ...,
     random_bits: int | None = ...,
     random_integers: Any = ...,
     out: Array | None = ...,
@@ -166,7 +169,7 @@ def quantize(
     overflow: str | None = ...,
     subnormals: str = ...,
     flush_inputs: bool = ...,
-    rng: np.random.Generator | None = ...,
+    rng: np.random.Generator | int | None = ...,
     random_bits: int | None = ...,
     random_integers: Any = ...,
     out: Array | None = ...,
@@ -180,11 +183,12 @@ def quantize(
     overflow: str | None = None,
     subnormals: str = "gradual",
     flush_inputs: bool = False,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
     random_bits: int | None = None,
     random_integers: Any = None,
     out: Array | None = None,
     return_flags: bool = False,
+    **unknown: Any,
 ) -> Array | tuple[Array, Flags]:
     """Round numbers to the values of a format, once, from their exact values.
 
@@ -206,8 +210,9 @@ def quantize(
         Whether a subnormal result is kept, or becomes a zero of its sign.
     flush_inputs : bool
         Whether a source below the format's smallest normal value counts as zero.
-    rng : numpy.random.Generator, optional
-        Where stochastic rounding takes its random integers from; one per element, in C order.
+    rng : numpy.random.Generator or int, optional
+        Where stochastic rounding takes its random integers from; one per element, in C order. An integer is the seed
+        of a new generator.
     random_bits : int, optional
         How many random bits per element stochastic rounding uses, 1 to 48. Default: 16.
     random_integers : array_like of int, optional
@@ -230,8 +235,8 @@ def quantize(
     DtypeError
         If `x` is not an array of real numbers.
     FormatError, OptionError, OverflowPolicyError
-        If a name is unknown; the message suggests the nearest. `OverflowPolicyError` also for a NaN in a format
-        without one.
+        If a name or an option is unknown; the message suggests the nearest. `OverflowPolicyError` also for a NaN in a
+        format without one.
 
     Examples
     --------
@@ -240,43 +245,45 @@ def quantize(
     >>> quantize(464.0, "e4m3", rounding="nearest_away", overflow="saturate").item()
     448.0
     """
+    if unknown:
+        refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    stochastic = rule.variant is not None
-    draw = RandomIntegers(rng, random_bits, random_integers) if stochastic else None
-    source = as_source(x, fmt, draw.bits + 1 if draw is not None else 0)
-    if draw is not None:
-        draw.fit(source)
+    source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
     dtype = _result_dtype(getattr(x, "dtype", None), source.dtype, fmt)
     if out is None:
         out = array_module(source).empty(source.shape, dtype)
     else:
-        _check_out(out, source.shape, dtype)
+        _check_out(out, source.shape, fmt)
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
-    if return_flags:
-        values, flags = _with_flags(source, rule, draw)
+    if return_flags is not False and check_switch("return_flags", return_flags):
+        values, flags = convert_with_flags(source, rule, draw)
         out[...] = values
+        if rest:
+            put_exact(out, rest, rule, draw, flags)
         return out, flags
     if source.size:
         conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
         with ignore_float_errors(source):
             conversion.run(out, source, draw)
+        if rest:
+            put_exact(out, rest, rule, draw)
     return out
 
 
-def rule_of(
-    fmt: FloatFormat,
-    *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    **random: Any,
-) -> Rule | None:
-    """Return the rule of a conversion with these options of `quantize`, or None if it is stochastic."""
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    return rule if rule.variant is None else None
+def prepare(
+    x: Any, rule: Rule, rng: np.random.Generator | int | None, random_bits: int | None, random_integers: Any
+) -> tuple[Array, dict[int, Exact], RandomIntegers | None]:
+    """Return the exact source values, those of them that no float64 is, and a stochastic rounding's integers."""
+    if rule.variant is None:
+        return *exact_source(x, rule.fmt), None
+    draw = RandomIntegers(rng, random_bits, random_integers)
+    source, rest = exact_source(x, rule.fmt, draw.bits + 1)
+    draw.fit(source)
+    if rest:
+        draw.hold(source)
+    return source, rest, draw
 
 
 @dataclass(frozen=True)
@@ -308,29 +315,38 @@ def _result_dtype(given: np.dtype[Any] | None, source: np.dtype[Any], fmt: Float
     """Keep the type of a float array if it holds the format; what was no float gets the format's own type."""
     if given is None or given.newbyteorder("=") != source:
         return fmt.value_dtype
-    if source.itemsize == 2:
-        narrow = fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.emin - fmt.mantissa_bits >= -24
-        return source if narrow else fmt.value_dtype
-    return source if source.itemsize >= fmt.value_dtype.itemsize else fmt.value_dtype
+    return source if _holds(source, fmt) else fmt.value_dtype
+
+
+def _holds(dtype: np.dtype[Any], fmt: FloatFormat) -> bool:
+    """Whether a NumPy float type holds every value of the format."""
+    if dtype.itemsize == 2:
+        return fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.emin - fmt.mantissa_bits >= -24
+    return dtype.itemsize >= fmt.value_dtype.itemsize
 
 
 _OUT_DTYPES = frozenset(np.dtype(t) for t in (np.float16, np.float32, np.float64))
 
 
-def _check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if getattr(out, "dtype", None) not in _OUT_DTYPES:
+def _check_out(out: Array, shape: tuple[int, ...], fmt: FloatFormat) -> None:
+    if not (isinstance(out, np.ndarray) or is_gpu_array(out)) or out.dtype not in _OUT_DTYPES:
         raise DtypeError(
-            f"out is an array of NumPy floats. Got {getattr(out, 'dtype', type(out).__name__)}. Use dtype {dtype}."
+            f"out is an array of NumPy floats. Got {getattr(out, 'dtype', type(out).__name__)}. "
+            f"Use dtype {fmt.value_dtype}."
         )
-    if out.dtype.itemsize < dtype.itemsize:
-        raise DtypeError(f"out must hold every value of the format. Got dtype {out.dtype}. Use {dtype}.")
+    if isinstance(out, np.ma.MaskedArray):
+        raise DtypeError("out has a place for every value. Got a masked array. Pass out.data.")
+    if not _holds(out.dtype, fmt):
+        raise DtypeError(
+            f"out must hold every value of the format. Got dtype {out.dtype}. Use {fmt.value_dtype}."
+        )
     if out.shape != shape:
         raise ShapeError(f"out has the shape of x. Got {out.shape} for x of shape {shape}. Allocate it anew.")
     if not getattr(out.flags, "writeable", True):
         raise OptionError("out must be writeable. Got a read-only array. Pass a copy, or leave out away.")
 
 
-def _with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple[Array, Flags]:
+def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple[Array, Flags]:
     """Round, and compare the result with the source and with what an exponent without ends would give."""
     xp, fmt = array_module(source), rule.fmt
     x = source.astype(np.float64)
@@ -350,11 +366,63 @@ def _with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple
             invalid |= x == 0
         plain = xp.isfinite(x) & ~invalid
         overflow = plain & (unbounded > fmt.max)
+        if (
+            fmt.emax < fmt.emin
+        ):  # below the largest value the last place no longer shrinks: no end above, but below
+            endless = replace(rule, subnormals="gradual", over=(np.inf, -np.inf))
+            overflow = plain & xp.isinf(round_exactly(x, endless, integers, bits))
         inexact = (plain & (values != x)) | overflow
-        underflow = inexact & (unbounded < fmt.smallest_normal)
+        underflow = inexact & (unbounded < fmt.smallest_normal) & ~overflow
         if rule.subnormals == "flush":
             underflow |= plain & (x != 0) & (values == 0)
     return values, Flags(invalid, xp.zeros(x.shape, bool), overflow, underflow, inexact)
+
+
+def put_exact(
+    out: Array, rest: dict[int, Exact], rule: Rule, draw: RandomIntegers | None, flags: Flags | None = None
+) -> None:
+    """Put in the results, and the flags, of numbers for which no float64 can stand; in place.
+
+    Integers find the value of the format next to each. It is rounded a second time, which changes nothing but brings
+    the rules for the ends and the zeros, and the flags of an exact number.
+    """
+    fmt, smallest = rule.fmt, Fraction(rule.fmt.smallest_normal)
+    places = list(rest)
+    near, large, tiny, inexact = (np.zeros(len(rest), t) for t in (float, bool, bool, bool))
+    bits = 0 if draw is None else draw.bits
+    for i, (place, (n, e)) in enumerate(rest.items()):
+        sign = -1.0 if n < 0 else 1.0
+        if rule.flush_inputs and abs(n) * Fraction(2) ** e < smallest:
+            near[i] = math.copysign(0.0, sign)
+            continue
+        R = 0 if draw is None else int(draw.block(place, 1)[0])
+        value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
+        large[i] = abs(value) > fmt.max
+        size = min(abs(value), fmt.max)
+        if not fmt.signed:  # a number below zero has no value near it, and above it e8m0 has no zero
+            size = fmt.max if n < 0 else max(size, fmt.lowest)
+        near[i] = math.copysign(size, sign)
+    replay = None if draw is None else RandomIntegers(None, bits, np.zeros(len(rest), np.int64))
+    if replay is not None:
+        replay.fit(near)
+    values, found = convert_with_flags(near, rule, replay)
+    outside = large & ~found.invalid
+    values = np.where(outside, np.where(near < 0, rule.over[1], rule.over[0]), values)
+    values = np.where(np.isnan(values), np.copysign(np.nan, near if fmt.nan_has_sign else 1.0), values)
+    with np.errstate(all="ignore"):
+        out.flat[places] = values
+    if flags is None:
+        return
+    inexact = (inexact | large | found.inexact) & ~found.invalid
+    underflow = (inexact & tiny & ~large) | found.underflow
+    if rule.subnormals == "flush":
+        underflow |= inexact & (values == 0)
+    for flag, raised in zip(
+        (flags.invalid, flags.overflow, flags.underflow, flags.inexact),
+        (found.invalid, outside, underflow, inexact),
+        strict=True,
+    ):
+        flag.flat[places] = raised
 
 
 @lru_cache(maxsize=64)

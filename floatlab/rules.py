@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
-from floatlab.errors import OverflowPolicyError, check_option
+from floatlab.errors import OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
 
-__all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "SUBNORMAL_RULES", "Rule", "make_rule"]
+__all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "SUBNORMAL_RULES", "Rule", "make_rule", "refuse_unknown"]
 
 ROUNDING_MODES = (
     "nearest_even",
@@ -26,6 +27,16 @@ ROUNDING_MODES = (
 )
 OVERFLOW_POLICIES = ("infinity", "nan", "saturate")
 SUBNORMAL_RULES = ("gradual", "flush")
+OPTIONS = (
+    "rounding",
+    "overflow",
+    "subnormals",
+    "flush_inputs",
+    "rng",
+    "random_bits",
+    "random_integers",
+    "return_flags",
+)
 
 # The modes that never carry a positive (a negative) value beyond the largest finite one: IEEE 754-2019, 7.4.
 _STOPS_AT_MAX = ("toward_zero", "to_odd", "toward_negative")
@@ -59,13 +70,21 @@ class Rule:
         return self.variant is not None or self.rounding == "to_odd"
 
 
-@lru_cache(maxsize=1024)
 def make_rule(
     fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool
 ) -> Rule:
     """Check the options of a conversion against each other and against the format."""
+    try:
+        return _rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    except TypeError:  # a list, for instance, which no cache can look up, and which is no option either
+        return _rule.__wrapped__(fmt, rounding, overflow, subnormals, flush_inputs)
+
+
+@lru_cache(maxsize=1024)
+def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool) -> Rule:
     check_option("rounding", rounding, ROUNDING_MODES)
     check_option("subnormals", subnormals, SUBNORMAL_RULES)
+    flush_inputs = check_switch("flush_inputs", flush_inputs)
     if overflow is None:  # what the format does
         overflow = "infinity" if fmt.has_infinity else "nan" if fmt.has_nan else "saturate"
         if fmt.specials == "p3109_finite":
@@ -93,4 +112,17 @@ def make_rule(
             below = 0.0 if fmt.specials.startswith("p3109") else np.nan
             over, infinite = (over[0], below), (infinite[0], below)
     zero = 0.0 if fmt.has_zero else fmt.lowest if overflow == "saturate" else np.nan
-    return Rule(fmt, rounding, subnormals, bool(flush_inputs), over, infinite, zero)
+    return Rule(fmt, rounding, subnormals, flush_inputs, over, infinite, zero)
+
+
+def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str] = OPTIONS) -> None:
+    """Raise `OptionError` for the first of the keyword arguments that a function does not know; name the nearest.
+
+    >>> refuse_unknown("quantize", {"roundng": "to_odd"})
+    Traceback (most recent call last):
+    ...
+    floatlab.errors.OptionError: An option of quantize must be one of: rounding, overflow, subnormals, flush_inputs, \
+rng, random_bits, random_integers, return_flags. Got 'roundng'. Use "rounding".
+    """
+    for name in unknown:
+        check_option(f"An option of {function}", name, known)

@@ -1,25 +1,42 @@
 """Which numbers can be rounded? Anything real, turned into an array that holds it exactly.
 
-Rounding must start from the exact value, so nothing here may round, with one exception that cannot be seen: an
-integer too long for a float64 is rounded *to odd* at 53 bits. Its last bit then says that something was lost, and
-rounding it again to 51 bits or fewer gives what the integer itself would have given (Boldo and Melquiond 2008).
+Rounding must start from the exact value, so nothing here may round, with one exception that cannot be seen: a
+number too long for a float64 is rounded *to odd* at 53 bits. Its last bit then says that something was lost, and
+rounding it again to 51 bits or fewer gives what the number itself would have given (Boldo and Melquiond 2008). Where
+that is not enough - for wider formats, for many random bits, and at the ends of float64 - the exact number is handed
+on beside the array, as a pair of integers.
+
+NumPy itself rounds on the way in: ``np.asarray([2**60 + 1, 0.5])`` is an array of float64. So lists are looked into,
+and wherever NumPy may have rounded they are taken apart.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from numbers import Rational
 from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, is_gpu_array
+from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.errors import DtypeError
-from floatlab.formats import FloatFormat, formats
+from floatlab.formats import FloatFormat, formats, get_format
+from floatlab.integers import Exact, from_ratio, round_integer
 
-__all__ = ["as_source"]
+__all__ = ["as_array", "as_source", "exact_source", "leaf_types", "nearest_and_rest", "refuse_masked"]
 
 _EXACT_INTEGERS = 2**53
 _FLOATS = {np.dtype(t) for t in (np.float16, np.float32, np.float64)}
 _NARROW_FLOATS = {f.dtype for f in formats() if f.dtype is not None} - _FLOATS
+_FLOAT64 = get_format("float64")
+_LARGEST = _FLOAT64.max
+_BLOCK = 1 << 13  # integers that are converted at a time, so that the temporaries stay in the cache
+
+Rest = dict[int, Exact]
+_NOTHING: Rest = {}
 
 
 def as_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> Array:
@@ -28,17 +45,19 @@ def as_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> Array:
     Parameters
     ----------
     x : array_like
-        Floats, integers of any width, booleans, an ml_dtypes array, a number, a (nested) list of numbers.
+        Floats, integers of any width, booleans, an ml_dtypes array, a number, a (nested) list of numbers. Also
+        `fractions.Fraction`, `decimal.Decimal` and decimal texts such as "0.1", "1e400", "inf" or "nan", on their own,
+        in lists and in arrays (of dtype object, or of texts); all are taken at their exact values.
     fmt : FloatFormat
-        What it will be rounded to; only an integer beyond 2**53 depends on it.
+        What it will be rounded to; only a number that is no float64 depends on it.
     extra_bits : int
         How many bits below the last place the rounding looks at one by one (stochastic rounding does).
 
     Raises
     ------
     DtypeError
-        For anything else: complex numbers, strings, objects, ragged lists, masked arrays, and long
-        doubles that are not float64 values.
+        For anything else: complex numbers, other texts and objects, ragged lists, masked arrays. Also for a number that
+        is no float64 where 53 bits cannot stand for it; `exact_source` returns it.
 
     Examples
     --------
@@ -46,90 +65,321 @@ def as_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> Array:
     >>> as_source([1, 2, 3], get_format("fp16")).dtype
     dtype('float64')
     """
-    if type(x) is np.ndarray or is_gpu_array(x):
-        array = x
-    elif isinstance(x, np.ma.MaskedArray):
+    array, rest = exact_source(x, fmt, extra_bits)
+    if rest:
         raise DtypeError(
-            "A masked array has elements without a value, which cannot be rounded. "
-            f"Got one of shape {x.shape}. Use x.filled(value), or x.compressed()."
+            "The numbers here are float64 values, however they are written. "
+            f"Got one that lies beside {float(array.flat[min(rest)])!r}. "
+            'Round it first, with floatlab.quantize(x, "float64").'
         )
-    else:
-        try:
-            array = np.asarray(x)
-        except ValueError as error:
-            raise DtypeError(
-                f"Numbers to round form a regular array. Got a ragged sequence ({error}). "
-                "Pad it, or round the rows one by one."
-            ) from None
+    return array
+
+
+def exact_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> tuple[Array, Rest]:
+    """Return `x` as `as_source` does, and the exact numbers where the array cannot stand for them.
+
+    Returns
+    -------
+    array
+        As of `as_source`. Where a number is no float64 it holds the number rounded to odd.
+    dict
+        By the flat index of an element: the pair (n, e) of the exact number n * 2^e, itself rounded to odd at more bits
+        than any rounding looks at. Only those for which the array is not enough.
+
+    Examples
+    --------
+    >>> from floatlab.formats import get_format
+    >>> exact_source([2**60 + 1, 0.5], get_format("fp64"))
+    (array([1.15292150e+18, 5.00000000e-01]), {0: (1152921504606846977, 0)})
+    >>> exact_source([2**60 + 1, 0.5], get_format("fp32"))
+    (array([1.15292150e+18, 5.00000000e-01]), {})
+    """
+    array = x if type(x) is np.ndarray or is_gpu_array(x) else as_array(x, "rounded")
     dtype = array.dtype
     if dtype in _FLOATS:
-        return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
-    if dtype in _NARROW_FLOATS:
-        return array.astype(np.float32)
+        return array, _NOTHING
+    if dtype in _NARROW_FLOATS or dtype.name in (
+        "int4",
+        "uint4",
+        "int2",
+        "uint2",
+        "int1",
+        "uint1",
+    ):  # ml_dtypes
+        return array.astype(np.float32), _NOTHING
     match dtype.kind:
         case "b":
-            return array.astype(np.float32)
+            return array.astype(np.float32), _NOTHING
         case "i" | "u":
-            return _from_integers(array, fmt.mantissa_bits + extra_bits)
+            return _from_integers(array, fmt, extra_bits)
+        case "f" if dtype.newbyteorder("=") in _FLOATS:
+            return array.astype(dtype.newbyteorder("=")), _NOTHING
         case "f":
-            return _from_long_double(array)
-        case "O" if all(type(item) is int for item in array.flat):
-            return _from_python_integers(array, fmt.mantissa_bits + extra_bits)
-    if dtype.name in ("int4", "uint4", "int2", "uint2", "int1", "uint1"):  # ml_dtypes
-        return array.astype(np.float32)
-    hints = {
-        "c": "Round x.real and x.imag separately.",
-        "O": "Convert it with numpy.asarray(x, dtype=numpy.float64) if that is exact.",
-        "U": "Convert it with numpy.asarray(x, dtype=numpy.float64).",
-        "S": "Convert it with numpy.asarray(x, dtype=numpy.float64).",
-    }
-    raise DtypeError(
-        f"Only real numbers can be rounded. Got an array of dtype {dtype}. "
-        f"{hints.get(dtype.kind, 'Convert it to numbers first.')}"
+            return _from_long_double(array, fmt, extra_bits)
+        case "O" | "U" | "S" | "T":
+            return _from_objects(array.astype(object, copy=False), fmt, extra_bits)
+    hint = "Round x.real and x.imag separately." if dtype.kind == "c" else "Convert it to numbers first."
+    raise DtypeError(f"Only real numbers can be rounded. Got an array of dtype {dtype}. {hint}")
+
+
+def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
+    """Return the float64 numbers nearest to real numbers of any kind, and the sign of what is missing.
+
+    Two numbers of which one is a float64 compare as their nearest float64 do, and if these are equal, as the signs do.
+
+    Returns
+    -------
+    array of float64
+    array of int8, or None
+        -1, 0 or 1: the sign of the number less the nearest float64. None where every number is a float64.
+
+    Examples
+    --------
+    >>> nearest_and_rest([2**60 - 1, 2**60, 2**60 + 1])
+    (array([1.1529215e+18, 1.1529215e+18, 1.1529215e+18]), array([-1,  0,  1], dtype=int8))
+    """
+    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.dtype.itemsize == 8:
+        array, signs = np.empty(x.size, np.float64), np.empty(x.size, np.int8)
+        for piece, nearest, missing in _halves_added(x):
+            array[piece], signs[piece] = nearest, np.sign(missing)
+        return array.reshape(x.shape), signs.reshape(x.shape) if signs.any() else None
+    array, rest = exact_source(x, _FLOAT64)
+    array = array.astype(np.float64, copy=False)
+    if not rest:
+        return array, None
+    array, signs = array.copy(), np.zeros(array.shape, np.int8)
+    for place, (n, e) in rest.items():
+        near, *_ = round_integer(n, e, _FLOAT64, "nearest_even")
+        below, *_ = round_integer(n, e, _FLOAT64, "toward_negative")
+        array.flat[place] = near
+        signs.flat[place] = 1 if near == below else -1
+    return array, signs
+
+
+# -- what NumPy makes of it ------------------------------------------------------------------------------
+
+
+def as_array(x: Any, done: str) -> Array:
+    """Return `x` as an array; of objects, where NumPy would round, or write numbers as texts.
+
+    `done` is what errors say that cannot be done: "rounded".
+
+    >>> as_array([2**60 + 1, 0.5], "rounded")
+    array([1152921504606846977, 0.5], dtype=object)
+    """
+    leaves = leaf_types(x) if isinstance(x, list | tuple) else {type(x)}
+    refuse_masked(x, leaves, done)
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise DtypeError(
+            f"Numbers to be {done} form a regular array. Got a ragged sequence ({error}). "
+            f"Pad it, or have the rows {done} one by one."
+        ) from None
+    except (TypeError, RuntimeError, OverflowError) as error:  # what other libraries' arrays say
+        raise DtypeError(
+            f"Only what NumPy takes for an array can be {done}. Got a {type(x).__name__} ({error}). "
+            "Convert it first."
+        ) from None
+    if isinstance(x, list | tuple) and not leaves <= _ONE_KIND and _may_be_rounded(array):
+        return np.asarray(x, dtype=object)
+    return array
+
+
+def refuse_masked(x: Any, leaves: set[type], done: str = "rounded") -> None:
+    """Raise if an array, or one in a list, is masked: an element without a value is no number."""
+    if any(issubclass(leaf, np.ma.MaskedArray) for leaf in leaves):
+        raise DtypeError(
+            f"A masked array has elements without a value, which cannot be {done}. "
+            f"Got one {f'of shape {x.shape}' if hasattr(x, 'shape') else 'in a list'}. "
+            "Use x.filled(value), or x.compressed()."
+        )
+
+
+# Python's floats and NumPy's, which NumPy puts together without rounding.
+_ONE_KIND = {float, np.longdouble, np.float64, np.float32, np.float16}
+
+
+def leaf_types(x: Any) -> set[type]:
+    """Return the types of what is in nested lists and tuples; for a plain array, that of its elements.
+
+    >>> sorted(leaf.__name__ for leaf in leaf_types([[1, 2.0], [np.zeros(3, np.float32)]]))
+    ['float', 'float32', 'int']
+    """
+    types = set(map(type, x))
+    if np.ndarray in types:
+        types = (types - {np.ndarray}) | {part.dtype.type for part in x if type(part) is np.ndarray}
+    if list in types or tuple in types:
+        nested = [leaf_types(part) for part in x if isinstance(part, list | tuple)]
+        types = (types - {list, tuple}).union(*nested)
+    return types
+
+
+def _may_be_rounded(array: Array) -> bool:
+    """Whether a list became texts, or floats among which a number was too long for one."""
+    if array.dtype.kind in "US":
+        return True
+    if array.dtype.kind != "f" or array.dtype.itemsize < 8 or array.size == 0:
+        return False
+    with np.errstate(invalid="ignore"):
+        return not bool(np.abs(array).max() < _EXACT_INTEGERS)  # a NaN may hide one
+
+
+# -- integers and long doubles, many at a time -----------------------------------------------------------
+
+
+def _from_integers(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Array, Rest]:
+    if array.dtype.itemsize <= 2:
+        return array.astype(np.float32), _NOTHING
+    if array.dtype.itemsize <= 4 or array.size == 0:
+        return array.astype(np.float64), _NOTHING
+    if int(array.max()) <= _EXACT_INTEGERS and int(array.min()) >= -_EXACT_INTEGERS:
+        return array.astype(np.float64), _NOTHING
+    source, enough = array_module(array).empty(array.size, np.float64), _is_enough(fmt, extra_bits)
+    places: list[int] = []
+    for piece, nearest, missing in _halves_added(array):
+        _turn_odd(nearest, missing)
+        source[piece] = nearest
+        if not enough:
+            places += (np.flatnonzero(asnumpy(missing)) + piece.start).tolist()
+    rest = {place: (int(array.flat[place]), 0) for place in places}
+    return source.reshape(array.shape), rest
+
+
+def _halves_added(array: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield pieces of 64-bit integers: where, the float64 numbers nearest to them, and what is missing, exactly.
+
+    Each half of an integer is a float64. The first half is 0 or the larger one, so that what their sum lacks is
+    a float64, too (Dekker 1971).
+    """
+    xp = array_module(array)
+    flat = xp.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        piece = slice(start, min(start + _BLOCK, flat.size))
+        high = (flat[piece] >> 32).view(np.int64).astype(np.float64)
+        high *= 2.0**32
+        low = (flat[piece] & 0xFFFFFFFF).view(np.int64).astype(np.float64)
+        nearest = high + low
+        high -= nearest
+        high += low
+        yield piece, nearest, high
+
+
+def _turn_odd(nearest: Array, missing: Array) -> None:
+    """Round to odd, in place: where anything is missing, cut off towards zero, and set the last bit."""
+    xp = array_module(nearest)
+    inexact = missing != 0
+    towards_zero = xp.signbit(missing) != xp.signbit(nearest)
+    towards_zero &= inexact
+    bits = nearest.view(np.int64)
+    bits -= towards_zero
+    bits |= inexact
+
+
+def _from_long_double(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Array, Rest]:
+    with np.errstate(all="ignore"):
+        source: Array = array.astype(np.float64, order="C")
+        missing = np.nan_to_num(array - source, nan=0.0, posinf=1.0, neginf=-1.0)  # infinity less itself
+        _turn_odd(source, missing)
+    rest = {}
+    for place in np.flatnonzero(missing).tolist():
+        if not _is_enough(fmt, extra_bits, float(source.flat[place])):
+            rest[place] = from_ratio(*array.flat[place].as_integer_ratio())
+    return source, rest
+
+
+def _is_enough(fmt: FloatFormat, extra_bits: int, value: float = 1.0) -> bool:
+    """Whether a number rounded to odd in float64, to `value`, is rounded as the number itself is.
+
+    It is where there are two more bits than the rounding looks at, and where the ends of float64 are not the format's.
+    """
+    lowest = fmt.emin - fmt.mantissa_bits - extra_bits
+    return (
+        fmt.mantissa_bits + extra_bits <= 50
+        and (abs(value) < 2.0**1023 or fmt.emax < 1022)
+        and (abs(value) >= 2.0**-1021 or lowest >= -1072)
     )
 
 
-def _from_integers(array: Array, bits: int) -> Array:
-    if array.dtype.itemsize <= 2:
-        return array.astype(np.float32)
-    if array.dtype.itemsize <= 4 or array.size == 0:
-        return array.astype(np.float64)
-    if int(array.max()) <= _EXACT_INTEGERS and int(array.min()) >= -_EXACT_INTEGERS:
-        return array.astype(np.float64)
-    return _from_python_integers(array.astype(object), bits)
+# -- numbers of any kind, one at a time ------------------------------------------------------------------
 
 
-def _from_python_integers(array: Array, bits: int) -> Array:
-    if bits > 50 and any(abs(n) > _EXACT_INTEGERS for n in array.flat):
+def _from_objects(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Array, Rest]:
+    source, rest = np.empty(array.size, np.float64), {}
+    for place, item in enumerate(array.flat):
+        number = _exact_number(item)
+        if isinstance(number, float):
+            source[place] = number
+            continue
+        value, inexact, _ = round_integer(*number, _FLOAT64, "to_odd")
+        source[place] = math.copysign(
+            min(abs(value), _LARGEST), value
+        )  # beyond its ends, the largest, which is odd
+        if (inexact or abs(value) > _LARGEST) and not _is_enough(fmt, extra_bits, float(source[place])):
+            rest[place] = number
+    return source.reshape(array.shape), rest
+
+
+def _exact_number(item: Any) -> float | Exact:
+    """Return a number as a float, or as (n, e), which is n * 2^e; longer ones are rounded to odd at many bits."""
+    if isinstance(item, float | np.float32 | np.float16):
+        return float(item)
+    if isinstance(item, int | np.integer | np.bool_):
+        return int(item), 0
+    if isinstance(item, Rational):
+        return from_ratio(int(item.numerator), int(item.denominator))
+    if isinstance(item, Decimal):
+        return _from_decimal(item)
+    if isinstance(item, str | bytes):
+        return _from_text(item)
+    if isinstance(item, np.longdouble):
+        narrow = float(item)
+        return narrow if narrow == item or item != item else from_ratio(*item.as_integer_ratio())
+    if isinstance(item, np.generic) and item.dtype in _NARROW_FLOATS:
+        return float(item)
+    if isinstance(item, np.ndarray) and item.ndim == 0:
+        return _exact_number(item[()])
+    raise DtypeError(
+        f"Only real numbers can be rounded. Got an object of type {type(item).__name__}, {item!r}. "
+        "Convert it with numpy.asarray(x, dtype=numpy.float64) if that is exact."
+    )
+
+
+_DECIMAL = re.compile(r"(?P<digits>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:e(?P<exponent>[+-]?[0-9]+))?")
+_NO_NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan)")
+_FAR = 2000  # powers of ten so far out that no rounding tells them from each other
+
+
+def _from_text(text: str | bytes) -> float | Exact:
+    words = (text.decode("latin-1") if isinstance(text, bytes) else text).strip().lower()
+    if _NO_NUMBER.fullmatch(words):
+        return float(words)
+    match = _DECIMAL.fullmatch(words)
+    if match is None:
         raise DtypeError(
-            f"An integer beyond 2**53 is rounded through 53 bits, of which at most 51 may be looked at. "
-            f"Got one of {max(abs(n) for n in array.flat).bit_length()} bits for a rounding that needs {bits + 1}. "
-            "Use a narrower format or fewer random bits, or pass floats."
+            f'A number in words is decimal: "0.1", "1e400", "inf" or "nan". Got {text!r}. Correct it, or pass a number.'
         )
-    rounded = [_to_odd_float64(n) for n in array.flat]
-    return np.array(rounded, np.float64).reshape(array.shape)
+    exponent = (match["exponent"] or "0").lstrip("+")
+    power = int(exponent) if len(exponent) < 10 else -(10**9) if exponent[0] == "-" else 10**9
+    return _scaled(Decimal(match["digits"]), power)
 
 
-def _to_odd_float64(n: int) -> float:
-    size = abs(n)
-    shift = max(size.bit_length() - 53, 0)
-    kept = size >> shift
-    if kept << shift != size:
-        kept |= 1
-    if kept.bit_length() + shift > 1024:  # beyond every format of at most 51 bits, as this is
-        rounded = float(np.finfo(np.float64).max)
+def _from_decimal(number: Decimal) -> float | Exact:
+    if number.is_finite():
+        return _scaled(number, 0)
+    special = math.nan if number.is_nan() else math.inf
+    return math.copysign(special, -1.0 if number.is_signed() else 1.0)
+
+
+def _scaled(number: Decimal, power: int) -> float | Exact:
+    """Return number * 10^power."""
+    if not number:
+        return -0.0 if number.is_signed() else 0.0
+    sign, words, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    leading = number.adjusted() + power
+    if abs(leading) > _FAR:  # rounds as any number so far out does
+        digits, power = (-1 if sign else 1), _FAR if leading > 0 else -_FAR
     else:
-        rounded = float(np.ldexp(float(kept), shift))
-    return -rounded if n < 0 else rounded
-
-
-def _from_long_double(array: Array) -> Array:
-    with np.errstate(over="ignore"):
-        narrowed: Array = array.astype(np.float64)
-    same = (narrowed == array) | np.isnan(array)
-    if not np.all(same):
-        raise DtypeError(
-            f"A long double is accepted where it is a float64 value. Got {array[~same].flat[0]!r}. "
-            "Convert it with x.astype(numpy.float64), which rounds a first time."
-        )
-    return narrowed
+        digits, power = int(Decimal((sign, words, 0))), power + exponent
+    return from_ratio(digits * 10**power, 1) if power >= 0 else from_ratio(digits, 10**-power)

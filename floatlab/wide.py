@@ -108,7 +108,10 @@ def _bits(x: Floats) -> Ints:
 
 
 def _exp_parts(x: Floats) -> tuple[Ints, Floats, Floats]:
-    """Return (n, q, s): exp(x) = s (1 + q) with s near 2^(n/2048), for x between -708 and 709."""
+    """Return (n, q, s): exp(x) = s (1 + q) with s near 2^(n/2048), for x between -708 and 709.
+
+    Further out, to -1400 and 1400, the bits of s stand for a power of two that float64 does not have.
+    """
     bits, missing, scale, c_high, c_low = exp_table()
     shifted = np.multiply(x, scale)
     shifted += _MAGIC
@@ -144,10 +147,22 @@ def _exp_kernel(x: Floats, out: Floats) -> None:
         np.add(s, q, out=out)
         return
     # Infinities, NaNs, results that overflow or are subnormal: exp(-746) rounds to 0, exp(710) to infinity.
-    n, q, s = _exp_parts(np.clip(x, -746, 710))
+    k, significand = _scaled_exp(np.clip(x, -746, 710))
+    _times_power_of_two(significand, k, out)
+
+
+def _scaled_exp(x: Floats) -> tuple[Ints, Floats]:
+    """Return (k, m) with exp(x) = m 2^k and m between 1 and 2, for x between -1400 and 1400."""
+    n, q, s = _exp_parts(x)
     k = (n - _bits(np.array(_MAGIC))) >> 11
     s = (_bits(s) - (k << 52)).view(np.float64)  # between 1 and 2; NaNs have passed into q
-    np.multiply((s + s * q) * _power_of_two(k >> 1), _power_of_two(k - (k >> 1)), out=out)
+    return k, s + s * q
+
+
+def _times_power_of_two(m: Floats, k: Ints, out: Floats) -> None:
+    """Put m 2^k into `out`, where 2^k may be beyond float64 and the product need not be; m is near 1."""
+    # The first product is exact, so only the last one rounds: a subnormal result is rounded once.
+    np.multiply(m * _power_of_two(k >> 1), _power_of_two(k - (k >> 1)), out=out)
 
 
 def exp64(x: ArrayLike, out: Floats | None = None) -> Floats:
@@ -556,9 +571,12 @@ def _gelu_kernel(x: Floats, out: Floats) -> None:
         # t² in two parts: the square of the upper half of t's bits is exact, and the rest, e, is below 2^-14
         upper = (_bits(t) & -(1 << 27)).view(np.float64)
         e = (t - upper) * (t + upper) * -0.5
-        tail *= exp64(upper * upper * -0.5)
+        # From -37.6 on the exponential is subnormal, before the result is: its power of two comes last.
+        k, density = _scaled_exp(upper * upper * -0.5)
+        tail *= density
         tail += tail * (e + e * e * (0.5 + e / 6))
         tail *= -t
+        _times_power_of_two(tail, k, tail)
         result[left] = tail
     np.copysign(result, x, out=out)
 

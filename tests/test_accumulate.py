@@ -18,10 +18,12 @@ from test_exact import CASES, fractions
 
 from floatlab import accumulate, reference
 from floatlab.accumulate import dot, matmul
+from floatlab.accumulate import mean as mean_of
 from floatlab.accumulate import sum as sum_of
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import get_format
 from floatlab.rounding import quantize
+from floatlab.verify.loops import Draws, Loops
 
 FORMATS = ("fp32", "tf32", "fp16", "bf16", "e5m2", "e4m3", "e4m3fnuz", "binary8p3se", "e8m39")
 
@@ -222,6 +224,256 @@ def test_wide_float64_keeps_a_negative_zero_and_adds_the_bias_first():
     assert matmul([[1.0, 1.0]], [[1.0], [1.0]], "fp64", bias=[[2.0**53]]) == 2.0**53
 
 
+@pytest.mark.parametrize("rounding", [*DETERMINISTIC, *STOCHASTIC])
+@pytest.mark.parametrize("fmt", ["fp64", "e11m51", "e11m50", "e8m45", "e8m41"])
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+def test_wide_formats_round_the_exact_sum_once_in_every_mode(fmt, rounding, accumulator):
+    if (fmt, rounding, accumulator) == ("fp64", "nearest_even", "wide"):
+        pytest.skip("in float64 itself, to nearest, each product is rounded and added")
+    fmt, rng = get_format(fmt), np.random.default_rng(31)
+    unit = fmt.eps
+    bits = 5 if rounding in STOCHASTIC else None
+    for tail in (2.0**-90, -(2.0**-90), unit / 2, -unit / 4, unit / 2 + 2.0**-100, 2.0**-1000):
+        for row in ([1.0, tail], [-1.0, unit, tail], [2.0**60, 1.0, tail, -(2.0**60)], [tail, tail]):
+            seed, options = int(rng.integers(1 << 30)), {"rounding": rounding, "accumulator": accumulator}
+            drawn = {}
+            if bits:
+                drawn = {
+                    "random_bits": bits,
+                    "random_integer": Draws(np.random.default_rng(seed), bits).take(1)[0],
+                }
+                options |= {"rng": np.random.default_rng(seed), "random_bits": bits}
+            wanted = reference.sum(row, fmt, rounding=rounding, **drawn)
+            got, flags = sum_of(row, fmt, return_flags=True, **options)
+            assert bits64(got) == bits64(reference.to_float(wanted.value)), (row, got, wanted.value)
+            assert {n for n in flags.__dataclass_fields__ if getattr(flags, n)} == set(wanted.flags)
+            if not bits:
+                product = matmul(np.array([row]), np.ones((len(row), 1)), fmt, **options)
+                assert product.tobytes() == got.tobytes()
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+def test_stochastic_rounding_sees_every_bit_of_a_sum_with_48_random_bits(accumulator):
+    # 2^-70 decides whether 1 + 2^-24 - 2^-70 lies below the half of a unit that R = 2^47 asks for.
+    for tail in (2.0**-70, -(2.0**-70), 0.0):
+        for seed in range(20):
+            integer = Draws(np.random.default_rng(seed), 48).take(1)[0]
+            row = [1.0, (2.0**48 - integer) * 2.0**-48 * 2.0**-23, tail]
+            options = {"rounding": "stochastic", "random_bits": 48}
+            got = sum_of(row, "fp32", accumulator=accumulator, rng=np.random.default_rng(seed), **options)
+            wanted = reference.sum(row, get_format("fp32"), random_integer=integer, **options)
+            assert got == reference.to_float(wanted.value)
+
+
+# -- integers beyond 2^53 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+@pytest.mark.parametrize("fmt", ["fp64", "fp32", "bf16", "e11m50"])
+def test_integers_beyond_two_to_the_53_are_summed_exactly(fmt, accumulator):
+    cases = [
+        np.array([2**60 + 1, 1, -(2**60)]),
+        np.array([2**63 - 1, -(2**63), 2**62 + 3]),
+        np.array([2**64 - 1, 2**63 + 1], np.uint64),
+        [2**53 + 1, 1],
+        [2**60 + 2**36 + 1, 3],
+        [2**200 + 1, -(2**200), 5],
+        np.array([10**30, -1, 7 * 10**25], object),
+        2**61 + 1,
+        [-(2**70), 0, -1],
+    ]
+    for x in cases:
+        numbers = [int(n) for n in np.ravel(np.asarray(x, object))]
+        for rounding in DETERMINISTIC:
+            options = {"rounding": rounding, "accumulator": accumulator}
+            wanted = reference.to_float(reference.sum(numbers, get_format(fmt), rounding=rounding).value)
+            assert sum_of(x, fmt, **options) == wanted, (x, rounding)
+            mean = Fraction(sum(numbers), len(numbers))
+            wanted = reference.to_float(reference.round(mean, get_format(fmt), rounding).value)
+            assert mean_of(x, fmt, **options) == wanted, (x, rounding)
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+def test_products_of_long_integers_are_summed_exactly(accumulator):
+    rng = np.random.default_rng(32)
+    a = rng.integers(-(2**62), 2**62, (3, 4))
+    b = rng.integers(-(2**62), 2**62, (4, 2))
+    bias = np.array([2**90 + 1, -3], object)
+    for left, right, extra in (
+        (a, b, None),
+        (a.tolist(), b, bias),
+        (a / 2.0**9, b, bias),
+        (a, b / 2.0**40, 0.5),
+    ):
+        exact = [[Fraction(x) for x in row] for row in np.asarray(left, object)]
+        other = [[Fraction(x) for x in row] for row in np.asarray(right, object)]
+        sums = np.array(exact, object) @ np.array(other, object)
+        if extra is not None:
+            sums = sums + np.broadcast_to(
+                np.array([Fraction(n) for n in np.ravel(extra)], object), sums.shape
+            )
+        for fmt in ("fp64", "fp32"):
+            got = matmul(left, right, fmt, bias=extra, accumulator=accumulator)
+            wanted = [reference.to_float(reference.round(x, get_format(fmt)).value) for x in sums.ravel()]
+            assert got.ravel().tolist() == wanted
+    got = dot([2**60 + 1, -1], [1, 2**60 + 1], "fp64", accumulator=accumulator)
+    assert got == 0.0 and not np.signbit(got)
+
+
+def test_zeros_from_long_integers_have_the_sign_of_their_terms():
+    assert np.signbit(matmul([[-(2**60) - 1]], [[0.0]], "fp64"))
+    assert np.signbit(matmul([[2**60 + 1, 2**54]], [[-0.0], [-0.0]], "fp32"))
+    assert not np.signbit(matmul([[-(2**60) - 1, 1]], [[0.0], [0.0]], "fp64"))
+
+
+def test_a_long_integer_is_no_term_of_an_accumulator_with_an_order():
+    for accumulator in ("fp64", "fp16", "pairwise:fp32", "kahan:fp64", "chunked:fp16:fp32:2"):
+        with pytest.raises(DtypeError, match=r'beyond 2\*\*53.*Use accumulator="exact"'):
+            sum_of([2**53 + 1, 1], "fp32", accumulator=accumulator)
+    assert sum_of([2**53, -(2**53)], "fp32", accumulator="fp32") == 0.0
+    with pytest.raises(DtypeError, match=r"below 2\*\*1023"):
+        sum_of([2**1024, 1], "fp64")
+
+
+# -- means -------------------------------------------------------------------------------------------------
+
+
+def exact_mean(row, fmt, **options):
+    return Loops({k: v for k, v in options.items() if k != "accumulator"}).means(
+        ("exact",), [[reference.exact(x) for x in row]], get_format(fmt)
+    )[0]
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+@pytest.mark.parametrize("rounding", DETERMINISTIC)
+@pytest.mark.parametrize(
+    "fmt", ["fp64", "e11m51", "e8m45", "fp32", "tf32", "fp16", "bf16", "e4m3", "e5m2fnuz", "e11m20"]
+)
+def test_a_mean_is_the_exact_sum_divided_and_rounded_once(fmt, rounding, accumulator):
+    rows = [
+        [2.0**100, 1.0, -(2.0**100)], [3.39e38, 3.4e-6], [1.0, 2.0**-60], [1.0, -1.0], [0.0, -0.0], [-0.0, -0.0],
+        [1e308, 1e308, 1e308], [5e-324, 0.0, 0.0], [5e-324] * 3, [1.0] * 7 + [2.0**-100], [448.0, 448.0, 416.0],
+        [np.inf, 1.0], [np.inf, -np.inf], [np.nan, 1.0, 2.0], [-np.inf, 0.0, 0.0], [2.0**-149] * 5, [-(2.0**-200), 0.0],
+        [1.0 + 2.0**-8, 1.0, 1.0], [3.0, 2.0**-80, 0.0], [-3.0, -(2.0**-80), 0.0], [1.5 * 2.0**60, 2.0**-60, 1.0],
+    ]  # fmt: skip
+    for row in rows:
+        options = {"rounding": rounding, "accumulator": accumulator}
+        wanted = exact_mean(row, fmt, **options)
+        got, flags = mean_of(row, fmt, return_flags=True, **options)
+        assert bits64(got, False) == bits64(reference.to_float(wanted.value), False), (row, got, wanted)
+        assert {n for n in flags.__dataclass_fields__ if getattr(flags, n)} == set(wanted.flags), (row, flags)
+        assert mean_of(row, fmt, **options).tobytes() == got.tobytes()
+
+
+def test_the_mean_of_two_to_the_100_and_one_and_its_negative_is_a_third():
+    assert mean_of([2.0**100, 1.0, -(2.0**100)], "bf16") == quantize(1 / 3, "bf16")
+    assert mean_of([2.0**100, 1.0, -(2.0**100)], "fp64") == 1 / 3
+    assert mean_of([2**60, 1, -(2**60)], "fp64") == 1 / 3
+    assert mean_of([1e308, 1e308], "fp64") == 1e308  # the sum is beyond float64
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "fp16", "fp64"])
+def test_the_mean_of_many_numbers_is_compared_with_as_many_times_a_mark(fmt):
+    # The mean lies 2^-100 / n beside a midpoint, or on it; a sum of 53 bits may not tell.
+    eps = get_format(fmt).eps
+    for n in (4, 1000, 4098):
+        for tail in (2.0**-100, 0.0, -(2.0**-100)):
+            row = [1.0] * (n // 2 - 2) + [2.0, tail] + [1.0 + eps] * (n // 2)
+            wanted = reference.round(1 + (Fraction(eps) / 2) + Fraction(tail) / n, get_format(fmt)).value
+            assert mean_of(row, fmt) == reference.to_float(wanted), (n, tail)
+
+
+def test_means_over_axes_are_shaped_as_numpys():
+    x = np.random.default_rng(33).integers(-9, 9, (2, 3, 4)) * 1.0
+    for axis in (None, 0, 1, -1, (0, 2), (2, 0), (), [1], (0, 1, 2)):
+        for keepdims in (False, True):
+            for accumulator in ("wide", "exact", "fp64", "pairwise:fp64"):
+                got, where = mean_of(x, "fp32", axis=axis, keepdims=keepdims, accumulator=accumulator), axis
+                wanted = x.mean(axis=tuple(where) if isinstance(where, list) else where, keepdims=keepdims)
+                assert got.shape == wanted.shape
+                np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("rounding", STOCHASTIC)
+@pytest.mark.parametrize("fmt", ["fp64", "fp32", "e4m3"])
+def test_stochastic_means_are_replayed(fmt, rounding):
+    rng = np.random.default_rng(34)
+    rows = (rng.standard_normal((7, 3)) / 64).tolist()
+    for bits in (2, 16, 40):
+        options = {"rounding": rounding, "random_bits": bits}
+        got = mean_of(rows, fmt, axis=1, rng=np.random.default_rng(9), **options)
+        loops = Loops({"rounding": rounding}, Draws(np.random.default_rng(9), bits))
+        exact = [[reference.exact(x) for x in row] for row in rows]
+        wanted = [reference.to_float(r.value) for r in loops.means(("exact",), exact, get_format(fmt))]
+        assert got.tolist() == wanted
+
+
+def test_the_mean_of_nothing_is_invalid():
+    values, flags = mean_of([], "fp16", return_flags=True)
+    assert np.isnan(values) and flags.invalid
+    assert np.isnan(mean_of(np.ones((0, 3)), "fp64", axis=0)).tolist() == [True] * 3
+    assert mean_of(np.ones((0, 3)), "fp64", axis=1).shape == (0,)
+    with pytest.raises(OverflowPolicyError):
+        mean_of([], "e2m1")
+
+
+def test_a_mean_with_an_order_divides_the_rounded_sum():
+    assert mean_of(np.ones(64), "e4m3", accumulator="e4m3") == 0.25  # the sum sticks at 16
+    with pytest.raises(OptionError, match="Flags of a sum"):
+        mean_of(np.ones(64), "e4m3", accumulator="e4m3", return_flags=True)
+
+
+# -- flags -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+@pytest.mark.parametrize(
+    "fmt", ["fp64", "e11m51", "e11m50", "e8m49", "fp32", "fp16", "e4m3", "e2m1", "binary8p4ue"]
+)
+def test_flags_are_those_of_the_one_rounding_in_every_format(fmt, accumulator):
+    rows = [
+        [2.0**100, 1.0, -(2.0**100), 2.0**-9], [1.0, 2.0**-60], [1.0, 1.0], [6e4, 6e4], [2.0**-25, 2.0**-40],
+        [2.0**100, 2.0**-30, -(2.0**100)], [1.7e308, 1.7e308, -1.7e308], [-1.0, 0.5], [0.0, 0.0],
+    ]  # fmt: skip
+    if get_format(fmt).has_nan:
+        rows += [[np.inf, -np.inf], [np.inf, 1.0], [np.nan, np.inf], [np.nan, 1.0]]
+    for rounding in ("nearest_even", "toward_positive", "toward_negative"):
+        for row in rows:
+            if (fmt, accumulator, rounding) == ("fp64", "wide", "nearest_even"):
+                continue  # see below
+            wanted = reference.sum(row, get_format(fmt), rounding=rounding).flags
+            column = np.ones((len(row), 1))
+            for _, flags in (
+                sum_of(row, fmt, accumulator=accumulator, rounding=rounding, return_flags=True),
+                matmul([row], column, fmt, accumulator=accumulator, rounding=rounding, return_flags=True),
+            ):
+                assert {n for n in flags.__dataclass_fields__ if getattr(flags, n).all()} == set(wanted), row
+
+
+def test_flags_of_wide_float64_sums_are_those_of_every_product_and_addition():
+    def flags_of(a, b, **options):
+        _, flags = matmul(np.array([a]), np.array(b)[:, None], "fp64", return_flags=True, **options)
+        return {n for n in flags.__dataclass_fields__ if getattr(flags, n)[0, 0]}
+
+    assert flags_of([1.0, 2.0], [3.0, 4.0]) == set()
+    assert flags_of([1.0, 2.0**-60], [1.0, 1.0]) == {"inexact"}
+    assert flags_of([1.0 + 2.0**-52], [1.0 + 2.0**-52]) == {"inexact"}
+    assert flags_of([1e300, -1e300, 1.0], [1e300, 1e300, 1.0]) == {"overflow", "inexact", "invalid"}
+    assert flags_of([1e-300], [1e-300]) == {"underflow", "inexact"}
+    assert flags_of([np.inf, 1.0], [0.0, 1.0]) == {"invalid"}
+    assert flags_of([np.nan, np.inf], [0.0, 1.0]) == set()
+    assert flags_of([1.0], [1.0], bias=2.0**-60) == {"inexact"}
+    assert flags_of([], []) == set()
+
+
+def test_flags_of_zero_times_infinity_are_invalid_but_not_those_of_a_nan():
+    a, b = np.array([[0.0, 1.0], [np.nan, np.inf]]), np.array([[np.inf], [1.0]])
+    _, flags = matmul(a, b, "fp16", return_flags=True)
+    assert flags.invalid.ravel().tolist() == [True, False]
+    _, flags = matmul(a[:1], b, "fp16", bias=[[np.nan]], return_flags=True)
+    assert not flags.invalid.any()
+
+
 # -- bias, formats, options ------------------------------------------------------------------------------
 
 
@@ -348,8 +600,7 @@ def test_numbers_of_any_kind_and_layout_are_taken_exactly(convert):
         np.array([[None, 1], [2, 3]], object),
         np.ma.masked_array(np.ones((2, 2)), mask=[[True, False], [False, False]]),
         [[1.0], [2.0, 3.0]],
-        np.full((2, 2), 2**53 + 1),
-        [[2**70, 1], [1, 1]],
+        [[2**1100, 1], [1, 1]],
     ],
 )
 def test_what_is_not_an_exact_real_number_is_refused(wrong):
@@ -504,19 +755,23 @@ ENVIRONMENTS = {
 }
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_threads_and_processor_features_change_no_bit(environment):
+def run_here(program: str, environment: dict[str, str]) -> str:
+    """Run a program in another process, which finds the tests, and return what it prints."""
     here = Path(__file__).parent
-    program = "import test_accumulate; print(test_accumulate.digest_of_many_products())"
     paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
-    result = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **ENVIRONMENTS[environment], "PYTHONPATH": paths},
+        env={**os.environ, **environment, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
         check=True,
-    )
-    assert result.stdout.strip() == digest_of_many_products()
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_threads_and_processor_features_change_no_bit(environment):
+    program = "import test_accumulate; print(test_accumulate.digest_of_many_products())"
+    assert run_here(program, ENVIRONMENTS[environment]) == digest_of_many_products()
 
 
 def test_the_blas_alone_would_not_be_the_same_everywhere():
@@ -528,4 +783,4 @@ def test_the_blas_alone_would_not_be_the_same_everywhere():
 
 
 def test_the_public_names_are_there():
-    assert set(accumulate.__all__) == {"dot", "matmul", "sum"}
+    assert set(accumulate.__all__) == {"axes_of", "dot", "has_flags", "matmul", "mean", "sum"}

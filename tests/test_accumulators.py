@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from support import DETERMINISTIC
+from support import DETERMINISTIC, STOCHASTIC, bits64
 
 from floatlab import accumulators, reference
 from floatlab.accumulate import matmul
 from floatlab.accumulate import sum as sum_of
 from floatlab.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide, get_accumulator
-from floatlab.errors import FloatlabError, FormatError, OptionError
+from floatlab.errors import FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import get_format
 from floatlab.rounding import quantize
+from floatlab.verify.loops import Draws, Loops, products
 
 # -- names -------------------------------------------------------------------------------------------
 
@@ -111,12 +112,6 @@ def scalar_sum(how, terms, rounding="nearest_even"):
                 excess = reference.subtract(gained, y, fmt, rounding=rounding).value
                 total = new
             return total
-
-
-def products(a, b):
-    return [
-        reference._exact_product(reference.exact(x), reference.exact(y)) for x, y in zip(a, b, strict=True)
-    ]
 
 
 def assert_matmul_is_scalar(how, a, b, fmt, rounding="nearest_even"):
@@ -251,6 +246,231 @@ def test_float64_partial_sums_are_those_of_a_plain_loop():
     np.testing.assert_array_equal(matmul(a, b, "fp64"), total)
     with pytest.raises(OptionError, match="at most 51 bits"):
         matmul(a, b, "fp64", accumulator="fp64", rounding="toward_zero")
+
+
+# -- how far partial sums reach ------------------------------------------------------------------------
+
+
+EVERY_ORDER = ["{0}", "pairwise:{0}", "kahan:{0}", "chunked:{0}:{0}:2", "chunked:{0}:fp32:3"]
+
+
+@pytest.mark.parametrize("order", EVERY_ORDER)
+def test_terms_far_below_the_smallest_value_count_in_directed_modes(order):
+    for fmt, tiny, n in (
+        ("e4m3", 1e-30, 3),
+        ("fp16", 2.0**-80, 9),
+        ("e2m1", 1e-300, 4),
+        ("e4m3fnuz", 1e-9, 5),
+    ):
+        how = get_accumulator(order.format(fmt))
+        for x in (np.full((1, n), tiny), np.full((1, n), -tiny), np.array([[1.0] + [tiny] * (n - 1)])):
+            for rounding in ("toward_positive", "toward_negative", "to_odd", "toward_zero"):
+                assert_matmul_is_scalar(how, x, np.ones((n, 1)), "fp32", rounding)
+                assert_matmul_is_scalar(how, x[:, :], np.full((n, 1), 2.0**-60), "fp32", rounding)
+
+
+def test_three_tiny_terms_are_three_smallest_values_toward_positive():
+    for accumulator, times in (
+        ("e4m3", 3),
+        ("pairwise:e4m3", 2),
+        ("kahan:e4m3", 3),
+        ("chunked:e4m3:e4m3:2", 3),
+    ):
+        got = sum_of([1e-30] * 3, "e4m3", accumulator=accumulator, rounding="toward_positive")
+        assert got == times * 2.0**-9, (
+            accumulator
+        )  # pairwise, the third waits and is added to the sum of two, 2^-9
+    assert (
+        matmul([[1e-15] * 3], [[1e-15]] * 3, "e4m3", accumulator="e4m3", rounding="toward_positive")
+        == 3 * 2.0**-9
+    )
+
+
+@pytest.mark.parametrize("order", EVERY_ORDER)
+def test_a_saturated_or_flushed_partial_sum_is_followed_by_exact_additions(order):
+    how = get_accumulator(order.format("e4m3"))
+    x = np.array([[440.0, 440.0, 2.0**-30, -448.0, 2.0**-9, 2.0**-30, -(2.0**-40)]])
+    for options in (
+        {"overflow": "saturate"},
+        {"subnormals": "flush"},
+        {"overflow": "saturate", "subnormals": "flush"},
+    ):
+        for rounding in ("nearest_even", "toward_positive", "toward_negative", "to_odd"):
+            assert_sums_are_those_of_loops(how, x, "fp32", rounding=rounding, **options)
+
+
+@pytest.mark.parametrize("rounding", STOCHASTIC)
+@pytest.mark.parametrize("random_bits", [1, 16, 29, 48])
+def test_stochastic_partial_sums_look_at_every_random_bit_of_the_exact_sum(rounding, random_bits):
+    # 1 + 2^-30 is 2^-7 of a unit of float32 above 1: with 48 bits, its last bits and R decide.
+    rng = np.random.default_rng(random_bits)
+    x = np.array([[1.0, 2.0**-30, 2.0**-68, -(2.0**-25), 3 * 2.0**-70]] * 3) * rng.choice([1, 3, 5], (3, 5))
+    for how in (Sequential("fp32"), Pairwise("fp32"), Kahan("fp32"), Chunked("fp32", "fp16", 2)):
+        for _ in range(5):
+            assert_sums_are_those_of_loops(
+                how, x, "fp32", rounding=rounding, random_bits=random_bits, rng=rng
+            )
+
+
+def assert_sums_are_those_of_loops(how, x, fmt, rng=None, random_bits=None, **options):
+    seed = None if rng is None else int(rng.integers(1 << 30))
+    draws = None if rng is None else Draws(np.random.default_rng(seed), random_bits)
+    given = {"rng": None if rng is None else np.random.default_rng(seed), "random_bits": random_bits}
+    got = sum_of(x, fmt, axis=1, accumulator=how, **options, **given)
+    kind = (type(how).__name__.lower(), *(getattr(how, name) for name in how.__dataclass_fields__))
+    rows = [[reference.exact(v) for v in row] for row in x.tolist()]
+    wanted = [reference.to_float(r.value) for r in Loops(options, draws).sums(kind, rows, get_format(fmt))]
+    np.testing.assert_array_equal(bits64(got, False), bits64(np.array(wanted), False), str((how, options)))
+
+
+def test_float64_claims_to_be_exact_only_where_every_sum_on_the_way_is():
+    """Against all values that can meet: the largest partial sum plus the largest term, in units of the smallest."""
+    fmt = get_format("fp16")
+    ones, tiny = np.ones((1, 3)), np.full((3, 1), 2.0**-90)
+    assert accumulators.Terms(ones, np.ones((3, 1))).adds_exactly(fmt)
+    assert not accumulators.Terms(ones, tiny).adds_exactly(fmt)  # a sum may be 2^-24, which is 2^66 terms
+    assert not accumulators.Terms(ones, np.ones((3, 1)), np.full((1, 1), 2.0**-50)).adds_exactly(fmt)
+    assert not accumulators.Terms(ones, np.ones((3, 1)), round_product=np.sqrt).adds_exactly(fmt)
+    long = accumulators.Terms(np.ones((1, 1000)), np.full((1000, 1), 2.0**-38))  # up to 3000 (2^-38 + 2^-21)
+    assert long.adds_exactly(fmt)
+    assert not long.adds_exactly(get_format("e5m11")) or long.count <= 2**11
+    for value in (np.inf, np.nan):
+        assert not accumulators.Terms(np.array([[value, 0.0]]), np.ones((2, 1))).adds_exactly(fmt)
+
+
+def test_a_partial_sum_grows_to_many_times_its_terms_before_a_tiny_term_comes():
+    # The terms are at most 1 in size, their sum 298: what float64 can add to that is asked of the sums, not the terms.
+    x = np.ones((1, 300))
+    x[0, -2:] = 2.0**-43 + 2.0**-52, -(2.0**-44)
+    for order in ("fp32", "pairwise:fp32", "kahan:fp32", "e8m30"):
+        for rounding in ("toward_positive", "nearest_even"):
+            assert_sums_are_those_of_loops(get_accumulator(order), x, "e8m30", rounding=rounding)
+
+
+def test_products_that_are_rounded_first_are_no_longer_multiples_of_the_operands_unit():
+    # In bfloat16 the product (1 + 2^-7)^2 becomes 1 + 2^-6; in fp16 2^-30 becomes 2^-24 toward_positive.
+    a = np.array([[1.0 + 2.0**-7, 2.0**-15, 1.0]])
+    b = np.array([[1.0 + 2.0**-7], [2.0**-15], [2.0**-20]])
+    for rounding in ("nearest_even", "toward_positive"):
+        got = matmul(a, b, "fp32", accumulator="fp32", product_format="fp16", rounding=rounding)
+        total = None
+        for x, y in zip(a[0], b[:, 0], strict=True):
+            term = reference.multiply(x, y, get_format("fp16"), rounding=rounding).value
+            total = (
+                term
+                if total is None
+                else reference.add(total, term, get_format("fp32"), rounding=rounding).value
+            )
+        assert got == reference.to_float(total)
+
+
+# -- the ends of float64 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("order", EVERY_ORDER)
+@pytest.mark.parametrize("fmt", ["fp16", "e4m3", "bf16", "e11m50", "e11m20", "e4m3fnuz", "e2m1"])
+def test_nan_and_infinity_among_few_rows_are_summed_as_in_arrays(order, fmt):
+    how = get_accumulator(order.format(fmt))
+    rows = [
+        [1.0, np.nan, 3.0],
+        [np.inf, 1.0, -1.0],
+        [np.inf, -np.inf, 1.0],
+        [-0.0, -0.0, -0.0],
+        [0.0, -0.0, np.nan],
+    ]
+    for row in rows:
+        if fmt == "e2m1" and not np.isfinite(row).all():
+            with pytest.raises(OverflowPolicyError, match="no code for NaN"):
+                sum_of([np.nan, *row], fmt, accumulator=how)
+        else:
+            assert_sums_are_those_of_loops(how, np.array([row]), "fp32")
+
+
+def test_a_nan_beside_what_float64_cannot_add_exactly_is_a_nan():
+    for order in ("fp32", "kahan:fp32", "pairwise:fp32"):
+        assert np.isnan(sum_of([1.0, np.nan, 2.0**-60], "fp32", accumulator=order))
+        assert np.isnan(
+            sum_of(np.array([[1.0, np.nan], [2.0**-60, 1e30]]), "fp32", axis=0, accumulator=order)[1]
+        )
+
+
+@pytest.mark.parametrize("order", EVERY_ORDER)
+@pytest.mark.parametrize("fmt", ["e11m50", "e11m20", "e11m3b1024fn", "e10m30b1"])
+@pytest.mark.parametrize("rounding", DETERMINISTIC)
+def test_partial_sums_near_the_top_of_float64_overflow_as_the_mode_says(order, fmt, rounding):
+    how, big = get_accumulator(order.replace("fp32", "e11m40").format(fmt)), get_format(fmt).max
+    top = np.finfo(np.float64).max
+    for row in (
+        [2.0**899, 2.0**899, 1.0], [2.0**960, -(2.0**960), 3.0], [big, big / 2, -big], [-big, -big, big],
+        [big, big * 2.0**-55, -1.0], [top, 2.0**970, -(2.0**1023)], [-top, -top, 2.0**1023], [2.0**1023] * 3,
+    ):  # fmt: skip
+        for overflow in (None, "saturate", "nan"):
+            assert_sums_are_those_of_loops(
+                how, np.array([row]), "e11m40", rounding=rounding, overflow=overflow
+            )
+
+
+@pytest.mark.parametrize("order", EVERY_ORDER)
+def test_products_beyond_the_ends_of_float64_are_the_exact_ones(order):
+    how = get_accumulator(order.format("e10m10"))
+    a = np.array([[2.0**-600, 1.0, 2.0**600, -(2.0**600), 3 * 2.0**-560]])
+    b = np.array([[2.0**-600], [2.0**-400], [2.0**600], [2.0**600], [2.0**-560]])
+    for rounding in ("nearest_even", "toward_positive", "toward_negative", "to_odd", "toward_zero"):
+        for rows in ([0, 1, 4], [0, 1], [4, 1, 0, 0], [2, 3, 1], [2], [1, 3]):
+            for bias in (None, [[0.0]], [[-(2.0**-400)]]):
+                got = matmul(
+                    a[:, rows],
+                    b[rows],
+                    "e10m10",
+                    accumulator=how,
+                    rounding=rounding,
+                    bias=bias,
+                    overflow="saturate",
+                )
+                terms = [reference.exact(bias[0][0])] if bias else []
+                terms += products(a[0, rows].tolist(), b[rows, 0].tolist())
+                kind = (
+                    type(how).__name__.lower(),
+                    *(getattr(how, name) for name in how.__dataclass_fields__),
+                )
+                options = {"rounding": rounding, "overflow": "saturate"}
+                (wanted,) = Loops(options).sums(kind, [terms], get_format("e10m10"))
+                assert bits64(got)[0, 0] == bits64(reference.to_float(wanted.value)), (
+                    order,
+                    rounding,
+                    rows,
+                    bias,
+                )
+
+
+@pytest.mark.parametrize("name", ["e4m3fnuz", "binary8p3se", "e5m2fnuz"])
+@pytest.mark.usefixtures("way")
+def test_a_negative_sum_that_vanishes_is_plus_zero_where_there_is_no_minus_zero(name):
+    for order in ("{0}", "kahan:{0}", "pairwise:{0}"):
+        got = sum_of([-1e-30, -1e-30], "fp16", accumulator=order.format(name))
+        assert got == 0 and not np.signbit(got)
+
+
+def test_zeros_keep_their_sign_in_toward_negative():
+    for order in ("fp16", "pairwise:fp16", "chunked:fp16:fp16:2"):
+        options = {"accumulator": order, "rounding": "toward_negative"}
+        assert not np.signbit(sum_of([0.0, 0.0], "fp16", **options))
+        assert np.signbit(sum_of([0.0, -0.0], "fp16", **options))
+        assert np.signbit(sum_of([1.0, -1.0], "fp16", **options))
+
+
+def test_a_policy_that_a_format_cannot_carry_out_is_refused_on_every_way():
+    for size in (1, 100):
+        for order in ("{0}", "kahan:{0}", "pairwise:{0}", "chunked:fp16:{0}:2"):
+            with pytest.raises(OverflowPolicyError, match="no infinity"):
+                sum_of(
+                    np.ones((size, 2)), "fp16", axis=1, accumulator=order.format("e4m3"), overflow="infinity"
+                )
+
+
+def test_a_chunk_has_64_terms_unless_said_otherwise():
+    assert get_accumulator("chunked:fp16:fp32").size == 64
 
 
 # -- published numbers ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """fp8 recipes: what is scaled, cast and multiplied, forward and backward, and how delayed scales move."""
 
 import math
+import weakref
 
 import ml_dtypes
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 
 from floatlab import nn, optim
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, autocast, fp8_autocast
+from floatlab.amp.fp8 import Slot
 from floatlab.autograd import Tensor, no_grad
-from floatlab.errors import OptionError, StateError
+from floatlab.errors import FloatlabError, OptionError, StateError
+from floatlab.formats import get_format
 
 E4M3, E5M2 = ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2
 
@@ -258,3 +261,83 @@ def test_bad_recipes_are_refused() -> None:
         DelayedScaling(history_length=0)
     with pytest.raises(OptionError, match='"max"'):
         DelayedScaling(amax="mx")
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [
+        ({"overflow": "saturat"}, "saturate"),
+        ({"accumulator": "sequental:fp16"}, "sequential"),
+        ({"forward": "e4n3"}, "e4m3"),
+    ],
+)
+def test_an_unknown_option_is_refused_when_the_recipe_is_made(options: dict[str, str], nearest: str) -> None:
+    with pytest.raises(FloatlabError, match=nearest):
+        CurrentScaling(**options)
+
+
+def test_scales_of_two_weights_of_one_name_are_not_saved_as_one() -> None:
+    fp8 = fp8_autocast(DelayedScaling())
+    for seed in range(2):
+        layer = linear(1, 1, seed=seed)
+        list(layer.named_parameters())  # both weights are called "weight"
+        with fp8:
+            layer(Tensor([[1.0]]))
+        if seed == 0:
+            first = layer
+            assert set(fp8.state_dict()) == {"weight"}
+    with pytest.raises(StateError, match=r"each its own.*'weight'"):
+        fp8.state_dict()
+    assert first.weight is not layer.weight
+
+
+def test_scales_of_a_weight_without_a_name_are_not_saved() -> None:
+    fp8, layer = fp8_autocast(DelayedScaling()), linear(1, 1)
+    layer.weight.name = ""
+    with fp8:
+        layer(Tensor([[1.0]]))
+    with pytest.raises(StateError, match="without a name"):
+        fp8.state_dict()
+
+
+def test_the_slots_of_a_weight_that_is_gone_are_not_those_of_one_in_its_place() -> None:
+    fp8 = fp8_autocast(DelayedScaling())
+    weight = Tensor([1.0])
+    fp8._slots[id(weight)] = (weakref.ref(Tensor([2.0])), {"input": Slot(3.0)})  # at once a dead reference
+    assert fp8.slots(weight)["input"].scale == 1.0
+    assert fp8.slots(weight) is fp8.slots(weight)
+
+
+def test_an_evaluation_between_two_steps_moves_no_history() -> None:
+    fp8, layer = fp8_autocast(DelayedScaling(history_length=4)), linear(1, 1)
+    for step, x in enumerate([1.0, 2.0]):
+        with fp8:
+            layer(Tensor([[x]]))
+        slot = fp8.slots(layer.weight)["input"]
+        before = (list(slot.history), slot.pending, slot.scale)
+        for _ in range(2):
+            with no_grad(), fp8:
+                layer(Tensor([[100.0]]))
+        assert (slot.history, slot.pending, slot.scale) == before
+        assert slot.history == [1.0][:step]
+
+
+@pytest.mark.parametrize("amax", [3.0, 7.0, 0.1, 448.0])
+def test_the_inverse_of_a_scale_is_a_float32(amax: float) -> None:
+    _, inverse = CurrentScaling().quantize(np.float32([amax]), get_format("e4m3"), Slot())
+    scale = np.float32(448.0 / np.float64(np.float32(amax)))
+    assert inverse == float(np.float32(1.0 / np.float64(scale)))
+
+
+def test_a_saved_history_is_a_copy_both_ways() -> None:
+    fp8, layer = fp8_autocast(DelayedScaling()), linear(1, 1)
+    list(layer.named_parameters())
+    for _ in range(2):
+        with fp8:
+            layer(Tensor([[1.0]]))
+    saved = fp8.state_dict()
+    saved["weight"]["input"]["history"].append(5.0)
+    assert fp8.slots(layer.weight)["input"].history == [1.0]
+    fp8.load_state_dict(saved, layer.named_parameters())
+    saved["weight"]["input"]["history"].append(6.0)
+    assert fp8.slots(layer.weight)["input"].history == [1.0, 5.0]

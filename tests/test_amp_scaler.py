@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch_answers import answers
 
 from floatlab import nn, optim
 from floatlab.amp import PRESETS, GradScaler, autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError
+from floatlab.formats import FloatFormat
+from floatlab.rounding import quantize
 
 BAD = (math.inf, -math.inf, math.nan)
 
@@ -33,9 +36,8 @@ def one_weight(fmt: str = "fp32", **options: Any) -> tuple[Tensor, optim.SGD]:
 # -- beside PyTorch ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_scale_tracker_and_skips_follow_torch_step_by_step(seed: int) -> None:
-    torch = pytest.importorskip("torch")
+def trace(seed: int) -> dict[str, Any]:
+    """Draw the options of a scaler, and 80 iterations of two optimizers: gradients, and who does what."""
     rng = np.random.default_rng(seed)
     options = {
         "init_scale": float(rng.choice([1.0, 3.0, 1000.0, 65536.0, 2.0**126, 2.0**-20])),
@@ -43,55 +45,105 @@ def test_scale_tracker_and_skips_follow_torch_step_by_step(seed: int) -> None:
         "backoff_factor": float(rng.choice([0.5, 0.3, 0.9])),
         "growth_interval": int(rng.integers(1, 6)),
     }
-    ours, theirs = GradScaler(**options), torch.amp.GradScaler("cpu", **options)
-    weights = [Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0], requires_grad=True)]
-    others = [torch.tensor([1.0, 2.0], requires_grad=True), torch.tensor([3.0], requires_grad=True)]
-    # Two optimizers under one scaler; sometimes the second one does not step.
-    sgds = [optim.SGD([w], lr=0.125) for w in weights]  # exact products: PyTorch fuses the addition
-    torch_sgds = [torch.optim.SGD([w], lr=0.125) for w in others]
-    bad_share = rng.choice([0.05, 0.4])
+    bad_share, iterations = rng.choice([0.05, 0.4]), []
     for _ in range(80):
-        both = rng.random() < 0.8
-        ours.scale(Tensor(1.0))
-        theirs.scale(torch.tensor(1.0))
-        for k in range(2 if both else 1):
-            g = rng.normal(size=weights[k].shape).astype(np.float32)
+        steps = []
+        for size in (2, 1)[: 2 if rng.random() < 0.8 else 1]:  # sometimes the second one does not step
+            g = rng.normal(size=size).astype(np.float32)
             if rng.random() < bad_share:
                 g[rng.integers(g.size)] = rng.choice(BAD)
-            weights[k].grad, others[k].grad = Tensor(g), torch.tensor(g)
-            if rng.random() < 0.3:
-                ours.unscale_(sgds[k])
-                theirs.unscale_(torch_sgds[k])
-                assert np.array_equal(weights[k].grad.data, others[k].grad.numpy(), equal_nan=True)
-            ours.step(sgds[k])
-            theirs.step(torch_sgds[k])
-        if rng.random() < 0.05:
-            ours.update(512.0)
-            theirs.update(512.0)
-        else:
-            ours.update()
-            theirs.update()
-        assert ours.get_scale() == theirs.get_scale()
-        assert ours.growth_tracker == theirs._get_growth_tracker()
-        for w, other in zip(weights, others, strict=True):
-            assert np.array_equal(w.data, other.detach().numpy())
-    theirs_state = theirs.state_dict()
-    ours_state = ours.state_dict()
-    assert {key: ours_state[key] for key in theirs_state} == theirs_state
+            steps.append((g, rng.random() < 0.3))
+        iterations.append((steps, rng.random() < 0.05))
+    return {"options": options, "iterations": iterations}
 
 
-def test_states_travel_to_torch_and_back() -> None:
-    torch = pytest.importorskip("torch")
+def follow(
+    scaler: Any, optimizers: list[Any], weights: list[Any], tensor: Any, tracker: Any, drawn: Any
+) -> Any:
+    """Go through the iterations, and return scale, tracker, weights and unscaled gradients after each."""
+    seen = []
+    for steps, is_set in drawn["iterations"]:
+        scaler.scale(tensor(np.float32(1.0)))
+        row = []
+        for w, optimizer, (g, unscales) in zip(weights, optimizers, steps, strict=False):
+            w.grad = tensor(g.copy())
+            if unscales:
+                scaler.unscale_(optimizer)
+                row += np.asarray(getattr(w.grad, "data", w.grad)).tolist()
+            scaler.step(optimizer)
+        scaler.update(*([512.0] if is_set else []))
+        row += [scaler.get_scale(), float(tracker())]
+        for w in weights:
+            row += np.asarray(w.data).tolist()
+        seen += row
+    return np.array(seen)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_scale_tracker_and_skips_follow_torch_step_by_step(seed: int) -> None:
+    drawn = trace(seed)
+    starts = [[1.0, 2.0], [3.0]]
+
+    def ask(torch: Any) -> Any:
+        scaler = torch.amp.GradScaler("cpu", **drawn["options"])
+        weights = [torch.tensor(w, requires_grad=True) for w in starts]
+        sgds = [torch.optim.SGD([w], lr=0.125) for w in weights]  # exact products: PyTorch fuses the addition
+        seen = follow(scaler, sgds, weights, torch.tensor, scaler._get_growth_tracker, drawn)
+        return [seen, np.array([float(x) for x in scaler.state_dict().values()])]
+
+    gradients = [g for steps, _ in drawn["iterations"] for g, _ in steps]
+    seen, state = answers(f"scaler {seed}", ask, list(drawn["options"].values()), *gradients)
+    scaler = GradScaler(**drawn["options"])
+    weights = [Tensor(w, requires_grad=True) for w in starts]
+    sgds = [optim.SGD([w], lr=0.125) for w in weights]
+    assert np.array_equal(
+        follow(scaler, sgds, weights, Tensor, lambda: scaler.growth_tracker, drawn), seen, equal_nan=True
+    )
+    names = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
+    assert [float(scaler.state_dict()[name]) for name in names] == state.tolist()
+
+
+@pytest.mark.parametrize("stage", ["scaled", "unscaled", "stepped", "updated"])
+def test_states_travel_to_torch_and_back_whatever_was_half_done(stage: str) -> None:
+    def run(scaler: Any, sgd: Any, w: Any, tensor: Any) -> None:
+        for g in (1.0, 2.0):
+            scaler.scale(tensor(np.float32(1.0)))
+            w.grad = tensor(np.float32([g]))
+            if stage == "scaled" and g == 2.0:
+                return
+            if stage in ("unscaled", "stepped") and g == 2.0:
+                scaler.unscale_(sgd)
+                if stage == "unscaled":
+                    return
+            scaler.step(sgd)
+            if stage == "stepped" and g == 2.0:
+                return
+            scaler.update()
+
     ours = GradScaler(init_scale=256.0, growth_interval=3)
-    _, sgd = one_weight()
-    iteration(ours, sgd, 1.0)
-    theirs = torch.amp.GradScaler("cpu")
-    theirs.load_state_dict(ours.state_dict())
-    assert theirs.get_scale() == 256.0
-    assert theirs._init_growth_tracker == 1
+    w, sgd = one_weight()
+    run(ours, sgd, w, Tensor)
+
+    def ask(torch: Any) -> Any:
+        theirs = torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=3)
+        v = torch.tensor([1.0], requires_grad=True)
+        run(theirs, torch.optim.SGD([v], lr=1.0), v, torch.tensor)
+        own = list(theirs.state_dict().items())
+        theirs.load_state_dict(ours.state_dict())
+        assert (theirs.get_scale(), theirs._init_growth_tracker) == (ours.get_scale(), ours.growth_tracker)
+        assert own == list(theirs.state_dict().items())
+        return [float(value) for _, value in own]
+
+    names = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
+    state = dict(zip(names, (float(x) for x in answers(f"scaler state {stage}", ask)), strict=True))
+    assert {name: ours.state_dict()[name] for name in names} == state
     back = GradScaler()
-    back.load_state_dict(theirs.state_dict())
-    assert (back.get_scale(), back.growth_tracker, back.get_growth_interval()) == (256.0, 1, 3)
+    back.load_state_dict(state)
+    assert (back.get_scale(), back.growth_tracker, back.get_growth_interval()) == (
+        state["scale"],
+        ours.growth_tracker,
+        3,
+    )
 
 
 # -- what it does ------------------------------------------------------------------------------------
@@ -425,3 +477,78 @@ def test_a_foreign_state_is_refused_and_changes_nothing() -> None:
         with pytest.raises(StateError):
             scaler.load_state_dict(state)
         assert scaler.get_scale() == 8.0
+
+
+def test_a_loss_in_float64_by_any_other_name_stays_as_wide() -> None:
+    loss = Tensor(0.1, format=FloatFormat("mine", 11, 52))
+    assert GradScaler(2.0).scale(loss).item() == 0.2
+
+
+def test_an_unknown_change_of_a_preset_is_refused_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match='Use "growth_interval"'):
+        GradScaler.preset("keras", growth_intervall=5)
+
+
+# -- what is seen, what two optimizers share, and what a load forgets --------------------------------
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_value_that_is_not_finite_is_seen_wherever_it_stands(bad: float, place: int) -> None:
+    w = Tensor([1.0, 1.0, 1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=1.0), GradScaler(8.0)
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([bad if i == place else 8.0 for i in range(3)])
+    scaler.step(sgd)
+    assert w.data.tolist() == [1.0, 1.0, 1.0] and scaler.last_step_was_skipped
+    scaler.update()
+    assert scaler.get_scale() == 4.0
+
+
+@pytest.mark.parametrize("bad", [(True, False), (False, True), (True, True), (False, False)])
+def test_one_optimizer_with_an_overflow_is_enough_for_the_scale_to_fall(bad: tuple[bool, bool]) -> None:
+    weights = [Tensor([1.0], requires_grad=True) for _ in bad]
+    optimizers, scaler = [optim.SGD([w], lr=1.0) for w in weights], GradScaler(8.0)
+    scaler.scale(Tensor(1.0))
+    for w, optimizer, overflow in zip(weights, optimizers, bad, strict=True):
+        w.grad = Tensor([math.inf if overflow else 8.0])
+        scaler.step(optimizer)
+    scaler.update()
+    assert [w.item() for w in weights] == [1.0 if overflow else 0.0 for overflow in bad]
+    assert scaler.get_scale() == (4.0 if any(bad) else 8.0)
+
+
+def test_a_loaded_state_forgets_what_was_half_done() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(8.0)
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.unscale_(sgd)
+    scaler.load_state_dict(GradScaler(4.0).state_dict())
+    w.grad = None
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.unscale_(sgd)  # a new iteration: nothing is unscaled yet
+    assert w.grad.item() == 1.0
+
+
+@pytest.mark.parametrize("scale", [3.0, 7.0, 1000.0])
+@pytest.mark.parametrize("fmt", ["bf16", "tf32"])
+def test_gradients_stay_values_of_their_format_when_they_are_unscaled(fmt: str, scale: float) -> None:
+    w = Tensor([1.0, 1.0], requires_grad=True, format=fmt)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(scale)
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([1.0, 5.0], format=fmt)
+    scaler.unscale_(sgd)
+    inverse = np.float32(1.0 / np.float64(np.float32(scale)))
+    assert w.grad.data.tolist() == quantize(np.float32([1.0, 5.0]) * inverse, fmt).tolist()
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf, 2.0**128])
+def test_a_scale_that_is_set_lies_above_zero_and_is_finite(scale: float) -> None:
+    w = Tensor([1.0], requires_grad=True)
+    sgd, scaler = optim.SGD([w], lr=0.1), GradScaler(8.0)
+    scaler.scale((w * 1.0).sum()).backward()
+    scaler.step(sgd)
+    with pytest.raises(OptionError, match="above 0"):
+        scaler.update(scale)
+    scaler.update(2.0**127)
+    assert scaler.get_scale() == 2.0**127

@@ -288,3 +288,36 @@ def test_a_float32_gradient_of_a_float16_loss_passes_through_float16():
     weight.grad = None
     ((weight.to("fp16") * 2.0**-20).float() * 2.0**10).backward(np.array([2.0**-6]))
     assert weight.grad.item() == 2.0**-16
+
+
+def test_gradients_that_are_kept_along_the_way_share_no_memory():
+    x = leaf(1.0, 2.0)
+    y = x * 1.0
+    z = y.reshape(2)
+    t = z.reshape(2, 1)
+    for tensor in (y, z, t):
+        tensor.retain_grad()
+    t.sum().backward()
+    kept = [x.grad.data, y.grad.data, z.grad.data, t.grad.data]
+    for a, b in itertools.combinations(kept, 2):
+        assert not np.shares_memory(a, b)
+    t.grad.data[...] = 7.0
+    assert y.grad.tolist() == z.grad.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("fmt", "first", "second", "total"),
+    [
+        ("fp16", 2048.0, 1.0, 2048.0),  # 2049 is no float16: a tie goes to the even one
+        ("fp16", 2048.0, 3.0, 2052.0),
+        ("bf16", 256.0, 1.0, 256.0),
+        ("e4m3", 16.0, 1.0, 16.0),
+        ("e5m2", 8.0, 3.0, 12.0),
+        ("fp16", 65504.0, 16.0, np.inf),
+    ],
+)
+def test_a_gradient_that_is_added_to_is_a_value_of_its_format(fmt, first, second, total):
+    w = leaf(1.0, format=fmt)
+    (w * first).sum().backward()
+    (w * second).sum().backward()
+    assert w.grad.data[0] == total

@@ -7,6 +7,7 @@ import pytest
 
 from floatlab.autograd import Function, Tensor, gradcheck
 from floatlab.errors import AutogradError
+from floatlab.formats import FloatFormat
 
 
 class WrongSquare(Function):
@@ -60,3 +61,11 @@ def test_a_missing_gradient_is_a_gradient_of_zero():
     assert gradcheck(lambda x, y: x * 2, [x, y]).error < 1e-8
     with pytest.raises(AutogradError, match="input 0"):
         gradcheck(lambda x: x * x.detach(), [x])
+
+
+def test_float64_is_known_by_its_rule_and_not_by_its_name():
+    named = FloatFormat("float64", 8, 7)
+    with pytest.raises(AutogradError, match="works in float64"):
+        gradcheck(lambda x: x * x, [Tensor([0.5], requires_grad=True, format=named)])
+    alias = FloatFormat("mine", 11, 52)
+    assert gradcheck(lambda x: x * x, [Tensor([0.5], requires_grad=True, format=alias)]).error < 1e-6

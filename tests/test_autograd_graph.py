@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from floatlab.autograd import Tensor, apply, cast_policy, graph, observers, scope
-from floatlab.errors import DataError, DtypeError, FormatMismatchError, OptionError, ShapeError
+from floatlab import nn
+from floatlab.autograd import Tensor, apply, cast_policy, graph, observers, scope, where
+from floatlab.autograd.ops import TABLE, find_op
+from floatlab.autograd.table import Kernel
+from floatlab.errors import (
+    DataError,
+    DtypeError,
+    FloatlabError,
+    FormatMismatchError,
+    OptionError,
+    ShapeError,
+)
 
 ONE = Tensor([1.0, 2.0])
 
@@ -216,3 +228,128 @@ def test_observers_cost_nothing_when_there_are_none(monkeypatch):
     monkeypatch.setattr(graph, "Event", refuse)
     monkeypatch.setattr("floatlab.autograd.backward.Event", refuse)
     network()
+
+
+# -- errors of arithmetic, and shapes that are only unusual ---------------------------------------
+
+
+@pytest.mark.parametrize("error", [ValueError, IndexError, KeyError, OverflowError])
+@pytest.mark.parametrize("name", ["add", "sum", "matmul", "exp", "conv2d"])
+def test_an_error_from_inside_the_arithmetic_is_not_told_as_one_of_shapes(monkeypatch, name, error):
+    def broken(node, *arrays, **params):
+        raise error("cannot convert float NaN to integer")
+
+    op = find_op(name)
+    monkeypatch.setitem(TABLE, name, replace(op, forward=Kernel(broken, "wide")))
+    with pytest.raises(error, match="cannot convert") as caught:
+        apply(name, Tensor(np.ones((2, 2))), Tensor(np.ones((2, 2))))
+    assert not isinstance(caught.value, FloatlabError)
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "params"),
+    [
+        ("add", [(2, 3), (3, 2)], {}),
+        ("add", [(0,), (2,)], {}),
+        ("pow", [(2, 3), (3, 2)], {}),
+        ("cat", [(2, 3), (1, 2)], {"axis": 0}),
+        ("stack", [(2,), (1,)], {"axis": 0}),
+        ("index", [(2,)], {"key": 5}),
+        ("permute", [(2, 3)], {"axes": (0, 0)}),
+        ("dropout", [(2, 3)], {"mask": np.ones(2, bool), "p": 0.5}),
+        ("sum", [(2, 3)], {"axis": "x"}),
+        ("sum", [(2, 3)], {"axis": 1.0}),
+        ("embedding", [()], {"indices": np.array([0])}),
+    ],
+)
+def test_shapes_that_do_not_fit_are_told_as_such(name, shapes, params):
+    with pytest.raises(ShapeError):
+        apply(name, *(Tensor(np.ones(shape)) for shape in shapes), **params)
+
+
+def test_sums_over_full_axes_of_an_empty_tensor_are_empty():
+    x = Tensor(np.ones((2, 0)), requires_grad=True)
+    for y in (x.sum(0), x.mean(0), x.var(0), x.max(0), x.softmax(0)):
+        assert y.size == 0
+    x.sum(0).sum().backward()
+    assert x.grad.shape == (2, 0)
+
+
+def test_products_over_no_terms_are_zero_and_leave_the_bias():
+    x, weight, bias = Tensor(np.ones((3, 0))), Tensor(np.ones((2, 0))), Tensor([1.0, 2.0])
+    assert apply("linear", x, weight, bias).tolist() == [[1, 2]] * 3
+    assert (x @ weight.T).tolist() == [[0, 0]] * 3
+
+
+def test_an_empty_batch_goes_through_a_convolution_and_back():
+    x, weight = (Tensor(np.ones(s), requires_grad=True) for s in ((0, 2, 4, 4), (3, 2, 2, 2)))
+    y = apply("conv2d", x, weight, stride=(1, 1), padding=(0, 0))
+    assert y.shape == (0, 3, 3, 3)
+    y.sum().backward()
+    assert x.grad.shape == x.shape and not weight.grad.data.any()
+
+
+@pytest.mark.parametrize("values", ["abc", [1j], ["1"]])
+def test_values_that_are_no_numbers_are_not_told_as_a_shape(values):
+    with pytest.raises(DtypeError):
+        Tensor([1.0]).copy_(values)
+    with pytest.raises(DtypeError):
+        Tensor([1.0], requires_grad=True).backward(values)
+
+
+def test_an_empty_batch_goes_through_pooling_and_back():
+    for name in ("max_pool2d", "avg_pool2d"):
+        x = Tensor(np.ones((0, 2, 4, 4)), requires_grad=True)
+        y = apply(name, x, kernel=(2, 2))
+        assert y.shape == (0, 2, 2, 2)
+        y.sum().backward()
+        assert x.grad.shape == x.shape
+
+
+# -- formats of gradients, signs of zeros, observers -----------------------------------------------
+
+
+def test_only_an_input_that_asks_for_a_gradient_decides_its_format():
+    own = Tensor([1.0], requires_grad=True, format="e4m3")
+    other = Tensor([1.0], format="e4m3", gradient_format="e5m2")
+    assert (own * other).gradient_format.name == "float8_e4m3fn"
+    asks = Tensor([1.0], requires_grad=True, format="e4m3", gradient_format="e5m2")
+    assert (own * asks).gradient_format.name == (asks * own).gradient_format.name == "float8_e5m2"
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "fp16", "e4m3", "bf16"])
+def test_a_number_keeps_the_sign_of_its_zero(fmt):
+    minus = Tensor([-0.0], format=fmt)
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):  # whichever comes first must not stay for the other
+        for number in (first, second):
+            total = (minus + number).data
+            assert np.signbit(total[0]) == np.signbit(number)
+            chosen = where(np.array([False]), minus, number).data
+            assert np.signbit(chosen[0]) == np.signbit(number)
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "fp16", "bf16", "e4m3"])
+@pytest.mark.parametrize("name", ["conv", "linear", "norm", "lstm", "losses"])
+def test_observing_changes_no_gradient(name, fmt):
+    def gradients(watched):
+        rng = np.random.default_rng(0)
+        x = Tensor(rng.normal(size=(4, 1, 6, 6)), format=fmt)
+        net = {
+            "conv": lambda: nn.Sequential(nn.Conv2d(1, 3, 3, rng=0), nn.MaxPool2d(2), nn.GELU()),
+            "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 5, rng=0), nn.Tanh()),
+            "norm": lambda: nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.LayerNorm(36)),
+            "lstm": lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(36, 4, rng=0)),
+            "losses": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 5, rng=0)),
+        }[name]().to(fmt)
+        events = []
+        token = observers.set((events.append,)) if watched else None
+        y = net(x)
+        y = y[0] if isinstance(y, tuple) else y
+        y = nn.functional.cross_entropy(y, np.array([0, 1, 2, 3])) if name == "losses" else y
+        y.backward(rng.normal(size=y.shape))
+        if token is not None:
+            observers.reset(token)
+            assert events
+        return [p.grad.data.tobytes() for p in net.parameters()]
+
+    assert gradients(False) == gradients(True)

@@ -335,3 +335,30 @@ def test_a_sum_with_a_subnormal_term_is_exact():
     assert Tensor(terms).sum().item() == reference.to_float(reference.sum(terms, get_format("fp32")).value)
     assert Tensor([2.0**24, 1.0, 2.0**-30]).sum().item() == 2.0**24 + 2
     assert Tensor([np.inf, 1.0, -np.inf]).sum().item() != 0 and Tensor([np.inf, 1.0]).sum().item() == np.inf
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([2.0**34, 1 + 2.0**-23, -(2.0**34)], 1 + 2.0**-23),  # 58 bits from end to end: float64 loses one
+        ([2.0**30, 2.0**-24, -(2.0**30)], 2.0**-24),
+        ([2.0**-96, 2.0**-149, -(2.0**-96)], 2.0**-149),  # the last one is subnormal in float32
+        ([2.0**-80, 3 * 2.0**-149, -(2.0**-80)], 3 * 2.0**-149),
+        ([2.0**-97, 2.0**-149], 2.0**-97),
+        # 53 bits from end to end, but the sum of four has two more
+        ([2.0**30 - 2.0**6] * 4 + [1 + 2.0**-23] + [2.0**6 - 2.0**30] * 4, 1 + 2.0**-23),
+    ],
+)
+def test_a_sum_wider_than_float64_is_exact(values, total):
+    for order in (values, values[::-1]):
+        x = Tensor(np.float32(order), requires_grad=True)
+        assert x.sum().item() == np.float32(total)
+        assert Tensor(np.float32([order] * 2).T).sum(0).tolist() == [np.float32(total)] * 2
+
+
+@given(st.lists(st.integers(-(2**24), 2**24), min_size=1, max_size=6), st.data())
+def test_sums_of_float32_of_any_exponents_are_the_exact_sum_rounded_once(mantissas, data):
+    exponents = data.draw(st.lists(st.integers(-149, 100), min_size=len(mantissas), max_size=len(mantissas)))
+    x = np.float32([np.ldexp(float(m), e) for m, e in zip(mantissas, exponents, strict=True)])
+    x = np.concatenate([x, -x[::-1], x[:1]])  # all but the first cancel, if every bit is kept
+    assert Tensor(x).sum().item() == x[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch_answers import answers
 
 from floatlab.autograd import Tensor, apply, gradcheck
 from floatlab.autograd.ops import TABLE
@@ -322,18 +323,89 @@ def test_derivatives_agree_with_central_differences(c):
 
 @pytest.mark.parametrize("c", CASES, ids=ids)
 def test_float32_values_and_gradients_agree_with_pytorch(c):
-    torch = pytest.importorskip("torch")
+    position = next(i for i, other in enumerate(CASES) if other is c)
     arrays = [x.astype(np.float32) for x in c.draw()]
     ours = [Tensor(x, requires_grad=True) for x in arrays]
-    theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
-    out, reference = c.run(*ours), c.torch(torch, *theirs, **c.params)
-    assert out.shape == tuple(reference.shape)
-    np.testing.assert_allclose(out.data, reference.detach().numpy(), rtol=1e-5, atol=1e-6)
+    out = c.run(*ours)
     weight = np.random.default_rng(0).uniform(0.5, 1.5, out.shape).astype(np.float32)
+
+    def ask(torch):
+        theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
+        reference = c.torch(torch, *theirs, **c.params)
+        reference.backward(torch.tensor(weight))
+        return [reference, *(b.grad for b in theirs)]
+
+    reference, *expected = answers(f"op {ids[position]} {position}", ask, *arrays, weight)
+    assert out.shape == reference.shape
+    np.testing.assert_allclose(out.data, reference, rtol=1e-5, atol=1e-6)
     out.backward(weight)
-    reference.backward(torch.tensor(weight))
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=1e-5, atol=1e-5)
+    for a, b in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(a.grad.data, b, rtol=1e-5, atol=1e-5)
+
+
+TIES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]] = {
+    "maximum": (
+        lambda a, b: apply("maximum", a, b),
+        lambda t, a, b: t.maximum(a, b),
+        ([1.0, 2.0, 0.0, -0.0, 3.0], [1.0, 1.0, -0.0, 0.0, 4.0]),
+    ),
+    "minimum": (
+        lambda a, b: apply("minimum", a, b),
+        lambda t, a, b: t.minimum(a, b),
+        ([1.0, 2.0, 0.0, -0.0, 3.0], [1.0, 1.0, -0.0, 0.0, 4.0]),
+    ),
+    "amax": (
+        lambda a: apply("max", a, axis=1),
+        lambda t, a: a.amax(1),
+        ([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]],),
+    ),
+    "amin": (lambda a: apply("min", a), lambda t, a: a.amin(), ([[1.0, 1.0, 5.0], [2.0, 1.0, 3.0]],)),
+    "clamp": (lambda a: a.clamp(1.0, 2.0), lambda t, a: a.clamp(1.0, 2.0), ([0.5, 1.0, 1.5, 2.0, 2.5],)),
+    "where": (
+        lambda a, b: apply("where", a, b, condition=np.array([True, False])),
+        lambda t, a, b: t.where(t.tensor([True, False]), a, b),
+        ([1.0, np.inf], [np.nan, 1.0]),
+    ),
+    "max pool": (
+        lambda a: apply("max_pool2d", a, kernel=(2, 2), stride=(1, 1), padding=(1, 1)),
+        lambda t, a: t.nn.functional.max_pool2d(a, 2, 1, 1),
+        ([[[[1.0, 1.0, 2.0], [2.0, 2.0, 2.0], [-1.0, -1.0, 2.0]]]],),
+    ),
+    "power": (
+        lambda a, b: a**b,
+        lambda t, a, b: a**b,
+        ([0.0, -0.0, -2.0, 2.0, 0.0], [2.0, 3.0, 3.0, 0.0, 1.0]),
+    ),
+    "power of zero": (lambda a: a**0.0, lambda t, a: a**0.0, ([0.0, np.nan, np.inf, -1.0],)),
+    "relu": (lambda a: apply("relu", a), lambda t, a: a.relu(), ([0.0, -0.0, 1.0, -1.0],)),
+    "leaky relu": (
+        lambda a: apply("leaky_relu", a, slope=0.5),
+        lambda t, a: t.nn.functional.leaky_relu(a, 0.5),
+        ([0.0, -0.0, 1.0, -1.0],),
+    ),
+    "abs": (abs, lambda t, a: a.abs(), ([0.0, -0.0, 1.0, -1.0],)),
+    "sqrt": (lambda a: a.sqrt(), lambda t, a: a.sqrt(), ([0.0, 4.0],)),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_values_and_gradients_at_ties_and_edges_are_pytorchs(name: str) -> None:
+    run, ask_run, inputs = TIES[name]
+    arrays = [np.array(x, np.float32) for x in inputs]
+
+    def ask(torch: Any) -> Any:
+        theirs = [torch.tensor(x, requires_grad=True) for x in arrays]
+        y = ask_run(torch, *theirs)
+        y.sum().backward()
+        return [y, *(b.grad for b in theirs)]
+
+    ours = [Tensor(x, requires_grad=True) for x in arrays]
+    y = run(*ours)
+    y.sum().backward()
+    for found, expected in zip(
+        [y, *(a.grad for a in ours)], answers(f"tie {name}", ask, *arrays), strict=True
+    ):
+        np.testing.assert_allclose(found.data, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["fp32", "fp16", "bf16", "e5m2"])
@@ -369,3 +441,85 @@ def test_hybrid_gradients_are_rounded_once_to_the_gradient_format(c):
         assert np.array_equal(a.grad.data, rounded, equal_nan=True)
         if not TABLE[c.op].keeps_output:
             assert np.array_equal(a.grad.data, Tensor(b.grad.data, format="e5m2").data)
+
+
+# -- ties: where PyTorch's choice is one of several ------------------------------------------------
+
+
+def gradients(run: Callable[..., Tensor], *arrays: Any, weight: float = 1.0) -> list[Any]:
+    tensors = [Tensor(x, requires_grad=True) for x in arrays]
+    run(*tensors).sum().backward(weight)
+    return [t.grad.data.tolist() for t in tensors]
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_equal_inputs_of_maximum_and_minimum_share_the_gradient(name: str) -> None:
+    a, b = gradients(lambda a, b: apply(name, a, b), [1.0, 2.0, 0.0], [1.0, 1.0, -0.0], weight=3.0)
+    assert (a[0], b[0], a[2], b[2]) == (1.5, 1.5, 1.5, 1.5)
+    assert sorted([a[1], b[1]]) == [0.0, 3.0]
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_equal_extremes_share_the_gradient(name: str) -> None:
+    (x,) = gradients(lambda x: apply(name, x), [1.0, 1.0, 1.0, 1.0])
+    assert x == [0.25] * 4
+    rows = [[1.0, 1.0, 5.0], [2.0, 1.0, 2.0]] if name == "min" else [[1.0, 1.0, -5.0], [2.0, 3.0, 3.0]]
+    (x,) = gradients(lambda x: apply(name, x, axis=1), rows)
+    assert x == ([[0.5, 0.5, 0], [0, 1, 0]] if name == "min" else [[0.5, 0.5, 0], [0, 0.5, 0.5]])
+
+
+def test_a_bound_of_clamp_still_passes_the_gradient() -> None:
+    (x,) = gradients(lambda x: x.clamp(1.0, 2.0), [0.5, 1.0, 1.5, 2.0, 2.5])
+    assert x == [0, 1, 1, 1, 0]
+
+
+def test_the_first_of_equal_values_of_a_window_gets_the_gradient() -> None:
+    run = lambda x: apply("max_pool2d", x, kernel=(2, 2))  # noqa: E731
+    (x,) = gradients(run, np.ones((1, 1, 2, 2)))
+    assert np.ravel(x).tolist() == [1, 0, 0, 0]
+    (x,) = gradients(run, [[[[0.0, 2.0], [2.0, 1.0]]]])
+    assert np.ravel(x).tolist() == [0, 1, 0, 0]
+
+
+def test_the_padding_of_a_maximum_is_never_chosen() -> None:
+    x = Tensor(np.full((1, 1, 2, 2), -3.0), requires_grad=True)
+    y = apply("max_pool2d", x, kernel=(2, 2), stride=(2, 2), padding=(1, 1))
+    assert y.data.ravel().tolist() == [-3.0] * 4
+    y.sum().backward()
+    assert x.grad.data.ravel().tolist() == [1.0] * 4
+
+
+EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 65.0, 66.0, 1e30, np.inf, np.nan)
+
+
+@pytest.mark.parametrize("fmt", ["fp64", "fp32"])
+def test_powers_of_special_values_are_those_of_ieee_754(fmt: str) -> None:
+    """The table of pow in IEEE 754-2019, 9.2.1, as the C library has it: the sign of every zero included."""
+    edges = np.array([sign * x for x in EDGES for sign in (1.0, -1.0)])
+    base, exponent = (x.ravel() for x in np.meshgrid(edges, edges))
+    with np.errstate(all="ignore"):
+        expected = np.power(base, exponent).astype(Tensor([0.0], format=fmt).data.dtype)
+    found = [(Tensor(base, format=fmt) ** Tensor(exponent, format=fmt)).data]
+    found.append(np.array([(Tensor(a, format=fmt) ** b).item() for a, b in zip(base, exponent, strict=True)]))
+    special = ~np.isfinite(expected) | (np.abs(expected) <= 1)
+    for values in found:
+        assert np.array_equal(np.isnan(values), np.isnan(expected))
+        real = special & ~np.isnan(expected)
+        np.testing.assert_allclose(values[real], expected[real], rtol=1e-6)
+        assert np.array_equal(np.signbit(values[real]), np.signbit(expected[real]))
+
+
+@pytest.mark.parametrize("base", [0.0, -0.0, 2.0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("number", [True, False])
+def test_a_power_of_zero_has_no_slope_in_its_base(base: float, number: bool) -> None:
+    exponent: Any = 0.0 if number else Tensor([0.0])
+    x = Tensor([base], requires_grad=True)
+    (x**exponent).sum().backward()
+    assert x.grad.item() == 0.0
+
+
+def test_zero_to_the_zero_leans_to_minus_infinity_in_its_exponent() -> None:
+    base, exponent = gradients(lambda a, b: a**b, [0.0, 0.0, 2.0], [0.0, 2.0, 0.0])
+    # PyTorch says 0 at 0**0; from the right 0**b falls from 1 to 0 at once.
+    assert exponent == [-np.inf, 0.0, pytest.approx(np.log(2.0))]
+    assert base == [0.0, 0.0, 0.0]

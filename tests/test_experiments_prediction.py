@@ -106,3 +106,19 @@ def test_the_histogram_of_weight_gradients_alone_would_mislead():
     above = (np.abs(gradients[gradients != 0]) > 2.0**-25).mean()
     assert 0.10 < above < 0.20
     assert all(not part.weight_gradient.any() for part in measured.values())
+
+
+def test_the_cliff_is_the_median_of_what_is_not_zero():
+    layers = {"a": layer([[0, 0, 0, 1.0]] * 4)}
+    assert predicted_cliff(layers, 1.0, "fp16") == 2.0**-25
+    layers = {"a": layer([[0, 0.25, 1.0, 4.0]])}
+    assert predicted_cliff(layers, 1.0, "fp16", scale=8.0) == 2.0**-28
+
+
+def test_a_weight_gradient_at_the_tie_is_lost_although_what_it_is_made_of_is_not():
+    found = LayerGradients(np.array([[2.0**-2]]), np.array([[2.0**-23]]), np.array([[2.0**-25]]))
+    assert predict({"a": found}, "fp16").weight_gradients["a"] == 1.0
+    above = LayerGradients(
+        np.array([[2.0**-2]]), np.array([[2.0**-23 * 1.25]]), np.array([[2.0**-25 * 1.25]])
+    )
+    assert predict({"a": above}, "fp16").weight_gradients["a"] == 0.0

@@ -11,9 +11,21 @@ import sys
 import numpy as np
 import pytest
 
+from floatlab import nn, optim
+from floatlab.autograd import Tensor
 from floatlab.errors import FormatError, OptionError
-from floatlab.experiments.training import TrainingConfig, build_network, first_step, train, weights_sha256
+from floatlab.experiments.common import Run
+from floatlab.experiments.loop import Precision, fit
+from floatlab.experiments.training import (
+    TrainingConfig,
+    _accuracy,
+    build_network,
+    first_step,
+    train,
+    weights_sha256,
+)
 from floatlab.experiments.underflow import RUNS, Underflow
+from floatlab.formats import FloatFormat
 
 SHORT = """
 from dataclasses import replace
@@ -144,3 +156,52 @@ def test_a_run_in_an_unknown_format_is_refused():
 def test_the_demo_has_every_run_for_every_weight_and_seed():
     configs = Underflow().configs()
     assert len(configs) == len(set(configs)) == 7 * 2 * 3
+
+
+@pytest.mark.parametrize("make", [TrainingConfig, Run, Precision], ids=lambda c: c.__name__)
+def test_a_run_refuses_a_format_that_its_record_could_not_name(make) -> None:
+    for fmt in (FloatFormat("float16", 4, 4), FloatFormat("mine", 5, 3)):
+        with pytest.raises(FormatError, match="finds it again"):
+            make(format=fmt)
+    assert make(format=FloatFormat("mine", 5, 10)).format == "float16"
+    assert make(format=FloatFormat("float16", 4, 3)).format == "float8_e4m3"  # named by its rule
+    assert make(format="e4m3b20").format == "e4m3b20"
+    assert make(format="fp32", gradient_format=FloatFormat("float32", 8, 23)).gradient_format == "float32"
+
+
+def test_an_image_with_a_nan_among_its_scores_is_classified_wrongly() -> None:
+    network = nn.Linear(2, 2, rng=0)
+    images = np.float32([[1, 1], [1, 2], [3, 1]])
+    for weights in ([[np.nan] * 2] * 2, [[1.0, 1.0], [np.nan, np.nan]]):
+        network.load_state_dict({"weight": weights, "bias": [0, 0]})
+        for label in (0, 1):
+            assert _accuracy(network, images, np.full(3, label)) == 0.0
+    network.load_state_dict({"weight": [[1.0, 0.0], [0.0, 1.0]], "bias": [0, 0]})
+    assert _accuracy(network, images, np.array([0, 1, 0])) == 1.0  # a tie is the first class
+
+
+def test_a_scale_is_noted_when_it_changes_and_not_while_it_stays() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter([1.0])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight
+
+    def run(scaling: str, inputs: list[float]) -> list[tuple[int, float]]:
+        network = Network()
+        precision = Precision(loss_scaling=scaling, initial_scale=4.0, growth_interval=2)
+        history = fit(
+            network,
+            lambda: (([x], None) for x in inputs),
+            lambda y, _: y.sum(),
+            optim.SGD(network.parameters(), lr=0.0),
+            precision,
+            epochs=1,
+        )
+        return history.scale_changes
+
+    assert run("static", [1.0] * 6) == [(0, 4.0)]
+    assert run("dynamic", [1.0] * 5) == [(0, 4.0), (2, 8.0), (4, 16.0)]
+    assert run("dynamic", [np.inf, 1.0, 1.0, 1.0]) == [(0, 4.0), (1, 2.0), (3, 4.0)]

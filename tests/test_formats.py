@@ -205,8 +205,30 @@ def test_a_name_like_no_other_points_to_the_catalogue():
         get_format("zzz")
 
 
-@pytest.mark.parametrize("given", [np.int32, "int8", None, 16, 1.5, ["float16"], object(), np.complex64, str])
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.int32,
+        "int8",
+        None,
+        16,
+        1.5,
+        ["float16"],
+        object(),
+        np.complex64,
+        str,
+        b"float17",
+        np.nan,
+        np.dtype("V8"),
+    ],
+)
 def test_what_is_not_a_format_is_refused(given):
+    with pytest.raises(FormatError):
+        get_format(given)
+
+
+@pytest.mark.parametrize("given", [[], {}, {"a": 1}, {"names": ["a"]}, (1, 2), np.zeros(3)], ids=repr)
+def test_what_numpy_fails_to_take_for_a_type_is_refused_in_our_words(given):
     with pytest.raises(FormatError):
         get_format(given)
 
@@ -281,6 +303,18 @@ def test_fields_name_a_format(name, bits, largest):
         (("x", 1, 0, None, "fn"), "a finite value above 0"),
         (("x", 8, 53), "must be a float64"),
         (("x", 12, 3), "must be a float64"),
+        (("x", 20000, 3), "must be a float64"),
+        (("x", 10**5000, 3), "a small integer"),
+        (("x", 5, 2, -(10**5000)), "a small integer"),
+        (("x", True, 3), "exponent_bits is an integer"),
+        (("x", 5, np.True_), "mantissa_bits is an integer"),
+        (("x", 5, 3, False), "bias is an integer"),
+        (("x", 5, np.float64(2)), "mantissa_bits is an integer"),
+        (("x", np.array([5, 5]), 2), "exponent_bits is an integer"),
+        ((5, 5, 2), "name of a format is a text"),
+        ((None, 5, 2), "name of a format is a text"),
+        (("x", 5, 2, None, []), "specials must be one of"),
+        (("x", 5, 2, None, "ieee", "yes"), "signed is True or False"),
         (("x", 11, 52, 1024), "must be a float64"),
         (("x", 8, 3, 2000), "must be a float64"),
         (("x", 8, 3, -2000), "must be a float64"),
@@ -293,6 +327,48 @@ def test_fields_name_a_format(name, bits, largest):
 def test_an_impossible_description_is_refused(arguments, rule):
     with pytest.raises(FormatError, match=rule):
         FloatFormat(*arguments)
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.uint8, np.int16, np.array])
+def test_fields_may_be_any_integers_and_are_pythons_afterwards(integer):
+    fmt = FloatFormat("x", integer(5), integer(2), integer(15), signed=np.True_)
+    assert fmt == FloatFormat("x", 5, 2, 15)
+    fields = (fmt.exponent_bits, fmt.mantissa_bits, fmt.bias, fmt.signed)
+    assert [type(field) for field in fields] == [int, int, int, bool]
+    assert fmt.spec == "x=e5m2b15"
+    assert fmt.max == 57344
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "e20000m3",
+        "e3m20000",
+        "e12m2",
+        "e999999999m1",
+        "e1m1b999999999",
+        "e5m2b-999999999",
+        "e1m1b99999999999",
+        "binary20000p3se",
+        "binary999999999p1uf",
+        "binary99999999999p1uf",
+        "x=e20000m3",
+    ],
+)
+def test_a_name_of_fields_far_too_wide_is_refused_at_once(name):
+    with pytest.raises(FormatError):
+        get_format(name.replace("9", "9" * 5000))
+    with pytest.raises(FormatError):
+        get_format(name)
+
+
+@pytest.mark.parametrize("name", ["float", "double", "single", "half", "float16", "float32", "float64"])
+def test_a_name_that_numpy_knows_means_what_it_means_to_numpy(name):
+    assert get_format(name) is get_format(np.dtype(name))
+
+
+def test_float_is_what_python_calls_float():
+    assert get_format("float") is get_format(float) is get_format("float64")
 
 
 @pytest.mark.parametrize("name", ["binary8p0se", "binary8p8se", "binary8p9ue", "binary2p1se"])

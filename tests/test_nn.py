@@ -316,3 +316,90 @@ def test_an_error_names_the_innermost_layer_once() -> None:
 def test_evaluation_under_no_grad_builds_no_graph() -> None:
     with no_grad():
         assert not Net().eval()(Tensor(np.ones((2, 4)))).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("make", "nearest"),
+    [
+        (lambda: nn.GELU("tan"), "tanh"),
+        (lambda: nn.MSELoss("men"), "mean"),
+        (lambda: nn.CrossEntropyLoss(reduction="sums"), "sum"),
+        (lambda: nn.RNN(1, 1, nonlinearity="thanh"), "tanh"),
+    ],
+)
+def test_an_unknown_option_is_refused_when_the_layer_is_made(make, nearest) -> None:
+    with pytest.raises(OptionError, match=f'Use "{nearest}"'):
+        make()
+
+
+# -- numbers that the layers promise -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.9, 0.25])
+def test_running_statistics_move_by_the_momentum_towards_the_unbiased_ones(momentum: float) -> None:
+    norm, x = nn.BatchNorm1d(1, momentum=momentum), np.array([[1.0], [2.0], [6.0]])
+    norm(Tensor(x))
+    assert norm.running_mean.item() == pytest.approx(momentum * x.mean())
+    assert norm.running_var.item() == pytest.approx(1 - momentum + momentum * x.var(ddof=1))
+    norm(Tensor(x))  # (1 - m)((1 - m) start + m batch) + m batch
+    assert norm.running_mean.item() == pytest.approx(momentum * x.mean() * (2 - momentum))
+
+
+def test_normalisation_itself_takes_the_biased_variance() -> None:
+    x = np.array([[1.0], [2.0], [6.0]])
+    expected = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+    np.testing.assert_allclose(nn.BatchNorm1d(1)(Tensor(x)).data, expected, rtol=1e-6)
+
+
+def test_without_running_statistics_evaluation_takes_the_batchs() -> None:
+    norm, x = nn.BatchNorm1d(1, track_running_stats=False), Tensor([[1.0], [2.0], [6.0]])
+    trained = norm(x).tolist()
+    assert norm.eval()(x).tolist() == trained
+    assert [name for name, _ in norm.named_buffers()] == []
+
+
+def test_batch_norm_between_narrow_layers_keeps_the_format_of_the_gradient() -> None:
+    norm = nn.BatchNorm1d(1)
+    x = Tensor([[1.0], [2.0], [4.0]], requires_grad=True, format="e4m3", gradient_format="e5m2")
+    y = norm(x)
+    assert (y.format.name, y.gradient_format.name) == ("float8_e4m3fn", "float8_e5m2")
+    y.backward(np.float32([[2.0**-14], [0.0], [0.0]]))  # e4m3 would make it zero
+    assert (x.grad.data != 0).any() and x.grad.format.name == "float8_e5m2"
+
+
+def test_padding_is_given_from_the_last_axis_on() -> None:
+    x = Tensor(np.ones((1, 2)))
+    assert F.pad(x, (1, 0, 0, 2), 7.0).tolist() == [[7, 1, 1], [7, 7, 7], [7, 7, 7]]
+    assert F.pad(x, (0, 2)).tolist() == [[1, 1, 0, 0]]
+
+
+def test_a_draw_that_equals_p_keeps_its_element() -> None:
+    class Draws(np.random.Generator):
+        def random(self, shape: Any, dtype: Any = None) -> Any:
+            return np.float32([0.5, 0.49999997, 0.50000006, 0.0])
+
+    draws = Draws(np.random.PCG64(0))
+    assert F.dropout(Tensor(np.ones(4)), 0.5, rng=draws).tolist() == [2, 0, 2, 0]
+
+
+def test_dropout_draws_twenty_four_bits_an_element() -> None:
+    draws = np.random.default_rng(3).random(1000, dtype=np.float32)
+    kept = F.dropout(Tensor(np.ones(1000)), 0.25, rng=3).data != 0
+    assert np.array_equal(kept, draws >= 0.25)
+
+
+@pytest.mark.parametrize("gate", range(4))
+def test_the_gates_of_an_lstm_stand_in_the_order_input_forget_cell_output(gate: int) -> None:
+    lstm = nn.LSTM(1, 1, rng=0)
+    bias = np.full(4, -200.0)  # closed, and for the cell -1
+    bias[gate] = 200.0
+    zeros = {name: np.zeros(p.shape) for name, p in lstm.named_parameters()}
+    lstm.load_state_dict(zeros | {"bias_ih_l0": bias})
+    memory = Tensor(np.full((1, 1, 1), 0.5))
+    outputs, (h, c) = lstm(Tensor(np.zeros((1, 1, 1))), (memory, memory))
+    # c = f c + i g and h = o tanh(c); one gate is 1 (the cell +1), the others are 0 (the cell -1)
+    expected = {0: (-1.0, 0.0), 1: (0.5, 0.0), 2: (0.0, 0.0), 3: (0.0, 0.0)}[gate]
+    assert (c.item(), h.item()) == expected and outputs.item() == h.item()
+    lstm.load_state_dict(zeros | {"bias_ih_l0": [200.0, -200.0, 200.0, -200.0]})
+    _, (h, c) = lstm(Tensor(np.zeros((1, 1, 1))), (memory, memory))
+    assert (c.item(), h.item()) == (1.0, 0.0)

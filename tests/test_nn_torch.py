@@ -1,99 +1,111 @@
 """Every layer beside PyTorch's, with the same weights: outputs and all gradients in fp32 to 1e-5."""
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pytest
+from torch_answers import answers, values
 
 from floatlab import nn, optim
 from floatlab.autograd import Tensor, apply
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # the tensors are tiny, and threads would wait for each other
 F = nn.functional
-TF = torch.nn.functional
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def close(ours: Any, theirs: Any) -> None:
-    ours = ours.data if isinstance(ours, Tensor) else ours
-    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5, atol=1e-5)
+def close(ours: Any, theirs: np.ndarray) -> None:
+    np.testing.assert_allclose(ours.data if isinstance(ours, Tensor) else ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-def same_weights(ours: nn.Module, theirs: Any) -> None:
+def same_weights(ours: nn.Module, theirs: Any, torch: Any) -> None:
     state = {name: torch.tensor(t.data) for name, t in ours.state_dict().items()}
     missing, unexpected = theirs.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)
 
 
-def compare(ours: nn.Module, theirs: Any, x: np.ndarray, pick: Callable[[Any], Any] = lambda y: y) -> None:
+def compare(
+    question: str, ours: nn.Module, make: Callable[[Any], Any], x: np.ndarray, pick: Any = lambda y: y
+) -> None:
     """Run both forward and backward from the same random gradient; compare everything."""
-    same_weights(ours, theirs)
-    a, b = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = pick(ours(a)), pick(theirs(b))
+    weights = [p.data.copy() for p in ours.parameters()]
+
+    def ask(torch: Any) -> Any:
+        theirs = make(torch)
+        same_weights(ours, theirs, torch)
+        names = [name for name, _ in ours.named_parameters()]
+        assert names == [name for name, _ in theirs.named_parameters()]
+        b = torch.tensor(x, requires_grad=True)
+        z = pick(theirs(b))
+        z.backward(torch.tensor(numbers(*z.shape, seed=99)))
+        return [z, b.grad, *(q.grad for q in theirs.parameters())]
+
+    z, *gradients = answers(question, ask, x, *weights)
+    a = Tensor(x, requires_grad=True)
+    y = pick(ours(a))
     close(y, z)
-    start = numbers(*y.shape, seed=99)
-    y.backward(start)
-    z.backward(torch.tensor(start))
-    close(a.grad, b.grad)
-    for (name, p), (other, q) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
-        assert name == other
-        close(p.grad, q.grad)
+    y.backward(numbers(*y.shape, seed=99))
+    for t, gradient in zip((a, *ours.parameters()), gradients, strict=True):
+        close(t.grad, gradient)
 
 
-LAYERS: dict[str, tuple[nn.Module, Any, tuple[int, ...]]] = {
-    "linear": (nn.Linear(5, 3, rng=0), torch.nn.Linear(5, 3), (4, 5)),
+LAYERS: dict[str, tuple[nn.Module, Callable[[Any], Any], tuple[int, ...]]] = {
+    "linear": (nn.Linear(5, 3, rng=0), lambda torch: torch.nn.Linear(5, 3), (4, 5)),
     "linear without bias, 3 axes": (
         nn.Linear(5, 3, bias=False, rng=0),
-        torch.nn.Linear(5, 3, bias=False),
+        lambda torch: torch.nn.Linear(5, 3, bias=False),
         (2, 4, 5),
     ),
-    "conv": (nn.Conv2d(2, 3, 3, rng=0), torch.nn.Conv2d(2, 3, 3), (2, 2, 6, 5)),
+    "conv": (nn.Conv2d(2, 3, 3, rng=0), lambda torch: torch.nn.Conv2d(2, 3, 3), (2, 2, 6, 5)),
     "conv stride padding": (
         nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2), rng=0),
-        torch.nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2)),
+        lambda torch: torch.nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 2)),
         (2, 2, 7, 5),
     ),
     "conv without bias": (
         nn.Conv2d(1, 2, 1, bias=False, rng=0),
-        torch.nn.Conv2d(1, 2, 1, bias=False),
+        lambda torch: torch.nn.Conv2d(1, 2, 1, bias=False),
         (2, 1, 3, 3),
     ),
-    "max pool": (nn.MaxPool2d(2), torch.nn.MaxPool2d(2), (2, 3, 5, 6)),
-    "max pool overlapping": (nn.MaxPool2d(3, 2, 1), torch.nn.MaxPool2d(3, 2, 1), (2, 3, 7, 6)),
-    "avg pool": (nn.AvgPool2d(2), torch.nn.AvgPool2d(2), (2, 3, 5, 6)),
-    "avg pool overlapping": (nn.AvgPool2d((3, 2), 2, 1), torch.nn.AvgPool2d((3, 2), 2, 1), (2, 3, 7, 6)),
-    "flatten": (nn.Flatten(), torch.nn.Flatten(), (2, 3, 4, 5)),
-    "flatten some": (nn.Flatten(1, 2), torch.nn.Flatten(1, 2), (2, 3, 4, 5)),
-    "layer norm": (nn.LayerNorm(6), torch.nn.LayerNorm(6), (3, 4, 6)),
-    "layer norm of two axes": (nn.LayerNorm((4, 6)), torch.nn.LayerNorm((4, 6)), (3, 4, 6)),
+    "max pool": (nn.MaxPool2d(2), lambda torch: torch.nn.MaxPool2d(2), (2, 3, 5, 6)),
+    "max pool overlapping": (nn.MaxPool2d(3, 2, 1), lambda torch: torch.nn.MaxPool2d(3, 2, 1), (2, 3, 7, 6)),
+    "avg pool": (nn.AvgPool2d(2), lambda torch: torch.nn.AvgPool2d(2), (2, 3, 5, 6)),
+    "avg pool overlapping": (
+        nn.AvgPool2d((3, 2), 2, 1),
+        lambda torch: torch.nn.AvgPool2d((3, 2), 2, 1),
+        (2, 3, 7, 6),
+    ),
+    "flatten": (nn.Flatten(), lambda torch: torch.nn.Flatten(), (2, 3, 4, 5)),
+    "flatten some": (nn.Flatten(1, 2), lambda torch: torch.nn.Flatten(1, 2), (2, 3, 4, 5)),
+    "layer norm": (nn.LayerNorm(6), lambda torch: torch.nn.LayerNorm(6), (3, 4, 6)),
+    "layer norm of two axes": (nn.LayerNorm((4, 6)), lambda torch: torch.nn.LayerNorm((4, 6)), (3, 4, 6)),
     "layer norm without weights": (
         nn.LayerNorm(6, elementwise_affine=False),
-        torch.nn.LayerNorm(6, elementwise_affine=False),
+        lambda torch: torch.nn.LayerNorm(6, elementwise_affine=False),
         (3, 6),
     ),
-    "batch norm 1d": (nn.BatchNorm1d(5), torch.nn.BatchNorm1d(5), (7, 5)),
-    "batch norm 1d with length": (nn.BatchNorm1d(5), torch.nn.BatchNorm1d(5), (3, 5, 4)),
-    "batch norm 2d": (nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3), (4, 3, 5, 2)),
+    "batch norm 1d": (nn.BatchNorm1d(5), lambda torch: torch.nn.BatchNorm1d(5), (7, 5)),
+    "batch norm 1d with length": (nn.BatchNorm1d(5), lambda torch: torch.nn.BatchNorm1d(5), (3, 5, 4)),
+    "batch norm 2d": (nn.BatchNorm2d(3), lambda torch: torch.nn.BatchNorm2d(3), (4, 3, 5, 2)),
     "batch norm without weights": (
         nn.BatchNorm2d(3, affine=False),
-        torch.nn.BatchNorm2d(3, affine=False),
+        lambda torch: torch.nn.BatchNorm2d(3, affine=False),
         (4, 3, 5, 2),
     ),
-    "relu": (nn.ReLU(), torch.nn.ReLU(), (4, 5)),
-    "leaky relu": (nn.LeakyReLU(0.1), torch.nn.LeakyReLU(0.1), (4, 5)),
-    "tanh": (nn.Tanh(), torch.nn.Tanh(), (4, 5)),
-    "sigmoid": (nn.Sigmoid(), torch.nn.Sigmoid(), (4, 5)),
-    "gelu": (nn.GELU(), torch.nn.GELU(), (4, 5)),
-    "gelu tanh": (nn.GELU("tanh"), torch.nn.GELU("tanh"), (4, 5)),
-    "softplus": (nn.Softplus(2.0), torch.nn.Softplus(2.0), (4, 5)),
-    "softmax": (nn.Softmax(1), torch.nn.Softmax(1), (4, 5, 2)),
-    "log softmax": (nn.LogSoftmax(0), torch.nn.LogSoftmax(0), (4, 5)),
+    "relu": (nn.ReLU(), lambda torch: torch.nn.ReLU(), (4, 5)),
+    "leaky relu": (nn.LeakyReLU(0.1), lambda torch: torch.nn.LeakyReLU(0.1), (4, 5)),
+    "tanh": (nn.Tanh(), lambda torch: torch.nn.Tanh(), (4, 5)),
+    "sigmoid": (nn.Sigmoid(), lambda torch: torch.nn.Sigmoid(), (4, 5)),
+    "gelu": (nn.GELU(), lambda torch: torch.nn.GELU(), (4, 5)),
+    "gelu tanh": (nn.GELU("tanh"), lambda torch: torch.nn.GELU("tanh"), (4, 5)),
+    "softplus": (nn.Softplus(2.0), lambda torch: torch.nn.Softplus(2.0), (4, 5)),
+    "softmax": (nn.Softmax(1), lambda torch: torch.nn.Softmax(1), (4, 5, 2)),
+    "log softmax": (nn.LogSoftmax(0), lambda torch: torch.nn.LogSoftmax(0), (4, 5)),
 }
 
 
@@ -103,7 +115,7 @@ def test_outputs_and_gradients_are_those_of_torch(name: str) -> None:
     for p in ours.parameters():  # ones and zeros would hide a swapped weight and bias
         p.data[...] += numbers(*p.shape, seed=5) * 0.3
         p.grad = None
-    compare(ours, theirs, numbers(*shape))
+    compare(name, ours, theirs, numbers(*shape))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -113,53 +125,79 @@ def test_outputs_and_gradients_are_those_of_torch(name: str) -> None:
 def test_recurrent_layers_are_those_of_torch(kind: str, bias: bool, batch_first: bool, layers: int) -> None:
     options = {"num_layers": layers, "bias": bias, "batch_first": batch_first}
     if kind == "lstm":
-        ours, theirs = nn.LSTM(3, 4, rng=0, **options), torch.nn.LSTM(3, 4, **options)
+        ours = nn.LSTM(3, 4, rng=0, **options)
+        compare(
+            f"lstm {options}",
+            ours,
+            lambda torch: torch.nn.LSTM(3, 4, **options),
+            numbers(5, 2, 3),
+            itemgetter(0),
+        )
     else:
         ours = nn.RNN(3, 4, nonlinearity=kind, rng=0, **options)
-        theirs = torch.nn.RNN(3, 4, nonlinearity=kind, **options)
-    compare(ours, theirs, numbers(5, 2, 3), lambda out: out[0])
+        compare(
+            f"rnn {kind} {options}",
+            ours,
+            lambda torch: torch.nn.RNN(3, 4, nonlinearity=kind, **options),
+            numbers(5, 2, 3),
+            itemgetter(0),
+        )
 
 
 def test_recurrent_layers_start_from_a_given_state_and_return_the_last() -> None:
-    ours, theirs = nn.LSTM(3, 4, rng=0), torch.nn.LSTM(3, 4)
-    same_weights(ours, theirs)
+    ours = nn.LSTM(3, 4, rng=0)
     x, h, c = numbers(5, 2, 3), numbers(1, 2, 4, seed=1), numbers(1, 2, 4, seed=2)
-    h_ours, h_theirs = Tensor(h, requires_grad=True), torch.tensor(h, requires_grad=True)
-    _, (h1, c1) = ours(Tensor(x), (h_ours, Tensor(c)))
-    _, (h2, c2) = theirs(torch.tensor(x), (h_theirs, torch.tensor(c)))
-    close(h1, h2)
-    close(c1, c2)
-    c1.sum().backward()
-    c2.sum().backward()
-    close(h_ours.grad, h_theirs.grad)
+
+    def ask(torch: Any) -> Any:
+        theirs, start = torch.nn.LSTM(3, 4), torch.tensor(h, requires_grad=True)
+        same_weights(ours, theirs, torch)
+        _, (last_h, last_c) = theirs(torch.tensor(x), (start, torch.tensor(c)))
+        last_c.sum().backward()
+        return [last_h, last_c, start.grad]
+
+    start = Tensor(h, requires_grad=True)
+    _, (last_h, last_c) = ours(Tensor(x), (start, Tensor(c)))
+    last_c.sum().backward()
+    expected = answers("lstm from a state", ask, x, h, c, *(p.data for p in ours.parameters()))
+    for found, other in zip((last_h, last_c, start.grad), expected, strict=True):
+        close(found, other)
 
 
 def test_an_embedding_adds_up_the_gradients_of_a_row_that_is_used_twice() -> None:
-    ours, theirs = nn.Embedding(6, 3, rng=0), torch.nn.Embedding(6, 3)
-    same_weights(ours, theirs)
-    indices, start = np.array([[1, 4], [4, 0]]), numbers(2, 2, 3)
+    ours, indices, start = nn.Embedding(6, 3, rng=0), np.array([[1, 4], [4, 0]]), numbers(2, 2, 3)
+
+    def ask(torch: Any) -> Any:
+        theirs = torch.nn.Embedding(6, 3)
+        same_weights(ours, theirs, torch)
+        theirs(torch.tensor(indices)).backward(torch.tensor(start))
+        return theirs.weight.grad
+
     ours(indices).backward(start)
-    theirs(torch.tensor(indices)).backward(torch.tensor(start))
-    close(ours.weight.grad, theirs.weight.grad)
+    close(ours.weight.grad, answers("embedding", ask, indices, start, ours.weight.data))
 
 
-def test_running_statistics_and_evaluation_are_those_of_torch() -> None:
-    ours, theirs = nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
-    for seed in range(3):
-        x = numbers(4, 3, 5, 2, seed=seed) * 3 + 1
-        ours(Tensor(x))
-        theirs(torch.tensor(x))
-    close(ours.running_mean, theirs.running_mean)
-    close(ours.running_var, theirs.running_var)
-    ours.eval()
-    theirs.eval()
+@pytest.mark.parametrize("momentum", [0.1, 0.7])
+def test_running_statistics_and_evaluation_are_those_of_torch(momentum: float) -> None:
+    batches = [numbers(4, 3, 5, 2, seed=seed) * 3 + 1 for seed in range(3)]
     x = numbers(4, 3, 5, 2, seed=9)
-    a, b = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = ours(a), theirs(b)
-    close(y, z)
-    y.sum().backward()
-    z.sum().backward()
-    close(a.grad, b.grad)
+
+    def run(norm: Any, tensor: Any) -> list[Any]:
+        for batch in batches:
+            norm(tensor(batch))
+        norm.eval()
+        a = tensor(x, requires_grad=True)
+        y = norm(a)
+        y.sum().backward()
+        return [norm.running_mean, norm.running_var, y, a.grad]
+
+    expected = answers(
+        f"running statistics {momentum}",
+        lambda torch: run(torch.nn.BatchNorm2d(3, momentum=momentum), torch.tensor),
+        *batches,
+        x,
+    )
+    for found, other in zip(run(nn.BatchNorm2d(3, momentum=momentum), Tensor), expected, strict=True):
+        close(found, other)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -167,36 +205,37 @@ def test_running_statistics_and_evaluation_are_those_of_torch() -> None:
 def test_losses_are_those_of_torch(loss: str, reduction: str) -> None:
     x, labels = numbers(6, 4), np.array([0, 3, 1, 1, 2, 0])
     target = np.random.default_rng(1).random((6, 4)).astype(np.float32)
-    a, b = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    ours, theirs = {
-        "cross entropy": (
-            F.cross_entropy(a, labels, reduction),
-            (TF.cross_entropy, torch.tensor(labels), {}),
-        ),
-        "smoothed": (
-            F.cross_entropy(a, labels, reduction, label_smoothing=0.2),
-            (TF.cross_entropy, torch.tensor(labels), {"label_smoothing": 0.2}),
-        ),
-        "nll": (F.nll_loss(a, labels, reduction), (TF.nll_loss, torch.tensor(labels), {})),
-        "mse": (F.mse_loss(a, target, reduction), (TF.mse_loss, torch.tensor(target), {})),
-        "bce": (
-            F.binary_cross_entropy_with_logits(a, target, reduction),
-            (TF.binary_cross_entropy_with_logits, torch.tensor(target), {}),
-        ),
+    smoothed = {"label_smoothing": 0.2} if loss == "smoothed" else {}
+    name, given = {
+        "cross entropy": ("cross_entropy", labels),
+        "smoothed": ("cross_entropy", labels),
+        "nll": ("nll_loss", labels),
+        "mse": ("mse_loss", target),
+        "bce": ("binary_cross_entropy_with_logits", target),
     }[loss]
-    function, given, options = theirs
-    z = function(b, given, reduction=reduction, **options)
+
+    def ask(torch: Any) -> Any:
+        b = torch.tensor(x, requires_grad=True)
+        function = getattr(torch.nn.functional, name)
+        z = function(b, torch.tensor(given), reduction=reduction, **smoothed)
+        z.backward(torch.ones_like(z))
+        return [z, b.grad]
+
+    a = Tensor(x, requires_grad=True)
+    ours = getattr(F, name)(a, given, reduction, **smoothed)
+    ours.backward(np.ones(ours.shape, np.float32))
+    z, gradient = answers(f"loss {loss} {reduction}", ask, x, given)
     close(ours, z)
-    start = np.ones(ours.shape, np.float32)
-    ours.backward(start)
-    z.backward(torch.tensor(start))
-    close(a.grad, b.grad)
+    close(a.grad, gradient)
 
 
 @pytest.mark.parametrize("padding", [(1, 2), (1, 2, 0, 3)])
 def test_padding_counts_from_the_last_axis_as_in_torch(padding: tuple[int, ...]) -> None:
     x = numbers(2, 3, 4)
-    close(F.pad(Tensor(x), padding, 7.0), TF.pad(torch.tensor(x), padding, value=7.0))
+    expected = answers(
+        f"pad {padding}", lambda torch: torch.nn.functional.pad(torch.tensor(x), padding, value=7.0), x
+    )
+    close(F.pad(Tensor(x), padding, 7.0), expected)
 
 
 def build_ours(rng: np.random.Generator) -> nn.Module:
@@ -213,16 +252,15 @@ def build_ours(rng: np.random.Generator) -> nn.Module:
     )
 
 
-class Block(torch.nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, padding=1), torch.nn.GELU())
+def build_theirs(torch: Any) -> Any:
+    class Block(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = torch.nn.Sequential(torch.nn.Conv2d(4, 4, 3, padding=1), torch.nn.GELU())
 
-    def forward(self, x: Any) -> Any:
-        return self.body(x) + x
+        def forward(self, x: Any) -> Any:
+            return self.body(x) + x
 
-
-def build_theirs() -> Any:
     return torch.nn.Sequential(
         torch.nn.Conv2d(1, 4, 3, padding=1),
         torch.nn.BatchNorm2d(4),
@@ -238,51 +276,73 @@ def build_theirs() -> Any:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_twenty_steps_of_training_follow_torch(optimizer: str) -> None:
-    ours, theirs = build_ours(np.random.default_rng(0)), build_theirs()
-    same_weights(ours, theirs)
-    if optimizer == "sgd":
-        step_a = optim.SGD(ours.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-        step_b = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-    else:  # a large epsilon: Adam divides the noise of a zero gradient by itself
-        step_a = optim.Adam(ours.parameters(), lr=1e-3, eps=1e-3)
-        step_b = torch.optim.Adam(theirs.parameters(), lr=1e-3, eps=1e-3)
+    ours = build_ours(np.random.default_rng(0))
     rng = np.random.default_rng(1)
-    for _ in range(20):
-        x, labels = rng.normal(size=(16, 1, 8, 8)).astype(np.float32), rng.integers(0, 10, 16)
-        a = F.cross_entropy(ours(Tensor(x)), labels)
-        b = TF.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels))
-        close(a, b)
-        for loss, step in ((a, step_a), (b, step_b)):
+    batches = [
+        (rng.normal(size=(16, 1, 8, 8)).astype(np.float32), rng.integers(0, 10, 16)) for _ in range(20)
+    ]
+
+    def run(network: Any, algorithms: Any, loss_of: Any, tensor: Any) -> list[Any]:
+        if optimizer == "sgd":
+            step = algorithms.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
+        else:  # a large epsilon: Adam divides the noise of a zero gradient by itself
+            step = algorithms.Adam(network.parameters(), lr=1e-3, eps=1e-3)
+        losses = []
+        for x, labels in batches:
+            loss = loss_of(network(tensor(x)), labels)
             step.zero_grad()
             loss.backward()
             step.step()
-    for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-5, atol=1e-5, err_msg=name)
+            losses.append(loss.item())
+        return [np.array(losses), *(values(p.data) for p in network.parameters())]
+
+    def ask(torch: Any) -> Any:
+        theirs = build_theirs(torch)
+        same_weights(ours, theirs, torch)
+        loss_of = lambda y, labels: torch.nn.functional.cross_entropy(y, torch.tensor(labels))  # noqa: E731
+        return run(theirs, torch.optim, loss_of, torch.tensor)
+
+    drawn = [array for batch in batches for array in batch]
+    expected = answers(f"twenty steps {optimizer}", ask, *drawn, *(p.data for p in ours.parameters()))
+    for found, other in zip(run(ours, optim, F.cross_entropy, Tensor), expected, strict=True):
+        np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-5)
 
 
 def test_initial_weights_have_the_bounds_that_torch_gives() -> None:
-    torch.manual_seed(0)
-    for ours, theirs in (
-        (nn.Linear(40, 30, rng=0), torch.nn.Linear(40, 30)),
-        (nn.Conv2d(4, 8, 3, rng=0), torch.nn.Conv2d(4, 8, 3)),
-        (nn.LSTM(10, 20, rng=0), torch.nn.LSTM(10, 20)),
-    ):
-        for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-            q = q.detach()
-            assert p.shape == tuple(q.shape)
+    layers = {
+        "Linear": (nn.Linear(40, 30, rng=0), (40, 30)),
+        "Conv2d": (nn.Conv2d(4, 8, 3, rng=0), (4, 8, 3)),
+        "LSTM": (nn.LSTM(10, 20, rng=0), (10, 20)),
+    }
+    for name, (ours, sizes) in layers.items():
+
+        def ask(torch: Any, name: str = name, sizes: Any = sizes) -> Any:
+            torch.manual_seed(0)
+            parameters = [q.detach() for q in getattr(torch.nn, name)(*sizes).parameters()]
+            return [[*q.shape, float(abs(q).max()), float(q.std())] for q in parameters]
+
+        for p, recorded in zip(ours.parameters(), answers(f"initial {name}", ask), strict=True):
+            *shape, largest, spread = recorded
+            assert p.shape == tuple(shape)
             if p.size > 100:
-                assert abs(p.data).max() == pytest.approx(float(abs(q).max()), rel=0.05)
-                assert p.data.std() == pytest.approx(float(q.std()), rel=0.1)
+                assert abs(p.data).max() == pytest.approx(largest, rel=0.05)
+                assert p.data.std() == pytest.approx(spread, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_"])
 def test_initialisers_have_the_spread_that_torch_gives(name: str) -> None:
-    torch.manual_seed(0)
     options = {"nonlinearity": "tanh", "mode": "fan_out"} if name.startswith("kaiming") else {"gain": 2.0}
-    ours = getattr(nn.init, name)(Tensor(np.zeros((60, 20, 3, 3))), rng=0, **options)
-    theirs = getattr(torch.nn.init, name)(torch.zeros(60, 20, 3, 3), **options)
-    assert ours.data.std() == pytest.approx(float(theirs.std()), rel=0.03)
-    assert ours.data.mean() == pytest.approx(0.0, abs=0.05 * float(theirs.std()))
+
+    def ask(torch: Any) -> Any:
+        torch.manual_seed(0)
+        return getattr(torch.nn.init, name)(torch.zeros(60, 20, 3, 3), **options).std()
+
+    ours, spread = (
+        getattr(nn.init, name)(Tensor(np.zeros((60, 20, 3, 3))), rng=0, **options),
+        answers(name, ask),
+    )
+    assert ours.data.std() == pytest.approx(float(spread), rel=0.03)
+    assert ours.data.mean() == pytest.approx(0.0, abs=0.05 * float(spread))
 
 
 def test_stacking_is_part_of_the_graph() -> None:

@@ -14,6 +14,7 @@ import pytest
 from floatlab import nn, optim
 from floatlab.autograd import Tensor
 from floatlab.errors import AutogradError, OptionError, OverflowPolicyError, StateError
+from floatlab.formats import FloatFormat
 from floatlab.optim.scalars import cosine_of_pi, power
 from floatlab.rounding import quantize
 
@@ -431,3 +432,253 @@ def test_a_seed_gives_the_same_training_whatever_the_cpu_and_the_blas() -> None:
         )
         found.add(run.stdout.strip())
     assert len(found) == 1
+
+
+# -- names of formats and of options -----------------------------------------------------------------
+
+SHORT16 = FloatFormat("float16", 4, 3)  # formats that carry the name of another one
+SHORT32 = FloatFormat("float32", 5, 2)
+SHORT64 = FloatFormat("float64", 5, 2)
+MY32 = FloatFormat("mine", 8, 23)
+
+
+@pytest.mark.parametrize("fmt", [SHORT16, SHORT32, SHORT64], ids=str)
+@pytest.mark.parametrize("name", ALL)
+def test_a_format_named_as_another_is_rounded_to_its_own_values(name: str, fmt: FloatFormat) -> None:
+    honest = FloatFormat("honest", fmt.exponent_bits, fmt.mantissa_bits)
+    results = []
+    for kind in (fmt, honest):
+        w = Tensor([1.0, -0.75, 3.0], requires_grad=True, format=kind)
+        optimizer = getattr(optim, name)([w], lr=0.3)
+        for step in range(4):
+            w.grad = Tensor([0.3, -0.7, 0.1 * step], format=kind)
+            optimizer.step()
+        state = [v for v in optimizer.state[w].values() if isinstance(v, np.ndarray)]
+        for array in (w.data, *state):
+            assert np.array_equal(array, quantize(array, honest), equal_nan=True)
+        results.append(w.data)
+    assert np.array_equal(*results, equal_nan=True)
+
+
+def test_a_state_format_named_float32_is_rounded_to_its_own_values() -> None:
+    w = weight([1.0])
+    sgd = optim.SGD([w], lr=0.1, momentum=0.9, state_format=SHORT32)
+    for _ in range(3):
+        w.grad = Tensor([0.3])
+        sgd.step()
+    momentum = sgd.state[w]["momentum_buffer"]
+    assert np.array_equal(momentum, quantize(momentum, SHORT32))
+
+
+def test_float32_by_any_other_name_gives_the_same_weights() -> None:
+    results = []
+    for fmt in ("float32", MY32):
+        w = Tensor([1.0, -0.7], requires_grad=True, format=fmt)
+        adam = optim.Adam([w], lr=0.01, weight_decay=0.1)
+        for _ in range(5):
+            w.grad = Tensor([0.1, 0.3], format=fmt)
+            adam.step()
+        results.append(w.data.tobytes())
+    assert results[0] == results[1]
+
+
+def test_gradients_are_clipped_alike_in_float32_by_any_other_name() -> None:
+    results = []
+    for fmt in ("float32", MY32):
+        w = Tensor(np.zeros(50), requires_grad=True, format=fmt)
+        w.grad = Tensor(np.linspace(0.1, 3.0, 50), format=fmt)
+        optim.clip_grad_norm_([w], 0.7)
+        results.append(w.grad.data.tobytes())
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("state_format", [None, SHORT16])
+def test_a_state_is_not_loaded_into_another_format_of_the_same_name(state_format: FloatFormat | None) -> None:
+    other = FloatFormat("float16", 5, 10)
+    saved = optim.Adam([weight([1.0], SHORT16)], state_format=state_format).state_dict()
+    optim.Adam([weight([1.0], SHORT16)], state_format=state_format).load_state_dict(saved)
+    with pytest.raises(StateError, match=r"format|layout"):
+        optim.Adam([weight([1.0], other)], state_format=state_format).load_state_dict(saved)
+    if state_format is not None:
+        with pytest.raises(StateError, match="state_layout"):
+            optim.Adam([weight([1.0], SHORT16)], state_format=other).load_state_dict(saved)
+
+
+def test_a_state_that_was_saved_without_layouts_is_still_loaded() -> None:
+    saved = optim.Adam([weight([1.0], "bf16")], state_format="fp16").state_dict()
+    del saved["settings"]["state_layout"], saved["param_groups"][0]["params"][0]["layout"]
+    optim.Adam([weight([1.0], "bf16")], state_format="fp16").load_state_dict(saved)
+
+
+def test_a_model_converted_under_its_optimizer_is_refused() -> None:
+    model = nn.Linear(1, 1, rng=0)
+    sgd = optim.SGD(model.parameters(), lr=0.1)
+    for p in model.parameters():
+        p.grad = Tensor(np.ones(p.shape))
+    sgd.step()
+    model.to("bf16")
+    for p in model.parameters():
+        p.grad = Tensor(np.ones(p.shape), format="bf16")
+    with pytest.raises(OptionError, match=r"keeps its format.*bfloat16, first stepped in float32"):
+        sgd.step()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("option", "value", "nearest"),
+    [
+        ("rounding", "nearest_evn", "nearest_even"),
+        ("state_rounding", "toward_zer", "toward_zero"),
+        ("roundng", "nearest_even", "rounding"),
+        ("master_weight", True, "master_weights"),
+        ("weigth_decay", 0.1, "weight_decay"),
+        ("state_fromat", "fp16", "state_format"),
+        ("learning_rate", 0.1, "rounding|lr"),
+    ],
+)
+def test_an_unknown_option_is_refused_when_the_optimizer_is_made(
+    name: str, option: str, value: Any, nearest: str
+) -> None:
+    with pytest.raises(OptionError, match=f"Got .*({nearest}|one of these names)"):
+        getattr(optim, name)([weight([1.0])], **{option: value})
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("value", ["0.1", None, math.nan, True, [0.1]])
+def test_a_learning_rate_is_a_number(name: str, value: Any) -> None:
+    with pytest.raises(OptionError, match="lr is a number"):
+        getattr(optim, name)([weight([1.0])], lr=value)
+
+
+@pytest.mark.parametrize("betas", [0.9, (0.9,), (0.9, "x"), (0.9, 0.99, 0.999), None])
+def test_betas_are_two_numbers(betas: Any) -> None:
+    with pytest.raises(OptionError, match="two numbers"):
+        optim.Adam([weight([1.0])], betas=betas)
+
+
+def test_an_unknown_option_of_a_group_is_refused_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match='Use "momentum"'):
+        optim.SGD([{"params": [weight([1.0])], "momentun": 0.9}])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: optim.StepLR(o, 2.5), "step_size is at least 1.*2.5"),
+        (lambda o: optim.StepLR(o, True), "step_size"),
+        (lambda o: optim.StepLR(o, "2"), "step_size"),
+        (lambda o: optim.StepLR(o, 2, math.nan), "gamma is a finite number"),
+        (lambda o: optim.StepLR(o, 2, "0.1"), "gamma"),
+        (lambda o: optim.CosineAnnealingLR(o, 2.5), "T_max"),
+        (lambda o: optim.CosineAnnealingLR(o, 2, math.inf), "eta_min"),
+        (lambda o: optim.LinearWarmup(o, 1.5), "steps"),
+        (lambda o: optim.LinearWarmup(o, 2, "half"), "start_factor"),
+        (lambda o: optim.LambdaLR(o, 0.5), "function of the step"),
+        (lambda o: optim.StepLR([o], 2), "an optimizer"),
+    ],
+)
+def test_a_schedule_refuses_what_it_cannot_follow(make: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        make(optim.SGD([weight([1.0])], lr=1.0))
+
+
+def test_a_schedule_takes_whole_numbers_of_numpy() -> None:
+    sgd = optim.SGD([weight([1.0])], lr=np.float64(1.0))
+    schedule = optim.StepLR(sgd, np.int64(1), np.float32(0.5))
+    schedule.step()
+    assert schedule.get_last_lr() == [0.5]
+
+
+# -- each rule, two or three steps by hand ---------------------------------------------------------
+
+
+def after(optimizer_of: Any, *gradients: float, start: float = 1.0) -> float:
+    w = weight([start], "fp64")
+    optimizer = optimizer_of([w])
+    for g in gradients:
+        w.grad = Tensor([g], format="fp64")
+        optimizer.step()
+    return float(w.item())
+
+
+def test_dampening_begins_with_the_second_step() -> None:
+    sgd = lambda p: optim.SGD(p, lr=1.0, momentum=0.5, dampening=0.75)  # noqa: E731
+    assert after(sgd, 1.0, start=0.0) == -1.0
+    assert after(sgd, 1.0, 1.0, start=0.0) == -1.0 - (0.5 + 0.25)
+
+
+def test_decoupled_decay_is_scaled_by_the_rate() -> None:
+    adam = lambda p: optim.AdamW(p, lr=0.5, weight_decay=0.25)  # noqa: E731
+    assert after(adam, 0.0, start=2.0) == 2.0 * (1 - 0.5 * 0.25)
+    nadam = lambda p: optim.NAdam(p, lr=0.5, weight_decay=0.25, decoupled_weight_decay=True)  # noqa: E731
+    assert after(nadam, 0.0, start=2.0) == 2.0 * (1 - 0.5 * 0.25)
+
+
+def test_the_first_step_of_adagrad_has_the_whole_rate() -> None:
+    adagrad = lambda p: optim.Adagrad(p, lr=1.0, lr_decay=1.0, eps=0.0)  # noqa: E731
+    assert after(adagrad, 2.0, start=0.0) == -1.0
+    assert after(adagrad, 2.0, 2.0, start=0.0) == pytest.approx(-1.0 - 0.5 / math.sqrt(2.0))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_centered_rmsprop_takes_the_square_of_the_mean_off(momentum: float) -> None:
+    rmsprop = lambda p: optim.RMSprop(  # noqa: E731
+        p, lr=1.0, alpha=0.5, eps=0.0, centered=True, momentum=momentum
+    )
+    # the mean of g and that of g * g are halves of them: g / sqrt(g * g / 2 - g * g / 4) = 2
+    assert after(rmsprop, 3.0, start=0.0) == pytest.approx(-2.0)
+
+
+def test_nadam_keeps_the_product_of_its_momenta_in_float32() -> None:
+    w = weight([1.0, 2.0, 3.0])
+    nadam = optim.NAdam([w], lr=0.01, momentum_decay=0.1)
+    product = np.float32(1.0)
+    for step in range(1, 41):
+        w.grad = Tensor([0.3, -0.2, 0.1 * step])
+        nadam.step()
+        product = np.float32(np.float64(product) * (0.9 * (1.0 - 0.5 * power(0.96, step * 0.1))))
+        assert nadam.state[w]["mu_product"] == product
+    assert isinstance(nadam.state[w]["mu_product"], float)
+
+
+def test_the_rounding_mode_is_that_of_the_weights_under_a_master_copy_too() -> None:
+    w = Tensor(np.ones(1000), requires_grad=True, format="bf16")
+    sgd = optim.SGD([w], lr=1.0, master_weights=True, rounding="stochastic", rng=0)
+    w.grad = Tensor(np.full(1000, 2.0**-10), format="bf16")
+    sgd.step()
+    assert set(np.unique(w.data)) == {1.0 - 2.0**-8, 1.0}  # a quarter of an ulp: down in one of four
+    assert 150 < (w.data < 1).sum() < 350
+    w = Tensor([1.0], requires_grad=True, format="bf16")
+    w.grad = Tensor([2.0**-20], format="bf16")
+    optim.SGD([w], lr=1.0, master_weights=True, rounding="toward_zero").step()
+    assert w.item() == 1.0 - 2.0**-8
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_state_dict_and_the_optimizer_share_no_memory(name: str) -> None:
+    w = weight([1.0, 2.0])
+    optimizer = getattr(optim, name)([w], **({"momentum": 0.9} if name in ("SGD", "RMSprop") else {}))
+
+    def step() -> None:
+        w.grad = Tensor([1.0, -1.0])
+        optimizer.step()
+
+    step()
+    saved = optimizer.state_dict()
+    arrays = {k: v.copy() for k, v in saved["state"][0].items() if isinstance(v, np.ndarray)}
+    assert arrays
+    step()
+    optimizer.load_state_dict(saved)
+    step()
+    for key, array in arrays.items():
+        assert np.array_equal(saved["state"][0][key], array)
+        assert not np.shares_memory(saved["state"][0][key], optimizer.state[w][key])
+
+
+def test_a_step_schedule_falls_after_step_size_steps_and_not_before() -> None:
+    sgd = optim.SGD([weight([1.0])], lr=1.0)
+    schedule, rates = optim.StepLR(sgd, 3, 0.5), []
+    for _ in range(7):
+        rates += schedule.get_last_lr()
+        schedule.step()
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]

@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch_answers import answers, values
 
 from floatlab import optim
 from floatlab.autograd import Tensor
-
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)  # the tensors are tiny, and threads would wait for each other
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
@@ -45,55 +43,78 @@ def gradients(step: int, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
 def test_fifty_steps_follow_torch(name: str, options: dict[str, Any]) -> None:
     shapes = [(4, 3), (5,), ()]
     starts = gradients(1000, shapes)
+    steps = [gradients(step, shapes) for step in range(50)]
+
+    def run(weights: list[Any], optimizer: Any, tensor: Any) -> list[np.ndarray]:
+        seen = []
+        for step, drawn in enumerate(steps):
+            for p, g in zip(weights, drawn, strict=True):
+                p.grad = tensor(g)
+            optimizer.step()
+            if step in (0, 1, 4, 49):
+                seen += [values(p.data) for p in weights]
+        return seen
+
+    def ask(torch: Any) -> Any:
+        theirs = [torch.tensor(s, requires_grad=True) for s in starts]
+        return run(theirs, getattr(torch.optim, name)(theirs, foreach=False, **options), torch.tensor)
+
     ours = [Tensor(s, requires_grad=True) for s in starts]
-    theirs = [torch.tensor(s, requires_grad=True) for s in starts]
-    a = getattr(optim, name)(ours, **options)
-    b = getattr(torch.optim, name)(theirs, foreach=False, **options)
-    for step in range(50):
-        for p, q, g in zip(ours, theirs, gradients(step, shapes), strict=True):
-            p.grad, q.grad = Tensor(g), torch.tensor(g)
-        a.step()
-        b.step()
-    for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-5, atol=1e-5)
+    found = run(ours, getattr(optim, name)(ours, **options), Tensor)
+    expected = answers(f"{name} {options}", ask, *starts, *(g for drawn in steps for g in drawn))
+    for p, q in zip(found, expected, strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-5)
 
 
 def test_the_defaults_are_those_of_torch() -> None:
     for name in ("SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Adadelta"):
         ours = getattr(optim, name)([Tensor([1.0], requires_grad=True)]).defaults
-        theirs = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)]).defaults
-        assert {key: theirs[key] for key in ours} == ours, name
+
+        def ask(torch: Any, name: str = name, ours: Any = ours) -> Any:
+            theirs = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)]).defaults
+            return np.concatenate([np.ravel(np.float64(theirs[key])) for key in ours])
+
+        expected = answers(f"defaults of {name}", ask)
+        found = np.concatenate([np.ravel(np.float64(value)) for value in ours.values()])
+        assert np.array_equal(found, expected), name
 
 
 @pytest.mark.parametrize("fmt", ["fp16", "bf16"])
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
 def test_pure_low_precision_follows_torch_rounding_by_rounding(name: str, fmt: str) -> None:
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[fmt]
     start, steps = gradients(7, [(200,)])[0], 20
     p = Tensor(start, requires_grad=True, format=fmt)
-    q = torch.tensor(start).to(dtype).requires_grad_()
     # A learning rate of 2^-6: PyTorch on the CPU rounds the factor of add(alpha=) to the tensor's type, on
     # the GPU it does not, and we do not.
     options = {"lr": 2.0**-6, "momentum": 0.9} if name == "SGD" else {"lr": 2.0**-6, "eps": 1e-3}
-    a, b = getattr(optim, name)([p], **options), getattr(torch.optim, name)([q], foreach=False, **options)
-    for step in range(steps):
-        g = np.random.default_rng(step).normal(size=200).astype(np.float32)
-        p.grad, q.grad = Tensor(g, format=fmt), torch.tensor(g).to(dtype)
+    drawn = [np.random.default_rng(step).normal(size=200).astype(np.float32) for step in range(steps)]
+
+    def ask(torch: Any) -> Any:
+        dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[fmt]
+        q = torch.tensor(start).to(dtype).requires_grad_()
+        b = getattr(torch.optim, name)([q], foreach=False, **options)
+        for g in drawn:
+            q.grad = torch.tensor(g).to(dtype)
+            b.step()
+        return q.detach().float()
+
+    a = getattr(optim, name)([p], **options)
+    for g in drawn:
+        p.grad = Tensor(g, format=fmt)
         a.step()
-        b.step()
     # PyTorch's float32 intermediates can turn a rounding, and the turn is remembered; most weights agree to
     # the bit.
-    same = p.data == q.detach().float().numpy()
+    same = p.data == answers(f"pure {name} {fmt}", ask, start, *drawn)
     assert same.mean() > 0.95, same.mean()
 
 
-def drive(schedule: Any, optimizer: Any, steps: int) -> list[float]:
+def drive(schedule: Any, optimizer: Any, steps: int) -> Any:
     rates = []
     for _ in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
-    return rates
+    return np.array(rates)
 
 
 @pytest.mark.parametrize(
@@ -107,18 +128,24 @@ def drive(schedule: Any, optimizer: Any, steps: int) -> list[float]:
     ],
 )
 def test_schedules_follow_torch(name: str, options: dict[str, Any]) -> None:
+    def ask(torch: Any) -> Any:
+        b = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.3)
+        return drive(getattr(torch.optim.lr_scheduler, name)(b, **options), b, 25)
+
     a = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.3)
-    b = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.3)
     ours = drive(getattr(optim, name)(a, **options), a, 25)
-    theirs = drive(getattr(torch.optim.lr_scheduler, name)(b, **options), b, 25)
+    theirs = np.array(answers(f"{name} {', '.join(options)}", ask))
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_warm_up_follows_torch() -> None:
+    def ask(torch: Any) -> Any:
+        b = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.3)
+        return drive(torch.optim.lr_scheduler.LinearLR(b, start_factor=0.25, total_iters=4), b, 8)
+
     a = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.3)
-    b = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.3)
     ours = drive(optim.LinearWarmup(a, 4, start_factor=0.25), a, 8)
-    theirs = drive(torch.optim.lr_scheduler.LinearLR(b, start_factor=0.25, total_iters=4), b, 8)
+    theirs = np.array(answers("warm-up", ask))
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
@@ -126,16 +153,21 @@ def test_warm_up_follows_torch() -> None:
 @pytest.mark.parametrize("max_norm", [0.1, 5.0, 1e6])
 def test_clipping_follows_torch(norm_type: float, max_norm: float) -> None:
     shapes = [(4, 3), (5,), ()]
-    ours, theirs = [], []
-    for g in gradients(3, shapes):
-        p, q = Tensor(g, requires_grad=True), torch.tensor(g, requires_grad=True)
-        p.grad, q.grad = Tensor(g), torch.tensor(g)
-        ours.append(p)
-        theirs.append(q)
-    a = optim.clip_grad_norm_(ours, max_norm, norm_type)
-    b = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
-    assert a == pytest.approx(float(b), rel=1e-6)
+    drawn = gradients(3, shapes)
+
+    def ask(torch: Any) -> Any:
+        theirs = [torch.tensor(g, requires_grad=True) for g in drawn]
+        for q, g in zip(theirs, drawn, strict=True):
+            q.grad = torch.tensor(g)
+        norm = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
+        torch.nn.utils.clip_grad_value_(theirs, max_norm / 2)
+        return [norm, *(q.grad for q in theirs)]
+
+    ours = [Tensor(g, requires_grad=True) for g in drawn]
+    for p, g in zip(ours, drawn, strict=True):
+        p.grad = Tensor(g)
+    norm, *expected = answers(f"clipping {norm_type} {max_norm}", ask, *drawn)
+    assert optim.clip_grad_norm_(ours, max_norm, norm_type) == pytest.approx(float(norm), rel=1e-6)
     optim.clip_grad_value_(ours, max_norm / 2)
-    torch.nn.utils.clip_grad_value_(theirs, max_norm / 2)
-    for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-6)
+    for p, q in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(p.grad.data, q, rtol=1e-6)

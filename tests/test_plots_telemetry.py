@@ -10,7 +10,7 @@ import floatlab as fl
 from floatlab import nn
 from floatlab.amp import autocast
 from floatlab.autograd import Tensor
-from floatlab.errors import ExperimentError
+from floatlab.errors import ExperimentError, OptionError
 from floatlab.optim import SGD
 from floatlab.telemetry import watch
 
@@ -200,3 +200,9 @@ def test_the_smallest_figure_is_one_layer_and_one_step(tmp_path):
     assert len(plot_layers([operation()]).axes) == 1
     save(plot_underflow([operation(underflows=3)]), tmp_path / "one.png", dpi=50)
     assert fl.get_format("fp16").emin == -14
+
+
+def test_an_unknown_phase_is_refused_with_the_nearest():
+    for plot in (plot_layers, plot_underflow):
+        with pytest.raises(OptionError, match='Use "backward"'):
+            plot([], phase="bakward")

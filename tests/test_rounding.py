@@ -589,9 +589,9 @@ def test_ml_dtypes_arrays_are_taken_at_their_values(dtype):
     [
         (np.array([1 + 2j]), "real"),
         (1j, "real"),
-        ("1.5", "asarray"),
-        (["1.5", "2"], "asarray"),
-        (b"1.5", "asarray"),
+        ("one", "decimal"),
+        (["1.5", "two"], "decimal"),
+        (b"0x1p-3", "decimal"),
         ([[1, 2], [3]], "ragged"),
         (np.array([object()]), "object"),
         (np.array([None, 1.0]), "object"),
@@ -602,9 +602,8 @@ def test_ml_dtypes_arrays_are_taken_at_their_values(dtype):
         (np.array([1], "m8[s]"), "timedelta64"),
         (np.ma.masked_array([1.0, 2.0], [False, True]), "filled"),
         (np.zeros(2, [("a", "f4"), ("b", "f4")]), "dtype"),
-        (np.array([Fraction(1, 3)], object), "object"),
-        (np.array([1.5, 2**70], object), "object"),
-        (np.array([True, 2**70], object), "object"),
+        (np.array([1.5, 1j], object), "object"),
+        ([Fraction(1, 3), None], "object"),
     ],
 )
 def test_what_is_not_an_array_of_real_numbers_is_refused_with_a_hint(x, hint):
@@ -612,14 +611,13 @@ def test_what_is_not_an_array_of_real_numbers_is_refused_with_a_hint(x, hint):
         quantize(x, "fp16")
 
 
-def test_a_long_double_is_taken_where_it_is_a_float64_and_refused_elsewhere():
+def test_a_long_double_is_rounded_once():
     assert quantize(np.longdouble(1.5), "fp16") == 1.5
-    third = np.longdouble(1) / 3
-    if third == np.float64(third):
-        pytest.skip("long double is float64 here")
-    with pytest.raises(DtypeError, match="long double"):
-        quantize(third, "fp16")
     assert np.isnan(quantize(np.longdouble(np.nan), "fp16"))
+    above_a_tie = 1 + np.longdouble(2) ** -11 + np.longdouble(2) ** -60  # which float64 takes it for
+    if above_a_tie == np.float64(above_a_tie):
+        pytest.skip("long double is float64 here")
+    assert quantize(above_a_tie, "fp16") == 1 + 2.0**-10
 
 
 # -- options ---------------------------------------------------------------------------------------

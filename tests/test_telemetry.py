@@ -566,3 +566,22 @@ def test_a_tiny_share_does_not_read_as_none():
 
     assert [_percent(s) for s in (0.0, 1e-5, 0.5, 0.99999, 1.0)] == ["", "<0.1%", "50.0%", ">99.9%", "100.0%"]
     assert math.isclose(Counts(values=4, zeros=1).share("zeros"), 0.25)
+
+
+def test_two_formats_of_one_name_have_a_record_each():
+    short, real = fl.FloatFormat("float16", 4, 3), FP16
+    with watch() as log:
+        for fmt in (short, real):
+            x = Tensor([2.0**-7], format=fmt)
+            x * x  # 2^-14: below the smallest subnormal of the one, a value of the other
+    assert [r.underflows for r in log.operations] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("where", "nearest"), [({"phse": "forward"}, "phase"), ({"phase": "forwrad"}, "forward")]
+)
+def test_an_unknown_choice_of_records_is_refused_with_the_nearest(where, nearest):
+    with watch() as log:
+        tensor([1.0]) * 2.0
+    with pytest.raises(OptionError, match=f'Use "{nearest}"'):
+        log.total(**where)

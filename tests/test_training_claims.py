@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch_answers import answers
 
 import floatlab as fl
 from floatlab import nn, optim
@@ -23,7 +24,6 @@ from floatlab.nn import functional as F  # noqa: N812
 
 
 def test_every_optimizer_is_held_against_pytorch():
-    pytest.importorskip("torch")
     from test_optim_torch import CASES
 
     ours = {
@@ -35,7 +35,6 @@ def test_every_optimizer_is_held_against_pytorch():
 
 
 def test_every_layer_is_held_against_pytorch():
-    pytest.importorskip("torch")
     from test_nn_torch import LAYERS
 
     layers = {
@@ -51,24 +50,24 @@ def test_every_layer_is_held_against_pytorch():
 
 
 def test_a_residual_block_is_that_of_pytorch():
-    torch = pytest.importorskip("torch")
     block = nn.Residual(nn.Sequential(nn.Linear(4, 4, rng=0), nn.Tanh()))
-    linear = torch.nn.Linear(4, 4)
-    ours = dict(block.named_parameters())
-    with torch.no_grad():
-        for name, p in ours.items():
-            getattr(linear, name.rsplit(".", 1)[1]).copy_(torch.from_numpy(p.data))
+    ours = {name.rsplit(".", 1)[1]: p for name, p in block.named_parameters()}
     x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
-    a, b = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y, z = block(a), b + torch.tanh(linear(b))
+    a = Tensor(x, requires_grad=True)
+    y = block(a)
     (y * y).sum().backward()
-    (z * z).sum().backward()
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-5, atol=1e-5)
-    for got, expected in [
-        (a.grad, b.grad),
-        *((p.grad, linear.get_parameter(n.rsplit(".", 1)[1]).grad) for n, p in ours.items()),
-    ]:
-        np.testing.assert_allclose(got.data, expected.numpy(), rtol=1e-5, atol=1e-5)
+
+    def ask(torch):
+        linear = torch.nn.Linear(4, 4)
+        linear.load_state_dict({name: torch.tensor(p.data) for name, p in ours.items()})
+        b = torch.tensor(x, requires_grad=True)
+        z = b + torch.tanh(linear(b))
+        (z * z).sum().backward()
+        return [z, b.grad, *(linear.get_parameter(name).grad for name in ours)]
+
+    expected = answers("residual block", ask, x, *(p.data for p in ours.values()))
+    for got, other in zip([y, a.grad, *(p.grad for p in ours.values())], expected, strict=True):
+        np.testing.assert_allclose(got.data, other, rtol=1e-5, atol=1e-5)
 
 
 # -- elementwise operations, bit for bit --------------------------------------------------------------------
@@ -76,8 +75,6 @@ def test_a_residual_block_is_that_of_pytorch():
 
 @pytest.mark.parametrize("name", ["fp16", "bf16"])
 def test_arithmetic_on_all_pairs_of_special_values_equals_pytorch(name):
-    torch = pytest.importorskip("torch")
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[name]
     fmt = fl.get_format(name)
     tiny, normal, eps = fmt.smallest_subnormal, fmt.smallest_normal, fmt.eps
     positive = [
@@ -107,16 +104,25 @@ def test_arithmetic_on_all_pairs_of_special_values_equals_pytorch(name):
     ]
     values = np.array([*positive, *(-v for v in positive), np.nan], np.float64)
     x, y = (Tensor(v.ravel(), format=name) for v in np.meshgrid(values, values))
-    a, b = (torch.tensor(t.data).to(dtype) for t in (x, y))
-    for op, (ours, theirs) in {
-        "add": (x + y, a + b),
-        "sub": (x - y, a - b),
-        "mul": (x * y, a * b),
-        "div": (x / y, a / b),
-        "sqrt": (x.sqrt(), a.sqrt()),
-        "relu": (x.relu(), a.relu()),
-    }.items():
-        other = theirs.float().numpy()
+    operations = {
+        "add": lambda a, b: a + b,
+        "sub": lambda a, b: a - b,
+        "mul": lambda a, b: a * b,
+        "div": lambda a, b: a / b,
+        "sqrt": lambda a, b: a.sqrt(),
+        "relu": lambda a, b: a.relu(),
+    }
+
+    def ask(torch):
+        dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}[name]
+        a, b = (torch.tensor(t.data).to(dtype) for t in (x, y))
+        found = [operation(a, b).float() for operation in operations.values()]
+        # A NaN has no sign to compare; its bits would only differ from processor to processor.
+        return [torch.where(t.isnan(), torch.nan, t).to(dtype).view(torch.int16) for t in found]
+
+    codes = answers(f"arithmetic on special values {name}", ask, x.data, y.data)
+    for (op, operation), other_codes in zip(operations.items(), codes, strict=True):
+        ours, other = operation(x, y), fl.decode(other_codes.view(np.uint16), name)
         np.testing.assert_array_equal(ours.data, other, err_msg=op)
         number = ~np.isnan(other)
         np.testing.assert_array_equal(np.signbit(ours.data)[number], np.signbit(other)[number], err_msg=op)
@@ -126,33 +132,39 @@ def test_arithmetic_on_all_pairs_of_special_values_equals_pytorch(name):
 
 
 def test_a_step_under_autocast_follows_pytorch_on_the_cpu():
-    torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((64, 32)).astype(np.float32), rng.integers(0, 10, 64)
     ours = nn.Sequential(nn.Linear(32, 48, rng=0), nn.ReLU(), nn.Linear(48, 10, rng=1))
-    theirs = torch.nn.Sequential(torch.nn.Linear(32, 48), torch.nn.ReLU(), torch.nn.Linear(48, 10))
-    theirs.load_state_dict({name: torch.from_numpy(t.data.copy()) for name, t in ours.state_dict().items()})
+
+    def ask(torch):
+        theirs = torch.nn.Sequential(torch.nn.Linear(32, 48), torch.nn.ReLU(), torch.nn.Linear(48, 10))
+        theirs.load_state_dict({name: torch.tensor(t.data) for name, t in ours.state_dict().items()})
+        with torch.autocast("cpu", torch.bfloat16):
+            other = theirs(torch.from_numpy(x))
+            other_loss = torch.nn.functional.cross_entropy(other, torch.from_numpy(labels))
+        assert other.dtype == torch.bfloat16 and other_loss.dtype == torch.float32
+        other_loss.backward()
+        assert all(q.grad.dtype == torch.float32 for q in theirs.parameters())
+        return [other, other_loss, *(q.grad for q in theirs.parameters())]
+
     with fl.amp.autocast("bf16"):
         scores = ours(Tensor(x))
         loss = F.cross_entropy(scores, labels)
-    with torch.autocast("cpu", torch.bfloat16):
-        other = theirs(torch.from_numpy(x))
-        other_loss = torch.nn.functional.cross_entropy(other, torch.from_numpy(labels))
-    assert scores.format.name == "bfloat16" and other.dtype == torch.bfloat16
-    assert loss.format.name == "float32" and other_loss.dtype == torch.float32
+    assert (scores.format.name, loss.format.name) == ("bfloat16", "float32")
+    weights = [p.data for p in ours.parameters()]
+    other, other_loss, *other_gradients = answers("step under autocast", ask, x, labels, *weights)
     # PyTorch adds in float32, so a sum beside a tie may go the other way: one unit of bf16, seldom.
-    turned = scores.data != other.detach().float().numpy()
+    turned = scores.data != other
     assert turned.mean() < 0.02
-    np.testing.assert_allclose(scores.data, other.detach().float().numpy(), rtol=2.0**-7, atol=2.0**-9)
+    np.testing.assert_allclose(scores.data, other, rtol=2.0**-7, atol=2.0**-9)
     assert abs(loss.item() - other_loss.item()) < 1e-3
     loss.backward()
-    other_loss.backward()
-    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert p.grad.format.name == "float32" and q.grad.dtype == torch.float32
+    for p, q in zip(ours.parameters(), other_gradients, strict=True):
+        assert p.grad.format.name == "float32"
         # every gradient has been a value of bf16 on its way
         np.testing.assert_array_equal(p.grad.data, fl.quantize(p.grad.data, "bf16"))
-        scale = abs(q.grad.numpy()).max()
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=0, atol=2.0**-6 * scale)
+        scale = abs(q).max()
+        np.testing.assert_allclose(p.grad.data, q, rtol=0, atol=2.0**-6 * scale)
 
 
 # -- bad input -----------------------------------------------------------------------------------------------

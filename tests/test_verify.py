@@ -12,6 +12,7 @@ from floatlab import codec, operations, reference, rounding
 from floatlab import verify as proof
 from floatlab.errors import DataError, FormatError, OptionError
 from floatlab.formats import get_format
+from floatlab.kernel import Kernel
 from floatlab.verify import arithmetic, conversions, critical, functions, oracle, report, softfloat, sums
 from floatlab.verify.journal import Journal, fingerprint
 from floatlab.verify.oracle import Steps, critical_points, find_steps
@@ -103,6 +104,23 @@ def test_one_wrong_rounding_is_found(monkeypatch, x, becomes):
     outcome = critical.check(first("rounding", "e4m3"))
     assert outcome.disagreements > 0
     assert "nearest_even" in outcome.examples[0]
+
+
+def test_a_scale_beyond_the_carrier_is_found_among_random_formats(monkeypatch):
+    def scales(kernel):
+        if kernel.fmt.specials != "ieee":
+            return None
+        with np.errstate(over="ignore"):
+            to_end = kernel.dtype.type(2.0) ** (kernel.bias - kernel.fmt.emax)
+            return to_end, 1 / to_end
+
+    monkeypatch.setattr(Kernel, "scales", property(scales))
+    tasks = [task for task in proof.plan(sections=["rounding"]) if task.subject == "any"]
+    assert any(proof.run_task(task).disagreements for task in tasks)
+
+
+def test_who_asks_for_a_format_gets_no_others():
+    assert {task.subject for task in proof.plan(sections=["rounding"], kinds=["fp16"])} == {"float16"}
 
 
 def test_a_wrong_flag_is_found(monkeypatch):

@@ -90,7 +90,7 @@ class _Caster:
         if rule == "low precision":
             return tuple(self._narrow(t) for t in tensors)
         if rule == "float32":
-            return tuple(t if t.format is _FP64 else t.to(_FP32) for t in tensors)
+            return tuple(t if t.format.same_as(_FP64) else t.to(_FP32) for t in tensors)
         if rule == "widest input":
             first = tensors[0].format
             if any(t.format is not first for t in tensors):
@@ -99,14 +99,14 @@ class _Caster:
         return tensors
 
     def _narrow(self, t: Tensor) -> Tensor:
-        if t.format is self.format or t.format is _FP64:
+        if t.format is self.format or t.format.same_as(_FP64):
             return t
         if not (t.is_leaf and t.requires_grad):
             return t.to(self.format, self.gradient_format)
         # A weight is cast once in a block, however often it is used. The key holds its version, so that a
         # weight that has been updated is cast anew. A cast that has no graph (made under no_grad, or freed by
         # backward) cannot be used again either.
-        key = (id(t), t._version[0], id(self.format), id(self.gradient_format))
+        key = (id(t), t._version[0], self.format, self.gradient_format)
         cast = self.cache.get(key)
         if cast is None or cast._node is None or cast._node.kept is None:
             cast = self.cache[key] = t.to(self.format, self.gradient_format)
@@ -249,7 +249,7 @@ def custom_bwd(backward: _Method) -> _Method:
 
 def _cast(value: Any, fmt: FloatFormat) -> Any:
     if isinstance(value, Tensor):
-        return value if value.format is _FP64 else value.to(fmt)
+        return value if value.format.same_as(_FP64) else value.to(fmt)
     if isinstance(value, (list, tuple)):
         return type(value)(_cast(item, fmt) for item in value)
     return {key: _cast(item, fmt) for key, item in value.items()} if isinstance(value, dict) else value

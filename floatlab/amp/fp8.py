@@ -33,13 +33,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.accumulators import get_accumulator
 from floatlab.amp.autocast import autocast
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.autograd.tensor import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
-from floatlab.rounding import quantize
+from floatlab.rounding import OVERFLOW_POLICIES, quantize
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
 
@@ -89,6 +90,9 @@ class Recipe:
         for name in ("forward", "backward", "output"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, get_format(getattr(self, name)))
+        if self.overflow is not None:
+            check_option("overflow", self.overflow, OVERFLOW_POLICIES)
+        get_accumulator(self.accumulator)  # an unknown one is an error now, not in the first product
 
     def scale(self, slot: Slot, amax: float, fmt: FloatFormat) -> float:
         """Return the scale for a tensor whose largest magnitude is `amax`."""
@@ -304,10 +308,16 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scales and histories, by the names of the weights."""
-        state = {}
+        state: dict[str, Any] = {}
         for reference, slots in self._slots.values():
             weight = reference()
             if weight is not None:
+                if not weight.name or weight.name in state:
+                    raise StateError(
+                        "fp8 scales are saved by the names of the weights, each its own. Got "
+                        f"{weight.name or 'no name'!r} for a second weight or without a name. Put the layers into "
+                        "one model, and call its named_parameters()."
+                    )
                 state[weight.name] = {
                     name: vars(slot) | {"history": list(slot.history)} for name, slot in slots.items()
                 }

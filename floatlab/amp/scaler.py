@@ -22,7 +22,7 @@ import numpy as np
 from floatlab.amp.rules import PRESETS, ScalingRule
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError, check_option
-from floatlab.formats import get_format
+from floatlab.formats import FloatFormat, get_format
 from floatlab.optim import Optimizer
 from floatlab.rounding import quantize
 
@@ -160,6 +160,8 @@ class GradScaler:
         check_option("preset", name, PRESETS)
         options = dataclasses.asdict(PRESETS[name])
         del options["origin"]
+        for option in changes:
+            check_option("A change of a preset", option, (*options, "enabled", "dynamic"))
         return cls(**{**options, **changes})
 
     @classmethod
@@ -182,7 +184,7 @@ class GradScaler:
             return outputs
         self._has_scaled = True
         if isinstance(outputs, Tensor):
-            wide = outputs if outputs.format in (_FP32, _FLOAT64) else outputs.to(_FP32)
+            wide = outputs if _is_wide(outputs.format) else outputs.to(_FP32)
             return wide * self._state.scale
         if isinstance(outputs, Iterable) and not isinstance(outputs, (str, bytes, np.ndarray)):
             scaled = [self.scale(output) for output in outputs]
@@ -403,9 +405,13 @@ def _unscale(p: Tensor, inverse: float) -> bool:
         p.grad = Tensor(values.astype(np.float32) * np.float32(inverse), format=_FP32)
     elif inverse != 1.0:
         np.multiply(values, inverse, out=values)
-        if fmt not in (_FP32, _FLOAT64):
+        if not _is_wide(fmt):
             values[...] = quantize(values, fmt)
     return finite
+
+
+def _is_wide(fmt: FloatFormat) -> bool:
+    return fmt.same_as(_FP32) or fmt.same_as(_FLOAT64)
 
 
 def _float32(value: float) -> float:

@@ -2,8 +2,15 @@
 
 - `core.py`: the class, and how one is made.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
+- `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
+- `ratios.py`: one rounding of results that float64 does not hold.
+- `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
+- `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
+- `structure.py`: arrays taken apart, put together and made.
+- `linear.py`: norms, einsum, tensordot and other products.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
@@ -12,8 +19,16 @@ from floatlab.array.contexts import Arithmetic, FlagRecord, arithmetic, track_fl
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cbrt,
     cos,
     cosh,
+    deg2rad,
     divide,
     erf,
     exp,
@@ -26,6 +41,7 @@ from floatlab.array.elementwise import (
     log2,
     log10,
     multiply,
+    rad2deg,
     reciprocal,
     rsqrt,
     sigmoid,
@@ -38,7 +54,12 @@ from floatlab.array.elementwise import (
     tan,
     tanh,
 )
+from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
+from floatlab.array.linear import einsum, norm, tensordot, vecdot
+from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
+from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
+from floatlab.array.structure import linspace
 
 del _functions
 
@@ -47,31 +68,57 @@ __all__ = [
     "FlagRecord",
     "FloatArray",
     "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "arithmetic",
     "array",
     "asarray",
+    "average",
+    "cbrt",
     "cos",
     "cosh",
     "cumprod",
     "cumsum",
+    "deg2rad",
     "divide",
     "dot",
+    "einsum",
     "erf",
     "exp",
     "exp2",
     "expm1",
+    "floor_divide",
     "fma",
+    "fmod",
     "from_codes",
     "gelu",
+    "hypot",
+    "ldexp",
+    "linspace",
     "log",
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
+    "logaddexp2",
     "matmul",
     "mean",
+    "median",
     "multiply",
+    "nanmean",
+    "nansum",
+    "norm",
+    "power",
     "prod",
+    "quantile",
+    "rad2deg",
     "reciprocal",
+    "remainder",
     "rsqrt",
     "sigmoid",
     "sin",
@@ -79,9 +126,13 @@ __all__ = [
     "softplus",
     "sqrt",
     "square",
+    "std",
     "subtract",
     "sum",
     "tan",
     "tanh",
+    "tensordot",
     "track_flags",
+    "var",
+    "vecdot",
 ]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.accumulators import Accumulator, get_accumulator
+from floatlab.draws import generator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
@@ -35,7 +36,7 @@ class Arithmetic:
     overflow: str | None = None
     subnormals: str = "gradual"
     flush_inputs: bool = False
-    rng: np.random.Generator | None = None
+    rng: np.random.Generator | int | None = None
     random_bits: int | None = None
     accumulator: str | FloatFormat | Accumulator = "wide"
 
@@ -45,19 +46,29 @@ class Arithmetic:
             check_option("overflow", self.overflow, OVERFLOW_POLICIES, OverflowPolicyError)
         check_option("subnormals", self.subnormals, SUBNORMAL_RULES)
         get_accumulator(self.accumulator)
+        object.__setattr__(self, "rng", generator(self.rng))  # one for all operations, not one for each
 
-    def of_operation(self) -> dict[str, Any]:
-        """Return the options that an operation on elements takes."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "accumulator"}
+    def of_operation(self, **given: Any) -> dict[str, Any]:
+        """Return the options that an operation on elements takes; those that are given replace the context's."""
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "accumulator"}
+        return _with_generator(options | given)
 
-    def of_reduction(self) -> dict[str, Any]:
+    def of_reduction(self, **given: Any) -> dict[str, Any]:
         """Return the options that a sum takes; operands are never flushed there."""
         if self.flush_inputs:
             raise OptionError(
                 "Sums and matrix products take their operands as they are. Got flush_inputs=True. "
                 'Flush them first: fl.array(x, fmt, subnormals="flush").'
             )
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "flush_inputs"}
+        options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "flush_inputs"}
+        return _with_generator(options | given)
+
+
+def _with_generator(options: dict[str, Any]) -> dict[str, Any]:
+    """Turn a seed into one generator for all that is drawn with these options."""
+    if options["rng"] is not None:
+        options["rng"] = generator(options["rng"])
+    return options
 
 
 _current: ContextVar[Arithmetic] = ContextVar("floatlab_arithmetic", default=Arithmetic())  # noqa: B039 (frozen)
@@ -75,8 +86,9 @@ def arithmetic(**options: Any) -> Iterator[Arithmetic]:
     Parameters
     ----------
     **options
-        rounding, overflow, subnormals, flush_inputs, rng, random_bits: as in `quantize`. accumulator: that of
-        `sum`, `mean`, `dot` and `matmul`. What is not given stays as it is outside.
+        rounding, overflow, subnormals, flush_inputs, rng, random_bits: as in `quantize`; a seed given as rng becomes
+        one generator for the whole block. accumulator: that of `sum`, `mean`, `dot` and `matmul`. What is not given
+        stays as it is outside.
 
     Examples
     --------

@@ -7,20 +7,33 @@ held is computed when asked for; so an ml_dtypes array is taken over, and given 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking, note
+from floatlab.array.contexts import Arithmetic, current, is_tracking, note
 from floatlab.backend import Array, is_gpu_array
-from floatlab.codec import decode, encode_values
+from floatlab.codec import as_codes, decode, encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.sources import as_source, refuse_masked
 
-__all__ = ["FUNCTIONS", "UFUNCS", "FloatArray", "array", "asarray", "common_format", "from_codes"]
+__all__ = [
+    "FUNCTIONS",
+    "UFUNCS",
+    "FloatArray",
+    "array",
+    "asarray",
+    "common_format",
+    "from_codes",
+    "has_own_type",
+    "zero_of",
+]
 
 # Who computes: a ufunc, or any other function of NumPy, and what stands in for it. Filled by the other files here.
 UFUNCS: dict[Any, Callable[..., Any]] = {}
@@ -88,6 +101,8 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def values(self) -> np.ndarray[Any, Any]:
         """The values, in ``format.value_dtype``, read-only."""
+        if self._coded and _is_its_values(self._format):
+            return _read_only(self._data.view(self._format.value_dtype))
         return _read_only(decode(self._data, self._format) if self._coded else self._data)
 
     @property
@@ -112,6 +127,26 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     def size(self) -> int:
         """The number of elements."""
         return int(self._data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy or ml_dtypes type of the format; where there is none, that of the values."""
+        return self._format.value_dtype if self._format.dtype is None else self._format.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one code."""
+        return self._format.code_dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all codes; the array may hold values instead, which take more."""
+        return self.size * self.itemsize
+
+    @property
+    def flat(self) -> Flat:
+        """The elements in C order, to read and to write one by one."""
+        return Flat(self)
 
     @property
     def T(self) -> FloatArray:  # noqa: N802 (NumPy's name)
@@ -181,7 +216,8 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
             return native.copy() if copy else native
         values = self.values
         wanted = values.dtype if dtype is None else np.dtype(dtype)
-        if copy is False and (self._coded or wanted != values.dtype):
+        held = not self._coded or _is_its_values(self._format)
+        if copy is False and (not held or wanted != values.dtype):
             raise ValueError(
                 f"{wanted} values of {self._format} cannot be had without a copy. Leave copy=False out."
             )
@@ -214,19 +250,53 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         return bool(self.values)
 
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __round__(self, digits: int | None = None) -> Any:
+        """Return the nearest integer of one element, as of a float; with `digits`, see `numpy.round`."""
+        return round(self.item()) if digits is None else self.round(digits)
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise DtypeError(
+                f"A format such as {spec!r} is for one number. Got an array of shape {self.shape}. "
+                "Format its elements, or use numpy.array2string."
+            )
+        return format(self.item(), spec)
+
+    def view(self, dtype: Any) -> np.ndarray[Any, Any]:
+        """Return the codes (of ``format.code_dtype``), or an array of the format's own type, as `to_ml_dtypes`.
+
+        >>> import floatlab as fl
+        >>> fl.array([1.0, -2.0], "bf16").view(np.uint16)
+        array([16256, 49152], dtype=uint16)
+        """
+        wanted = np.dtype(dtype)
+        if wanted == self._format.code_dtype:
+            return self.codes
+        if self._format.dtype is not None and wanted == self._format.dtype:
+            return self.to_ml_dtypes()
+        raise DtypeError(
+            f"A FloatArray is seen as its codes or as its own type. Got {wanted} for {self._format}. "
+            f"Use {self._format.code_dtype}, or .values for numbers."
+        )
+
     # -- elements and shape ------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> FloatArray:
         return self._like(np.asarray(self._data[key]))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if isinstance(value, FloatArray):
-            common_format("assignment", (self, value))
-            codes = value.codes if self._coded else value.values
-        else:
-            rounded = array(value, self._format)
-            codes = rounded.codes if self._coded else rounded.values
-        self._data[key] = codes
+        self._data[key] = self._held("assignment", value)
+
+    def _held(self, operation: str, value: Any) -> Array:
+        """Return what an element must hold to have a value: its code, or itself, rounded if it is a plain number."""
+        source = value if isinstance(value, FloatArray) else array(value, self._format)
+        common_format(operation, (self, source))
+        return source.codes if self._coded else source.values
 
     def copy(self, order: str = "C") -> FloatArray:
         """Return a copy."""
@@ -268,6 +338,34 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Return a view with two dimensions exchanged."""
         return self._like(self._data.swapaxes(first, second))
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> FloatArray:
+        """Return the diagonal; see `numpy.diagonal`."""
+        return self._like(self._data.diagonal(offset, axis1, axis2))
+
+    def take(self, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
+        """Return the elements at some places; see `numpy.take`."""
+        return np.take(self, indices, axis, out=out, mode=mode)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> FloatArray:
+        """Return each element several times; see `numpy.repeat`."""
+        return self._like(self._data.repeat(repeats, axis))
+
+    def compress(self, condition: Any, axis: Any = None) -> FloatArray:
+        """Return the elements where a condition holds; see `numpy.compress`."""
+        return self._like(self._data.compress(condition, axis))
+
+    def fill(self, value: Any) -> None:
+        """Set every element to one value, which is rounded."""
+        self[...] = value
+
+    def sort(self, axis: int = -1, kind: Any = None) -> None:
+        """Sort in place; NaNs come last."""
+        ordered: Any = np.sort(self, axis=axis, kind=kind)
+        self._data[...] = ordered._held_as(self._coded)
+
+    def _held_as(self, coded: bool) -> Array:
+        return self.codes if coded else self.values
+
     # -- computation, which the tables know ----------------------------------------------------------------
 
     def sum(self, axis: Any = None, **options: Any) -> Any:
@@ -294,17 +392,67 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Return the smallest element, or NaN if there is one."""
         return FUNCTIONS[np.min](self, axis=axis, **options)
 
-    def argmax(self, axis: Any = None) -> Any:
+    def cumprod(self, axis: Any = None, **options: Any) -> Any:
+        """Return the partial products, each rounded."""
+        return FUNCTIONS[np.cumprod](self, axis=axis, **options)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """Return the sum of the diagonal; see `floatlab.sum`."""
+        return np.trace(self, offset, axis1, axis2)
+
+    def ptp(self, axis: Any = None, **options: Any) -> Any:
+        """Return the largest element less the smallest, rounded."""
+        return np.ptp(self, axis=axis, **options)
+
+    def std(self, axis: Any = None, **options: Any) -> Any:
+        """Return the standard deviation; see `numpy.std`."""
+        return np.std(self, axis=axis, **options)
+
+    def var(self, axis: Any = None, **options: Any) -> Any:
+        """Return the variance; see `numpy.var`."""
+        return np.var(self, axis=axis, **options)
+
+    def round(self, decimals: int = 0) -> Any:
+        """Return the elements rounded to some decimal places; see `numpy.round`."""
+        return np.round(self, decimals)
+
+    def argmax(self, axis: Any = None, **options: Any) -> Any:
         """Return the place of the largest element."""
-        return self.values.argmax(axis)
+        return self.values.argmax(axis, **options)
 
-    def argmin(self, axis: Any = None) -> Any:
+    def argmin(self, axis: Any = None, **options: Any) -> Any:
         """Return the place of the smallest element."""
-        return self.values.argmin(axis)
+        return self.values.argmin(axis, **options)
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
+    def argsort(self, axis: Any = -1, kind: Any = None, *, stable: Any = None) -> Any:
+        """Return the places of the elements in order; NaNs come last."""
+        return self.values.argsort(axis, kind, stable=stable)
+
+    def nonzero(self) -> Any:
+        """Return the places of the elements that are not zero."""
+        return self.values.nonzero()
+
+    def any(self, axis: Any = None, **options: Any) -> Any:
+        """Return whether any element is not zero."""
+        return self.values.any(axis, **options)
+
+    def all(self, axis: Any = None, **options: Any) -> Any:
+        """Return whether no element is zero."""
+        return self.values.all(axis, **options)
+
+    def conj(self) -> FloatArray:
+        """Return a copy: every element is real."""
+        return self.copy()
+
+    conjugate = conj
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None) -> Any:
         """Return the elements limited to a range; see `numpy.clip`."""
-        return FUNCTIONS[np.clip](self, min, max)
+        return FUNCTIONS[np.clip](self, min, max, out)
+
+    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+        """Return where numbers would stand among the sorted elements; see `numpy.searchsorted`."""
+        return FUNCTIONS[np.searchsorted](self, v, side, sorter)
 
     def dot(self, other: Any, **options: Any) -> Any:
         """Return the dot product; see `floatlab.dot`."""
@@ -317,8 +465,69 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func not in FUNCTIONS:
-            raise _no(func, args)
-        return FUNCTIONS[func](*args, **kwargs)
+            raise _no(func, (*args, *kwargs.values()))
+        return FUNCTIONS[func](*_in_order(func, args, kwargs), **kwargs)
+
+
+# Functions of NumPy that are written in C, and had no signature to ask before NumPy 2.4.
+_REQUIRED = {
+    "dot": ("a", "b"),
+    "copyto": ("dst", "src"),
+    "putmask": ("a", "mask", "values"),
+    "lexsort": ("keys",),
+}
+
+
+@lru_cache(maxsize=512)
+def _required(function: Any) -> tuple[str, ...]:
+    """Return the names of the arguments that a function of NumPy must be given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return _REQUIRED.get(function.__name__, ())
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in kinds and p.default is p.empty)
+
+
+def _in_order(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments in their order, and take those out of `kwargs` that were given by name: np.sort(a=x).
+
+    What stands in for a function takes the required ones by place, whatever NumPy calls them.
+    """
+    if kwargs:
+        for name in _required(function)[len(args) :]:
+            if name not in kwargs:
+                break
+            args = (*args, kwargs.pop(name))
+    return args
+
+
+class Flat:
+    """The elements of a FloatArray in C order, whatever its shape and strides; see `numpy.ndarray.flat`.
+
+    >>> import floatlab as fl
+    >>> a = fl.array([[1.0, 2.0], [3.0, 4.0]], "fp16")
+    >>> a.T.flat[1] = 0.1
+    >>> a.tolist(), [float(x) for x in a.T.flat[:2]]
+    ([[1.0, 2.0], [0.0999755859375, 4.0]], [1.0, 0.0999755859375])
+    """
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: FloatArray) -> None:
+        self.base = base
+
+    def __len__(self) -> int:
+        return self.base.size
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return (self.base._like(np.asarray(part)) for part in self.base._data.flat)
+
+    def __getitem__(self, key: Any) -> FloatArray:
+        return self.base._like(np.asarray(self.base._data.flat[key]))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.base._data.flat[key] = self.base._held("assignment", value)
 
 
 def _no(function: Any, args: Any) -> DtypeError:
@@ -328,6 +537,11 @@ def _no(function: Any, args: Any) -> DtypeError:
         f"{name} has no meaning of its own in a float format. Got a FloatArray of {fmt}. "
         f'Use .values for plain numbers, and fl.array(result, "{fmt}") to round what comes out.'
     )
+
+
+def _is_its_values(fmt: FloatFormat) -> bool:
+    """Whether codes, seen as the format's own type, are values: of float32 and float64. (None == float64 is true.)"""
+    return fmt.dtype is not None and fmt.dtype == fmt.value_dtype
 
 
 def _read_only(data: Array) -> np.ndarray[Any, Any]:
@@ -344,8 +558,15 @@ def common_format(operation: str, operands: tuple[Any, ...]) -> FloatFormat:
     ------
     FormatMismatchError
         If there are two; the message says `astype`.
+    FormatError
+        If there is none.
     """
     found = [x.format for x in operands if isinstance(x, FloatArray)]
+    if not found:
+        raise FormatError(
+            f"{operation} into a FloatArray takes FloatArrays. Got none among its operands. "
+            "Round one of them first, with fl.array(x, fmt)."
+        )
     for fmt in found[1:]:
         if not fmt.same_as(found[0]):
             raise FormatMismatchError(
@@ -356,6 +577,19 @@ def common_format(operation: str, operands: tuple[Any, ...]) -> FloatFormat:
                 f'Convert one of them with .astype("{found[0]}").'
             )
     return found[0]
+
+
+def zero_of(operation: str, fmt: FloatFormat, way_out: str) -> float:
+    """Return the zero that an operation fills in.
+
+    Raises
+    ------
+    FormatError
+        If the format has none (e8m0); `way_out` says what to use instead.
+    """
+    if not fmt.has_zero:
+        raise FormatError(f"numpy.{operation} fills in zeros. Got {fmt}, which has no zero. Use {way_out}.")
+    return 0.0
 
 
 # -- making one ------------------------------------------------------------------------------------------
@@ -392,22 +626,41 @@ def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
         raise FormatError(
             f'An array needs a format. Got a {type(x).__name__} and none. Say it: fl.array(x, "float16").'
         )
-    if given is not None and given.same_as(fmt) and not options:
-        return asarray(x, fmt).copy()
-    numbers = x.values if isinstance(x, FloatArray) else x
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
+    if given is not None and given.same_as(fmt):
+        return _within(asarray(x, fmt), options)
+    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, options), fmt)
+
+
+def _rounded(numbers: Any, fmt: FloatFormat, options: dict[str, Any]) -> Array:
     if is_tracking():
         values, flags = quantize(numbers, fmt, **options, return_flags=True)
         note("array", flags)
     else:
         values = quantize(numbers, fmt, **options)
-    return FloatArray._wrap(values.astype(fmt.value_dtype, copy=False), fmt)
+    return values.astype(fmt.value_dtype, copy=False)
+
+
+def _within(x: FloatArray, options: dict[str, Any]) -> FloatArray:
+    """Return a copy, in which the options have changed what they change: infinities and subnormals."""
+    if options == _DEFAULTS:
+        return x.copy()
+    old, new = x.values, _rounded(x.values, x.format, options)
+    if not x._coded:
+        return x._like(new)
+    with np.errstate(invalid="ignore"):
+        kept = ((new == old) & (np.signbit(new) == np.signbit(old))) | ((new != new) & (old != old))
+    return x._like(np.where(kept, x._data, encode_values(new, x.format).reshape(x.shape)))
+
+
+_DEFAULTS = Arithmetic().of_operation()
 
 
 def asarray(x: Any, fmt: Any = None) -> FloatArray:
     """Return a FloatArray without a copy where `x` is one, or is an array of the format's own type; else `array`.
 
-    The result of such an array looks at the same memory: what is written to one is seen in the other.
+    The result of such an array looks at the same memory: what is written to one is seen in the other. Nothing is
+    converted then, so the options of a context do not matter; `array` obeys them.
 
     >>> import ml_dtypes
     >>> x = np.array([1, 2, 3], ml_dtypes.bfloat16)
@@ -419,10 +672,11 @@ def asarray(x: Any, fmt: Any = None) -> FloatArray:
         return array(x, fmt)
     if isinstance(x, FloatArray):
         return x
+    if isinstance(x, np.ma.MaskedArray):
+        as_source(x, given)  # refuses it, and says why
+    x = np.asarray(x)
     if not x.dtype.isnative:
         x = x.astype(x.dtype.newbyteorder("="))
-    if x.dtype == given.value_dtype:
-        return FloatArray._wrap(x, given)
     return FloatArray._wrap(x.view(given.code_dtype), given, coded=True)
 
 
@@ -433,18 +687,31 @@ def from_codes(codes: Any, fmt: Any) -> FloatArray:
     FloatArray([448.         ,   0.001953125], format=float8_e4m3fn)
     """
     fmt = get_format(fmt)
+    if isinstance(codes, np.ma.MaskedArray):
+        as_source(codes, fmt)  # refuses it, and says why
     if isinstance(codes, FloatArray):
         raise DtypeError(f"Codes are unsigned integers. Got a FloatArray of {codes.format}. Use its .codes.")
-    if fmt.dtype is not None and getattr(codes, "dtype", None) == fmt.dtype:
+    if has_own_type(codes, fmt):
         return asarray(codes, fmt)
-    decode(codes, fmt)  # refuses what is no code
-    return FloatArray._wrap(np.asarray(codes).astype(fmt.code_dtype, copy=False), fmt, coded=True)
+    return FloatArray._wrap(as_codes(codes, fmt), fmt, coded=True)
+
+
+def has_own_type(x: Any, fmt: FloatFormat) -> bool:
+    """Return whether `x` is an array, or a scalar, of the format's own NumPy or ml_dtypes type, in any byte order.
+
+    >>> has_own_type(np.float16([1.0]), get_format("fp16")), has_own_type(np.float16([1.0]), get_format("bf16"))
+    (True, False)
+    """
+    if fmt.dtype is None or not isinstance(x, np.ndarray | np.generic):
+        return False
+    return bool(x.dtype == fmt.dtype or x.dtype.newbyteorder("=") == fmt.dtype)
 
 
 def _format_of(x: Any) -> FloatFormat | None:
     """Return the format that `x` has of its own, or None."""
     if isinstance(x, FloatArray):
         return x.format
+    refuse_masked(x, {type(x)})
     dtype = getattr(x, "dtype", None)
     if dtype is None or not isinstance(x, np.ndarray | np.generic):
         return None

@@ -7,17 +7,21 @@ result is rounded once to that one (IEEE 754 calls this a formatOf operation).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from floatlab.array.contexts import current, is_tracking, note
-from floatlab.array.core import UFUNCS, FloatArray, common_format
+from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
+from floatlab.array.exactly import COMPARISONS, compare, nearest, split
 from floatlab.backend import Array
 from floatlab.codec import next_down, next_up, spacing
-from floatlab.errors import DtypeError, FormatError, ShapeError
+from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import operate
@@ -26,8 +30,16 @@ from floatlab.sources import as_source
 
 __all__ = [
     "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "cbrt",
     "cos",
     "cosh",
+    "deg2rad",
     "divide",
     "erf",
     "exp",
@@ -41,6 +53,7 @@ __all__ = [
     "log10",
     "multiply",
     "of_format",
+    "rad2deg",
     "reciprocal",
     "rsqrt",
     "sigmoid",
@@ -54,34 +67,56 @@ __all__ = [
     "tanh",
 ]
 
+_FLOAT64 = get_format("float64")
+
 
 # -- operands ----------------------------------------------------------------------------------------------
 
 
 def is_number(x: Any) -> bool:
     """Return whether `x` is a real scalar, of Python or NumPy."""
-    return isinstance(x, int | float | np.integer | np.floating | np.bool_)
+    return isinstance(x, int | float | Fraction | Decimal | np.integer | np.floating | np.bool_)
 
 
 @lru_cache(maxsize=512)
-def _number(x: float, negative: bool, fmt: FloatFormat, overflow: str | None) -> Array:
+def _number(x: int | float | Fraction, negative: bool, fmt: FloatFormat, overflow: str | None) -> Array:
+    """Round a number; `negative` tells -0 from 0 and NaNs from each other, which are the same key of a cache."""
     rounded = quantize(x, fmt, overflow=overflow).astype(fmt.value_dtype)
     rounded.flags.writeable = False
     return rounded
 
 
+def _exact(x: Any) -> Any:
+    """Return a scalar as a number of Python, under which it can be remembered.
+
+    NumPy's scalars are no keys: np.float32(0.1) == 0.1 and np.float32(2**24) == 2**24 + 1 are true.
+    """
+    if isinstance(x, np.generic):
+        return x.item() if x.dtype.itemsize <= 8 else float(as_source(x, _FLOAT64))
+    if isinstance(x, Decimal):
+        near, rest = split(x)
+        return float(near) if rest is None else Fraction(x)
+    return x
+
+
 def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
-    """Return the values of an operand: those of a FloatArray, or a number rounded to the format (to nearest).
+    """Return the values of an operand: a FloatArray's, or a number's, which is rounded to the format (to nearest).
+
+    An array of the format's own NumPy or ml_dtypes type is as good as a FloatArray.
 
     Raises
     ------
     DtypeError
-        If it is a plain array, of which nobody said how it is to be rounded.
+        If it is another plain array, of which nobody said how it is to be rounded.
     """
     if isinstance(x, FloatArray):
         return x.values
     if is_number(x):
-        return _number(x, bool(np.signbit(x)) if isinstance(x, float) else False, fmt, current().overflow)
+        number = _exact(x)
+        negative = isinstance(number, float) and math.copysign(1.0, number) < 0
+        return _number(number, negative, fmt, current().overflow)
+    if has_own_type(x, fmt):
+        return asarray(x, fmt).values
     kind = (
         f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray | np.generic) else f"a {type(x).__name__}"
     )
@@ -120,8 +155,9 @@ def _operation(
     name: str, operands: tuple[Any, ...], fmt: Any, return_flags: bool, options: dict[str, Any]
 ) -> Any:
     target, values, formats, wrap = resolve(name, operands, fmt)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     result = operate(name, values, target, formats=formats, return_flags=wanted, **options)
     values, flags = result if wanted else (result, None)
     return _finish(name, values, target, wrap, flags, return_flags)
@@ -129,8 +165,9 @@ def _operation(
 
 def _function(name: str, x: Any, fmt: Any, return_flags: bool, options: dict[str, Any]) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    options = current().of_operation() | options
+    options = current().of_operation(**options)
     flags = None
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags or is_tracking():
         result, flags = evaluate(name, values, target, return_flags=True, **options)
     else:
@@ -238,6 +275,15 @@ softplus = _make("softplus", "log(1 + exp(x))")
 erf = _make("erf", "the error function of x")
 gelu = _make("gelu", "x times the normal distribution function of x")
 rsqrt = _make("rsqrt", "1 / sqrt(x)")
+cbrt = _make("cbrt", "the cube root of x")
+arcsin = _make("arcsin", "the angle whose sine is x, in radians")
+arccos = _make("arccos", "the angle whose cosine is x, in radians")
+arctan = _make("arctan", "the angle whose tangent is x, in radians")
+arcsinh = _make("arcsinh", "the number whose hyperbolic sine is x")
+arccosh = _make("arccosh", "the number whose hyperbolic cosine is x")
+arctanh = _make("arctanh", "the number whose hyperbolic tangent is x")
+deg2rad = _make("deg2rad", "x degrees in radians")
+rad2deg = _make("rad2deg", "x radians in degrees")
 
 
 # -- NumPy's ufuncs --------------------------------------------------------------------------------------------
@@ -263,10 +309,28 @@ def _elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
                 f"numpy.{name} of FloatArrays takes no {', '.join(kwargs)}. Got {kwargs}. "
                 "Use np.where for a choice of elements, and astype for another format."
             )
-        result = compute(*inputs)
+        try:
+            result = compute(*inputs)
+        except FloatlabError:
+            raise
+        except ValueError as error:
+            raise _misfit(name, inputs, error) from None
         return result if out is None else _into(name, out[0], result)
 
     return stand_in
+
+
+def _misfit(name: str, operands: tuple[Any, ...], error: ValueError) -> ValueError:
+    """Return what to raise for shapes that do not broadcast; another error is returned as it is."""
+    shapes = [np.shape(x) for x in operands]
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return ShapeError(
+            f"The operands of {name} have shapes that broadcast. Got {' and '.join(map(str, shapes))}. "
+            "Reshape one of them."
+        )
+    return error
 
 
 REDUCERS: dict[tuple[str, str], Callable[..., Any]] = {}  # ("add", "reduce"): sum; filled by reductions.py
@@ -283,6 +347,9 @@ def _reduced(name: str, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _into(name: str, out: Any, result: Any) -> Any:
+    if isinstance(result, FloatArray) and has_own_type(out, result.format) and out.dtype.isnative:
+        _into(name, asarray(out, result.format), result)
+        return out
     if isinstance(out, FloatArray) != isinstance(result, FloatArray):
         raise DtypeError(
             f"out is of the kind of the result. Got a {type(out).__name__} for the {type(result).__name__} of {name}. "
@@ -296,13 +363,17 @@ def _into(name: str, out: Any, result: Any) -> Any:
     return out
 
 
-def _exactly(name: str, function: Any) -> Callable[..., Any]:
+def _comparison(name: str) -> Callable[..., Any]:
     """Return the stand-in of a comparison: operands of all kinds, exactly; the result is a plain array of bool."""
+    return _elementwise(name, partial(compare, name))
+
+
+def _question(name: str, function: Any) -> Callable[..., Any]:
+    """Return the stand-in of a question to each number; the answer is a plain array of bool."""
 
     def compute(*operands: Any) -> Any:
-        numbers = [x.values if isinstance(x, FloatArray) else x for x in operands]
-        exact = [as_source(x, get_format("float64")).astype(np.float64, copy=False) for x in numbers]
-        return function(*exact)
+        with np.errstate(invalid="ignore"):  # signaling NaNs
+            return function(*map(nearest, operands))
 
     return _elementwise(name, compute)
 
@@ -319,8 +390,97 @@ def _choice(name: str, function: Any) -> Callable[..., Any]:
     return _elementwise(name, compute)
 
 
-def _negative(x: Array) -> Array:
-    return np.negative(x)
+# Negation, absolute value and copysign change the sign bit and nothing else, of NaNs too (IEEE 754-2019, 5.5.1).
+
+
+def _negate(x: FloatArray) -> FloatArray:
+    fmt = x.format
+    if not fmt.signed:  # there is nothing below zero: the overflow policy says what is delivered
+        return FloatArray._wrap(quantize(np.negative(x.values), fmt), fmt)
+    if not x._coded:
+        values = np.negative(x._data)
+        return FloatArray._wrap(values if fmt.has_negative_zero else quantize(values, fmt), fmt)
+    return x._like(np.where(_has_no_sign(x), x._data, x._data ^ fmt.code_dtype.type(fmt.sign_mask)))
+
+
+def _absolute(x: FloatArray) -> FloatArray:
+    if not x.format.signed:
+        return x.copy()
+    if not x._coded:
+        return x._like(np.absolute(x._data))
+    size = x._data & x.format.code_dtype.type((1 << x.format.magnitude_bits) - 1)
+    return x._like(np.where(_has_no_sign(x), x._data, size))
+
+
+def _has_no_sign(x: FloatArray) -> Array:
+    """Return where the sign bit of a code is no sign: of the one zero, and of the NaN in the place of -0."""
+    if x.format.has_negative_zero:
+        return np.False_
+    return x._data & x.format.code_dtype.type((1 << x.format.magnitude_bits) - 1) == 0
+
+
+def _is_negative(x: FloatArray) -> Array:
+    if x._coded and x.format.signed:
+        return (x._data & x.format.code_dtype.type(x.format.sign_mask) != 0) & ~_has_no_sign(x)
+    return np.signbit(x.values)
+
+
+def _copysign(a: Any, b: Any) -> FloatArray:
+    fmt = common_format("copysign", (a, b))
+    x = _as_operand("copysign", a, fmt)
+    sign = np.signbit(nearest(b)) if is_number(b) else _is_negative(_as_operand("copysign", b, fmt))
+    change = _is_negative(x) != sign
+    if not fmt.signed:
+        return FloatArray._wrap(quantize(np.where(change, -x.values, x.values), fmt), fmt)
+    return x._like(np.where(change, _negate(x)._data, x._data))
+
+
+def _as_operand(name: str, x: Any, fmt: FloatFormat) -> FloatArray:
+    """Return an operand with its codes, where it has any."""
+    if isinstance(x, FloatArray):
+        return x
+    return asarray(x, fmt) if has_own_type(x, fmt) else FloatArray._wrap(of_format(name, x, fmt), fmt)
+
+
+def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Array], bool]:
+    """Return what operands hold, all of them their codes or all their values; and whether it is codes.
+
+    Codes, if any has them: those of NaNs would not outlive the way through values.
+    """
+    arrays = [_as_operand(name, x, fmt) for x in operands]
+    coded = any(x._coded for x in arrays)
+    return [x._held_as(coded) for x in arrays], coded
+
+
+# The larger and the smaller of two. A plain number is compared as it is, and rounded only where it wins.
+
+
+def _extremum(name: str, function: Any, order: str) -> Callable[..., Any]:
+    """Return the stand-in of a maximum or minimum; `function` knows what is done with zeros and NaNs."""
+
+    def compute(a: Any, b: Any) -> FloatArray:
+        fmt = common_format(name, (a, b))
+        x, y = of_format(name, a, fmt), of_format(name, b, fmt)
+        with np.errstate(invalid="ignore"):
+            if _is_rounded(a, x) or _is_rounded(
+                b, y
+            ):  # then it is no value of the format, and there are no ties
+                values: Array = np.where(compare(order, a, b), x, y)
+                own, bound = (x, y) if isinstance(a, FloatArray) else (y, x)
+                values = np.where(own != own, bound if name.startswith("f") else own, values)
+            else:
+                values = function(x, y)
+        return FloatArray._wrap(quantize(values, fmt), fmt)
+
+    return _elementwise(name, compute)
+
+
+def _is_rounded(x: Any, rounded: Array) -> bool:
+    """Whether x is a number that is not what it was rounded to."""
+    if not is_number(x):
+        return False
+    number = _exact(x)
+    return bool(float(rounded) != number and number == number)
 
 
 def _larger(a: Array, b: Array) -> Array:
@@ -342,19 +502,14 @@ def _smaller_number(a: Array, b: Array) -> Array:
 
 def _next_after(a: Any, b: Any) -> FloatArray:
     fmt = common_format("nextafter", (a, b))
-    x, y = of_format("nextafter", a, fmt), of_format("nextafter", b, fmt)
-    values = np.where(x == y, y, np.where(x < y, next_up(x, fmt), next_down(x, fmt)))
-    return FloatArray._wrap(np.where((x != x) | (y != y), np.nan, values).astype(fmt.value_dtype), fmt)
-
-
-def _power(a: Any, b: Any) -> Any:
-    """x**2, x**1, x**0.5 and x**-1 are square, x, sqrt and reciprocal; no other power is correctly rounded here."""
-    known: dict[Any, Callable[..., Any]] = {2: square, 1: np.positive, 0.5: sqrt, -1: reciprocal}
-    if isinstance(a, FloatArray) and is_number(b) and b in known:
-        return known[b](a)
-    raise DtypeError(
-        f"A FloatArray can be raised to 2, 1, 0.5 and -1. Got {b!r}. Multiply, or use .values and fl.array."
-    )
+    x = of_format("nextafter", a, fmt)
+    goal = b if is_number(b) else of_format("nextafter", b, fmt)  # a direction, which is not rounded
+    same, up, down = (compare(order, x, goal) for order in ("equal", "less", "greater"))
+    there = np.copysign(
+        np.abs(x), np.where(np.signbit(nearest(goal)), -1, 1)
+    )  # at zero the goal has the sign
+    values = np.where(up, next_up(x, fmt), np.where(down, next_down(x, fmt), np.where(same, there, np.nan)))
+    return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
 
 
 for _name in ("add", "subtract", "multiply", "divide", "sqrt", "square", "reciprocal"):
@@ -373,10 +528,19 @@ for _name in (
     "sinh",
     "cosh",
     "tanh",
+    "cbrt",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "deg2rad",
+    "rad2deg",
 ):
     UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
-for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
-    UFUNCS[getattr(np, _name)] = _exactly(_name, getattr(np, _name))
+for _name in COMPARISONS:
+    UFUNCS[getattr(np, _name)] = _comparison(_name)
 for _name in (
     "isnan",
     "isinf",
@@ -387,28 +551,28 @@ for _name in (
     "logical_or",
     "logical_xor",
 ):
-    UFUNCS[getattr(np, _name)] = _exactly(_name, getattr(np, _name))
-for _name, _compute in {
-    "negative": _negative,
-    "positive": np.positive,
-    "absolute": np.absolute,
-    "fabs": np.absolute,
-    "conjugate": np.positive,
-    "sign": np.sign,
-    "copysign": np.copysign,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "trunc": np.trunc,
-    "rint": np.rint,
-    "maximum": _larger,
-    "minimum": _smaller,
-    "fmax": _larger_number,
-    "fmin": _smaller_number,
-}.items():
-    UFUNCS[getattr(np, _name)] = _choice(_name, _compute)
+    UFUNCS[getattr(np, _name)] = _question(_name, getattr(np, _name))
+for _name in ("sign", "floor", "ceil", "trunc", "rint"):
+    UFUNCS[getattr(np, _name)] = _choice(_name, getattr(np, _name))
+_SIGNS: dict[str, Callable[..., Any]] = {
+    "negative": _negate,
+    "positive": FloatArray.copy,
+    "conjugate": FloatArray.copy,
+    "absolute": _absolute,
+    "fabs": _absolute,
+    "copysign": _copysign,
+}
+for _name, _compute in _SIGNS.items():
+    UFUNCS[getattr(np, _name)] = _elementwise(_name, _compute)
+for _name, _compute, _order in (
+    ("maximum", _larger, "greater"),
+    ("minimum", _smaller, "less"),
+    ("fmax", _larger_number, "greater"),
+    ("fmin", _smaller_number, "less"),
+):
+    UFUNCS[getattr(np, _name)] = _extremum(_name, _compute, _order)
 UFUNCS[np.nextafter] = _elementwise("nextafter", _next_after)
 UFUNCS[np.spacing] = _elementwise(
     "spacing", lambda x: FloatArray._wrap(quantize(spacing(x.values, x.format), x.format), x.format)
 )
-UFUNCS[np.power] = _elementwise("power", _power)
-UFUNCS[np.float_power] = _elementwise("float_power", _power)
+UFUNCS[np.radians], UFUNCS[np.degrees] = UFUNCS[np.deg2rad], UFUNCS[np.rad2deg]

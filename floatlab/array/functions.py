@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current
-from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format
-from floatlab.array.elementwise import is_number, multiply, of_format, subtract
+from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
+from floatlab.array.elementwise import hold, is_number, multiply, subtract
+from floatlab.array.exactly import compare, first_place, split
 from floatlab.array.reductions import sum
 from floatlab.errors import DtypeError
 
@@ -39,34 +39,53 @@ _MOVING = (
         "roll",
         "repeat",
         "tile",
-        "resize",
         "matrix_transpose",
     ),
-    *("take", "take_along_axis", "compress", "delete", "diag", "diagonal", "extract"),
-    *("atleast_1d", "atleast_2d", "atleast_3d"),
+    *("take", "take_along_axis", "delete", "diagonal"),
 )
+_MOVING_SECOND = ("compress", "extract")  # after a condition
+_AT_LEAST = ("atleast_1d", "atleast_2d", "atleast_3d")
+_WRITING = ("putmask", "place", "put", "fill_diagonal")  # in place: elements, then values
 _JOINING = ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack")
 _SPLITTING = ("split", "array_split", "hsplit", "vsplit", "dsplit")
-_CHOOSING = ("sort", "unique", "partition")  # values in, some of these values out
 _PLAIN = (  # the result is no number of the format
-    *("argsort", "argmax", "argmin", "nanargmax", "nanargmin", "argpartition", "lexsort", "searchsorted"),
-    *("nonzero", "argwhere", "flatnonzero", "count_nonzero", "any", "all", "isin", "digitize"),
-    *("isclose", "allclose", "array_equal", "array_equiv", "isneginf", "isposinf"),
+    *("argsort", "argmax", "argmin", "nanargmax", "nanargmin", "argpartition", "lexsort"),
+    *("nonzero", "argwhere", "flatnonzero", "count_nonzero", "any", "all", "isneginf", "isposinf"),
     *("shape", "ndim", "size", "iscomplexobj", "isrealobj", "iscomplex", "isreal"),
     *("histogram", "histogram_bin_edges", "array2string", "array_repr", "array_str"),
 )
+_COMPARING = ("isclose", "allclose", "array_equal", "array_equiv", "isin", "digitize")
 
 
 # -- how they are served -------------------------------------------------------------------------------------
 
 
-def _moving(name: str) -> Callable[..., Any]:
+def _moving(name: str, place: int = 0) -> Callable[..., Any]:
+    """Return a stand-in for a function that moves the elements of the argument at a place."""
     function = getattr(np, name)
 
-    def stand_in(*args: Any, **kwargs: Any) -> Any:
-        first = next(x for x in args if isinstance(x, FloatArray))
-        moved = function(*(x._data if x is first else x for x in args), **kwargs)
-        return first._like(np.asarray(moved))
+    def stand_in(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        x = args[place]
+        if out is not None:
+            common_format(name, (x, out))
+        others = [_values(arg) for arg in args]
+        if not isinstance(x, FloatArray):
+            return function(*others, **kwargs)
+        moved = x._like(np.asarray(function(*others[:place], x._data, *others[place + 1 :], **kwargs)))
+        if out is None:
+            return moved
+        out[...] = moved
+        return out
+
+    return stand_in
+
+
+def _at_least(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def stand_in(*arrays: Any) -> Any:
+        made = tuple(x._like(function(x._data)) if isinstance(x, FloatArray) else function(x) for x in arrays)
+        return made[0] if len(made) == 1 else made
 
     return stand_in
 
@@ -77,7 +96,8 @@ def _joining(name: str) -> Callable[..., Any]:
     def stand_in(arrays: Sequence[Any], *args: Any, out: Any = None, **kwargs: Any) -> FloatArray:
         _no_options(name, out=out, dtype=kwargs.pop("dtype", None), casting=kwargs.pop("casting", None))
         fmt = common_format(name, tuple(arrays))
-        return FloatArray._wrap(function([of_format(name, x, fmt) for x in arrays], *args, **kwargs), fmt)
+        held, coded = hold(name, list(arrays), fmt)
+        return FloatArray._wrap(function(held, *args, **kwargs), fmt, coded)
 
     return stand_in
 
@@ -100,22 +120,123 @@ def _plain(name: str) -> Callable[..., Any]:
     return stand_in
 
 
+def _comparing(name: str) -> Callable[..., Any]:
+    """Return a stand-in for a function that compares its first two arguments: as float64, which holds them exactly."""
+    function = getattr(np, name)
+
+    def stand_in(first: Any, second: Any, *args: Any, **kwargs: Any) -> Any:
+        with np.errstate(invalid="ignore"):
+            return function(_float64(name, first), _float64(name, second), *args, **kwargs)
+
+    return stand_in
+
+
+def _float64(name: str, x: Any) -> Any:
+    values, rest = split(x, strangers=name in ("array_equal", "array_equiv", "isin"))
+    if rest is not None:
+        raise DtypeError(
+            f"numpy.{name} compares float64 numbers. Got some that are none, such as integers beyond 2**53. "
+            "Use the operators, == or <, which take them exactly."
+        )
+    return values
+
+
+def _searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    return first_place(a, v, side, sorter)
+
+
 def _values(x: Any) -> Any:
     if isinstance(x, FloatArray):
         return x.values
     return type(x)(map(_values, x)) if isinstance(x, list | tuple) else x
 
 
-def _on_values(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
+def _sort(
+    x: FloatArray, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> FloatArray:
+    _no_options("sort", order=order)
+    options = {"kind": kind} if stable is None else {"stable": stable}
+    return _in_order_of(np.sort, np.argsort, x, axis, options)
 
-    def stand_in(x: FloatArray, *args: Any, **kwargs: Any) -> Any:
-        result = function(x.values, *args, **kwargs)
-        if isinstance(result, tuple):
-            return (FloatArray._wrap(result[0], x.format), *result[1:])
-        return FloatArray._wrap(result, x.format)
+
+def _partition(
+    x: FloatArray, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
+) -> FloatArray:
+    _no_options("partition", order=order)
+    return _in_order_of(np.partition, np.argpartition, x, axis, {"kth": kth, "kind": kind})
+
+
+def _in_order_of(
+    function: Any, places_of: Any, x: FloatArray, axis: Any, options: dict[str, Any]
+) -> FloatArray:
+    """Put elements in order; NaNs, which are last, keep their codes."""
+    if axis is None:
+        x, axis = x.ravel(), -1
+    if not x._coded or not np.isnan(x.values).any():
+        return FloatArray._wrap(function(x.values, axis=axis, **options), x.format)
+    return x._like(np.take_along_axis(x._data, places_of(x.values, axis=axis, **options), axis))
+
+
+def _unique(
+    x: FloatArray,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    **kwargs: Any,
+) -> Any:
+    unique: Any = np.unique
+    found, places, *rest = unique(x.values, True, return_inverse, return_counts, axis, **kwargs)
+    if x._coded:
+        kept = x.ravel()[places] if axis is None else np.take(x, places, axis)
+    else:
+        kept = FloatArray._wrap(found, x.format)
+    results = (kept, *([places] if return_index else []), *rest)
+    return results if len(results) > 1 else kept
+
+
+def _writing(name: str) -> Callable[..., Any]:
+    function, required = getattr(np, name), {"fill_diagonal": 1}.get(name, 2)
+
+    def stand_in(x: Any, *args: Any, **kwargs: Any) -> None:
+        between, value, rest = args[: required - 1], args[required - 1], args[required:]
+        if isinstance(x, FloatArray):
+            function(x._data, *map(_values, between), x._held(name, value), *rest, **kwargs)
+        else:
+            function(x, *map(_values, between), _values(value), *rest, **kwargs)
 
     return stand_in
+
+
+def _insert(x: Any, places: Any, value: Any, axis: Any = None) -> Any:
+    if not isinstance(x, FloatArray):
+        return np.insert(x, places, _values(value), axis)
+    return x._like(np.insert(x._data, places, x._held("insert", value), axis))
+
+
+_NO_FILL = "np.where, with a value to fill in"
+
+
+def _triangle(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def stand_in(x: FloatArray, k: int = 0) -> FloatArray:
+        zero_of(name, x.format, _NO_FILL)
+        return x._like(function(x._data, k))
+
+    return stand_in
+
+
+def _diag(x: FloatArray, k: int = 0) -> FloatArray:
+    if x.ndim == 1 and (x.size > 1 or k):
+        zero_of("diag", x.format, _NO_FILL)
+    return x._like(np.diag(x._data, k))
+
+
+def _resize(x: FloatArray, shape: Any) -> FloatArray:
+    if x.size == 0 and np.prod(shape):
+        zero_of("resize", x.format, "np.full_like(x, value, shape=shape)")
+    return x._like(np.resize(x._data, shape))
 
 
 def _no_options(name: str, **options: Any) -> None:
@@ -126,24 +247,29 @@ def _no_options(name: str, **options: Any) -> None:
             )
 
 
-def _filled(name: str, default: float | None) -> Callable[..., Any]:
-    def stand_in(
-        x: FloatArray, fill_value: Any = default, dtype: Any = None, shape: Any = None, **rest: Any
-    ) -> Any:
-        _no_options(name, dtype=dtype)
-        size = x.shape if shape is None else shape
-        return FloatArray._wrap(np.full(size, of_format(name, fill_value, x.format)), x.format)
-
-    return stand_in
+def _filled(
+    x: FloatArray,
+    value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    **_: Any,
+) -> FloatArray:
+    _no_options("full_like", dtype=dtype)
+    fmt = common_format("full_like", (x, value))
+    (held,), coded = hold("full_like", (value,), fmt)
+    return FloatArray._wrap(np.full(x.shape if shape is None else shape, held), fmt, coded)
 
 
 def _like(name: str, value: float) -> Callable[..., Any]:
-    filled = _filled(name, value)
-
-    def stand_in(
-        x: FloatArray, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, **_: Any
-    ) -> Any:
-        return filled(x, value, dtype=dtype, shape=shape)
+    def stand_in(x: FloatArray, *args: Any, **kwargs: Any) -> FloatArray:
+        fill = value
+        if value == 0 and name != "empty_like":
+            fill = zero_of(name, x.format, "np.full_like(x, value)")
+        elif value == 0:  # anything will do
+            fill = x.format.magnitude(0)
+        return _filled(x, fill, *args, **kwargs)
 
     return stand_in
 
@@ -153,14 +279,19 @@ def _where(condition: Any, *choices: Any) -> Any:
     if not choices:
         return np.nonzero(condition)
     fmt = common_format("where", choices)
-    return FloatArray._wrap(np.where(condition, *(of_format("where", x, fmt) for x in choices)), fmt)
+    held, coded = hold("where", choices, fmt)
+    return FloatArray._wrap(np.where(condition, *held), fmt, coded)
 
 
 def _clip(
     x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None
 ) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    result = x if isinstance(x, FloatArray) else array(x, common_format("clip", (low, high)))
+    result = x if isinstance(x, FloatArray) or is_number(x) else array(x, common_format("clip", (low, high)))
+    if is_number(low) and is_number(high) and compare("greater", low, high):
+        low = high  # bounds that cross: the upper one wins
+    if is_number(x) and high is not None:  # it is not rounded unless it wins against both
+        result = np.minimum(result, high)
     if low is not None:
         result = np.maximum(result, low)
     if high is not None:
@@ -196,13 +327,15 @@ def _inner(a: Any, b: Any) -> Any:
 def _nan_to_num(
     x: FloatArray, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    high, low = (x.format.max if posinf is None else posinf), (x.format.lowest if neginf is None else neginf)
-    values = np.nan_to_num(x.values, nan=nan, posinf=high, neginf=low)
-    result = array(values, x.format, rounding="nearest_even", overflow=current().overflow)
-    if copy:
-        return result
-    x[...] = result
-    return x
+    values, fmt = x.values, x.format
+    nans = np.isnan(values)
+    if nan == 0 and nans.any():
+        zero_of("nan_to_num", fmt, "nan=1.0, or another number")
+    result = x.copy() if copy else x
+    result[nans] = array(nan, fmt, rounding="nearest_even")
+    result[values == np.inf] = array(fmt.max if posinf is None else posinf, fmt, rounding="nearest_even")
+    result[values == -np.inf] = array(fmt.lowest if neginf is None else neginf, fmt, rounding="nearest_even")
+    return result
 
 
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
@@ -235,19 +368,34 @@ def _broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Any, ...]:
 
 for _name in _MOVING:
     _register(_name, _moving(_name))
+for _name in _MOVING_SECOND:
+    _register(_name, _moving(_name, 1))
+for _name in _AT_LEAST:
+    _register(_name, _at_least(_name))
+for _name in _WRITING:
+    _register(_name, _writing(_name))
+for _name in ("tril", "triu"):
+    _register(_name, _triangle(_name))
 for _name in _JOINING:
     _register(_name, _joining(_name))
 for _name in _SPLITTING:
     _register(_name, _splitting(_name))
 for _name in _PLAIN:
     _register(_name, _plain(_name))
-for _name in _CHOOSING:
-    _register(_name, _on_values(_name))
+for _name in _COMPARING:
+    _register(_name, _comparing(_name))
 for _name, _value in (("zeros_like", 0.0), ("empty_like", 0.0), ("ones_like", 1.0)):
     _register(_name, _like(_name, _value))
-_register("full_like", _filled("full_like", None))
+_register("full_like", _filled)
 _COMPUTED: dict[str, Callable[..., Any]] = {
     "where": _where,
+    "sort": _sort,
+    "partition": _partition,
+    "unique": _unique,
+    "insert": _insert,
+    "diag": _diag,
+    "resize": _resize,
+    "searchsorted": _searchsorted,
     "clip": _clip,
     "diff": _diff,
     "outer": _outer,

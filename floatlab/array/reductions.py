@@ -6,6 +6,7 @@ context has. `prod`, `cumsum` and `cumprod` go one element at a time and round a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,22 +14,17 @@ from typing import Any
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.accumulators import get_accumulator
 from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS, of_format, resolve
 from floatlab.backend import Array
-from floatlab.errors import DtypeError, OptionError, ShapeError
-from floatlab.flags import Flags
+from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
+from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
-
-_FLOAT64 = get_format("float64")
-_STICKY = FloatFormat("sticky", 11, 50)  # 51 bits, the last of which says that there was more
-_STICKY_LIMIT = 49  # bits of a format that can be rounded from there
 
 
 # -- sums and products ---------------------------------------------------------------------------------------
@@ -54,7 +50,7 @@ def sum(
     axis, keepdims
         As in `numpy.sum`.
     return_flags : bool
-        Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
+        Whether to return the `Flags` as well; only with the accumulators "wide" and "exact", which round once.
     **options
         accumulator ("wide", "exact", a format name for sequential accumulation, or another of
         `floatlab.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken from the
@@ -67,13 +63,7 @@ def sum(
     >>> fl.sum(ones), fl.sum(ones, accumulator="e4m3")
     (FloatArray(64., format=float8_e4m3fn), FloatArray(16., format=float8_e4m3fn))
     """
-    target, (values,), formats, wrap = resolve("sum", (x,), fmt)
-
-    def compute(to: FloatFormat, **given: Any) -> Array:
-        known = [formats[0]] if formats[0] is not None else []
-        return accumulate.sum(values, to, axis=axis, keepdims=keepdims, formats=known, **given)
-
-    return _reduce("sum", compute, target, wrap, return_flags, options)
+    return _over_axes("sum", accumulate.sum, x, fmt, axis, keepdims, return_flags, options)
 
 
 def matmul(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
@@ -120,59 +110,77 @@ def _product(
     options: dict[str, Any],
 ) -> Any:
     target, (x, y), formats, wrap = resolve(name, (a, b), fmt)
-    known = formats if None not in formats else []
-    bias = options.pop("bias", None)
+    bias = options.get("bias")
     if bias is not None:
-        known, options = (
-            [],
-            options | {"bias": of_format(name, bias, target) if fmt is None else np.asarray(bias)},
-        )
+        bias = of_format(name, bias, target) if fmt is None else _plain(bias)
+        formats = [*formats, _format_of(options["bias"]) if fmt is not None else target]
+        options = options | {"bias": bias}
+    known = _known(formats, options.pop("formats", ()))
 
-    def compute(to: FloatFormat, **given: Any) -> Array:
-        return function(x, y, to, formats=known, **given)
+    def compute(**given: Any) -> Any:
+        return function(x, y, target, formats=known, **given)
 
     return _reduce(name, compute, target, wrap, return_flags, options)
 
 
+def _over_axes(
+    name: str,
+    function: Callable[..., Any],
+    x: Any,
+    fmt: Any,
+    axis: Any,
+    keepdims: bool,
+    return_flags: bool,
+    options: dict[str, Any],
+) -> Any:
+    target, (values,), formats, wrap = resolve(name, (x,), fmt)
+    known = _known(formats, options.pop("formats", ()))
+
+    def compute(**given: Any) -> Any:
+        return function(values, target, axis=axis, keepdims=keepdims, formats=known, **given)
+
+    return _reduce(name, compute, target, wrap, return_flags, options)
+
+
+def _plain(x: Any) -> Any:
+    return x.values if isinstance(x, FloatArray) else x
+
+
+def _format_of(x: Any) -> FloatFormat | None:
+    return x.format if isinstance(x, FloatArray) else None
+
+
+def _known(found: Sequence[FloatFormat | None], said: Sequence[Any]) -> Sequence[Any]:
+    """Return the formats of the operands, if all are known: their own, or else what the caller says."""
+    if len(said) and len(said) != len(found):
+        return said  # which `accumulate` refuses, with their number
+    formats: list[FloatFormat | None] = [get_format(fmt) for fmt in said] or list(found)
+    for own, other in zip(found, formats, strict=True):
+        if own is not None and other is not None and not own.same_as(other):
+            raise OptionError(
+                f"formats names the format that an operand has. Got {other} for an array of {own}. Leave it out."
+            )
+    return formats if None not in formats else []
+
+
 def _reduce(
     name: str,
-    compute: Callable[..., Array],
+    compute: Callable[..., Any],
     fmt: FloatFormat,
     wrap: bool,
     return_flags: bool,
     options: dict[str, Any],
 ) -> Any:
-    options = current().of_reduction() | options
-    result = compute(fmt, **options)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
+    options = current().of_reduction(**options)
+    wanted = return_flags or (is_tracking() and accumulate.has_flags(options["accumulator"]))
+    if not wanted:
+        result = compute(**options)
+        return FloatArray._wrap(result, fmt) if wrap else result
+    result, flags = compute(return_flags=True, **options)
+    note(name, flags)
     made = FloatArray._wrap(result, fmt) if wrap else result
-    if not return_flags and not is_tracking():
-        return made
-    flags = _flags_of_sum(compute, fmt, options)
-    if flags is None:
-        if return_flags:
-            raise OptionError(
-                'Flags of a sum are known for the accumulators "wide" and "exact", and without stochastic rounding. '
-                f"Got {options['accumulator']!r} and {options['rounding']!r}. Leave return_flags out."
-            )
-        return made
-    if is_tracking():
-        note(name, flags)
     return (made, flags) if return_flags else made
-
-
-def _flags_of_sum(compute: Callable[..., Array], fmt: FloatFormat, options: dict[str, Any]) -> Flags | None:
-    """Return the flags of the exact sum's one rounding, or None where there are more roundings than one."""
-    once = str(get_accumulator(options["accumulator"])) in ("wide", "exact")
-    if not once or fmt.precision > _STICKY_LIMIT or options["rounding"].startswith("stochastic"):
-        return None
-    given = {
-        k: v
-        for k, v in options.items()
-        if k not in ("rounding", "overflow", "subnormals", "rng", "random_bits")
-    }
-    total = compute(_STICKY, rounding="to_odd", **given)
-    kept = {k: options[k] for k in ("rounding", "overflow", "subnormals")}
-    return quantize(total, fmt, return_flags=True, **kept)[1]
 
 
 def mean(
@@ -186,62 +194,47 @@ def mean(
 ) -> Any:
     """Return the mean: with the accumulators "wide" and "exact" the exact one, rounded once; else sum / n.
 
-    Parameters as in `sum`.
+    Parameters as in `sum`. The exact sum is divided before anything is rounded, so that neither an overflow of the sum
+    nor what a partial sum would lose can be seen. The mean of no numbers is 0 / 0.
 
+    Examples
+    --------
     >>> import floatlab as fl
     >>> fl.mean(fl.array([448.0, 448.0, 416.0], "e4m3"))
     FloatArray(448., format=float8_e4m3fn)
     """
-    target, (values,), formats, wrap = resolve("mean", (x,), fmt)
-    given = current().of_reduction() | options
-    once = (
-        str(get_accumulator(given["accumulator"])) in ("wide", "exact")
-        and target.precision <= _STICKY_LIMIT // 2
-    )
-    rounding = given | {"rounding": "to_odd", "overflow": None} if once else given
-    total = accumulate.sum(
-        values,
-        _STICKY if once else target,
-        axis=axis,
-        keepdims=keepdims,
-        formats=[formats[0]] if formats[0] is not None else [],
-        **rounding,
-    )
-    n = np.size(values) // max(total.size, 1) if total.size else 1
-    kept = {k: given[k] for k in ("rounding", "overflow", "subnormals", "rng", "random_bits")}
-    wanted = return_flags or is_tracking()
-    result = operate("divide", (total, float(n)), target, return_flags=wanted, **kept)
-    result, flags = result if wanted else (result, None)
-    if flags is not None:
-        note("mean", flags)
-    made = FloatArray._wrap(result, target) if wrap else result
-    return (made, flags) if return_flags else made
+    return _over_axes("mean", accumulate.mean, x, fmt, axis, keepdims, return_flags, options)
 
 
 # -- one after the other -----------------------------------------------------------------------------------
 
 
-def _one_by_one(name: str, x: Any, fmt: Any, axis: int | None, options: dict[str, Any]) -> tuple[Any, ...]:
-    """Return all partial results along an axis, which is put first; and what is needed to wrap them."""
+def _one_by_one(
+    operation: str, values: np.ndarray, target: FloatFormat, options: dict[str, Any]
+) -> np.ndarray:
+    """Return all partial results along the first axis."""
+    options = current().of_operation(**options)
+    partial = np.empty(values.shape, target.value_dtype)
+    for i in range(len(values)):
+        if i == 0:
+            partial[0] = quantize(values[0], target, **options)
+        else:
+            partial[i] = operate(operation, (partial[i - 1], values[i]), target, **options)
+    return partial
+
+
+def _cumulate(name: str, operation: str, x: Any, fmt: Any, axis: Any, options: dict[str, Any]) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = np.asarray(values, np.float64)
+    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
     if axis is None:
         values, axis = values.reshape(-1), 0
-    if not -values.ndim <= axis < values.ndim:
+    if not isinstance(axis, int | np.integer) or not -values.ndim <= axis < values.ndim:
         raise ShapeError(
-            f"axis names a dimension of x. Got {axis} for shape {values.shape}. Use another axis."
+            f"axis names a dimension of x. Got {axis!r} for shape {values.shape}. Use another axis."
         )
-    moved = np.moveaxis(values, axis, 0)
-    options = current().of_operation() | options
-    partial = np.empty(moved.shape, target.value_dtype)
-    operation = "add" if "sum" in name else "multiply"
-    exact = dict(options)
-    for i in range(len(moved)):
-        if i == 0:
-            partial[0] = quantize(moved[0], target, **exact)
-        else:
-            partial[i] = operate(operation, (partial[i - 1], moved[i]), target, **exact)
-    return partial, axis, target, wrap
+    partial = _one_by_one(operation, np.moveaxis(values, axis, 0), target, options)
+    result = np.ascontiguousarray(np.moveaxis(partial, 0, axis))
+    return FloatArray._wrap(result, target) if wrap else result
 
 
 def cumsum(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) -> Any:
@@ -251,31 +244,42 @@ def cumsum(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) 
     >>> fl.cumsum(fl.array([16.0, 1.0, 1.0], "e4m3"))
     FloatArray([16., 16., 16.], format=float8_e4m3fn)
     """
-    partial, axis, target, wrap = _one_by_one("cumsum", x, fmt, axis, options)
-    result = np.ascontiguousarray(np.moveaxis(partial, 0, axis))
-    return FloatArray._wrap(result, target) if wrap else result
+    return _cumulate("cumsum", "add", x, fmt, axis, options)
 
 
 def cumprod(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) -> Any:
     """Return the partial products along an axis, each rounded to the format; options as in `add`."""
-    partial, axis, target, wrap = _one_by_one("cumprod", x, fmt, axis, options)
-    result = np.ascontiguousarray(np.moveaxis(partial, 0, axis))
-    return FloatArray._wrap(result, target) if wrap else result
+    return _cumulate("cumprod", "multiply", x, fmt, axis, options)
 
 
-def prod(x: Any, fmt: Any = None, *, axis: int | None = None, keepdims: bool = False, **options: Any) -> Any:
-    """Return the product along an axis, or of all elements, rounded to the format after every factor.
+def prod(
+    x: Any,
+    fmt: Any = None,
+    *,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+    **options: Any,
+) -> Any:
+    """Return the product over one, several or all axes, rounded to the format after every factor.
+
+    Several axes are multiplied in the order of the flattened index. The product of nothing is 1.
 
     >>> import floatlab as fl
     >>> fl.prod(fl.array([1.125, 1.125, 1.125], "e4m3"))
     FloatArray(1.375, format=float8_e4m3fn)
     """
-    whole = np.ndim(x)
-    partial, at, target, wrap = _one_by_one("cumprod", x, fmt, axis, options)
-    result = partial[-1] if len(partial) else np.asarray(quantize(np.ones(partial.shape[1:]), target))
-    result = np.asarray(result)
+    target, (values,), _, wrap = resolve("prod", (x,), fmt)
+    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
+    axes = accumulate.axes_of(axis, values.shape)
+    rest = tuple(i for i in range(values.ndim) if i not in axes)
+    kept = tuple(values.shape[i] for i in rest)
+    count = math.prod(values.shape[i] for i in axes)
+    factors = values.transpose(*axes, *rest).reshape(count, *kept)
+    partial = _one_by_one("multiply", factors, target, options)
+    result = partial[-1] if len(partial) else quantize(np.ones(kept), target)
     if keepdims:
-        result = result.reshape((1,) * whole) if axis is None else np.expand_dims(result, at)
+        kept = tuple(1 if i in axes else n for i, n in enumerate(values.shape))
+    result = np.asarray(result, target.value_dtype).reshape(kept)
     return FloatArray._wrap(result, target) if wrap else result
 
 

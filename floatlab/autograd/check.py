@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from floatlab.autograd.numeric import FLOAT64
 from floatlab.autograd.table import Array
 from floatlab.autograd.tensor import Tensor, no_grad
 from floatlab.errors import AutogradError
@@ -96,7 +97,7 @@ def gradcheck(
     True
     """
     for i, x in enumerate(inputs):
-        if x.format.name != "float64" or x.gradient_format.name != "float64":
+        if not (x.format.same_as(FLOAT64) and x.gradient_format.same_as(FLOAT64)):
             raise AutogradError(
                 f'gradcheck works in float64. Got input {i} in {x.format}. Make it with format="fp64".'
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from floatlab.autograd.numeric import tree_sum
-from floatlab.autograd.reductions import product
+from floatlab.autograd.reductions import product, rows_of
 from floatlab.autograd.table import Array, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError
 
@@ -60,7 +60,7 @@ def _put_back(windows: Array, shape: tuple[int, ...], stride: Pair, padding: Pai
 def _conv2d(
     node: Node, x: Array, weight: Array, bias: Array | None = None, *, stride: Pair = 1, padding: Pair = 0
 ) -> Array:
-    if weight.ndim != 4 or x.ndim != 4 or x.shape[1] != weight.shape[1]:
+    if weight.ndim != 4 or x.ndim != 4 or x.shape[1] != weight.shape[1] or not weight.size:
         raise ShapeError(
             "conv2d needs images (batch, in, height, width) and a weight (out, in, height, width). "
             f"Got {x.shape} and {weight.shape}. Check the layer's in_channels."
@@ -73,10 +73,12 @@ def _conv2d(
     windows = _windows(node, x, weight.shape[2:], stride, padding)
     n, _, rows, columns = windows.shape[:4]
     # (positions, in * kh * kw)
-    unrolled = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * rows * columns, -1)
+    unrolled = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * rows * columns, weight[0].size)
     node.saved = unrolled
-    out = product(node, unrolled, weight.reshape(len(weight), -1).T, bias=bias)  # (positions, out)
-    return np.ascontiguousarray(out.reshape(n, rows, columns, -1).transpose(0, 3, 1, 2))
+    out = product(
+        node, unrolled, weight.reshape(len(weight), weight[0].size).T, bias=bias
+    )  # (positions, out)
+    return np.ascontiguousarray(out.reshape(n, rows, columns, len(weight)).transpose(0, 3, 1, 2))
 
 
 def _conv2d_image(node: Node, g: Array) -> Array:
@@ -92,13 +94,14 @@ def _conv2d_image(node: Node, g: Array) -> Array:
     spread[:, :, rows, columns] = g
     spread = spread[:, :, top : top + height + kh - 1, left : left + width + kw - 1]  # without the padding
     windows = _windows(node, spread, (kh, kw), 1, 0)
-    unrolled = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)  # (pixels, out * kh * kw)
-    turned = weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1).reshape(unrolled.shape[1], -1)
-    return product(node, unrolled, turned, gradient=0).reshape(n, height, width, -1).transpose(0, 3, 1, 2)
+    unrolled = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, weight[:, 0].size)
+    turned = weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1).reshape(weight[:, 0].size, weight.shape[1])
+    back = product(node, unrolled, turned, gradient=0)  # (pixels, out * kh * kw) times that, by in
+    return back.reshape(n, height, width, weight.shape[1]).transpose(0, 3, 1, 2)
 
 
 def _conv2d_weight(node: Node, g: Array) -> Array:
-    positions = g.transpose(0, 2, 3, 1).reshape(-1, g.shape[1])
+    positions = rows_of(g.transpose(0, 2, 3, 1))
     return product(node, positions.T, node.saved, gradient=0).reshape(node.inputs[1].shape)
 
 
@@ -115,7 +118,7 @@ def _max_pool2d(
             "Use less padding."
         )
     windows = _windows(node, x, size, size if stride is None else stride, padding, -np.inf)
-    flat = windows.reshape(*windows.shape[:4], -1)
+    flat = windows.reshape(*windows.shape[:4], size[0] * size[1])
     chosen = flat.argmax(axis=-1)[..., None]  # the first of equal ones, and a NaN before all else
     node.saved = chosen
     return np.take_along_axis(flat, chosen, -1)[..., 0]

@@ -13,7 +13,7 @@ import numpy as np
 from floatlab import functions
 from floatlab.autograd.numeric import combine, is_subset, round_to, zero_where
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
-from floatlab.errors import check_option
+from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.functions import erf64, exp64, log64, sigmoid64, softplus64
 from floatlab.rounding import quantize
@@ -42,12 +42,18 @@ def power64(base: Array, exponent: Array) -> Array:
         return np.asarray(1.0 / result if exponent < 0 else result)
     if exponent.ndim == 0 and exponent == 0.5:
         return np.where(base == -np.inf, np.inf, np.sqrt(base) + 0.0)  # IEEE 754 has pow(-0, 0.5) = +0
-    whole, odd = exponent == np.rint(exponent), np.fmod(exponent, 2.0) != 0.0
+    whole = exponent == np.rint(exponent)
+    odd = np.isfinite(exponent) & (np.fmod(exponent, 2.0) != 0.0)  # an infinite exponent counts as even
     size = np.asarray(exp64(np.asarray(exponent * log64(np.abs(base)))))
     one = (base == 1.0) | (exponent == 0.0) | ((base == -1.0) & np.isinf(exponent))
     size = np.where(one, 1.0, size)  # even of NaN and infinity, as IEEE 754 has it
-    signed = np.where((base < 0) & whole & odd, -size, size)
+    signed = np.where(np.signbit(base) & whole & odd, -size, size)
     return np.where((base < 0) & np.isfinite(base) & ~whole & np.isfinite(exponent), np.nan, signed)
+
+
+def _pow_base_derivative(node: Node, g: Array) -> Array:
+    slope = node.b * power64(node.a, np.asarray(node.b, np.float64) - 1.0)
+    return np.where(node.b == 0, 0.0, g * slope)  # a ** 0 is 1 whatever a is, 0 and NaN as well
 
 
 def _pow_exponent_derivative(node: Node, g: Array) -> Array:
@@ -155,6 +161,8 @@ def _share(node: Node, g: Array, loses: Any) -> Array:
 
 
 def _dropout(node: Node, x: Array, *, mask: Any, p: float) -> Array:
+    if np.shape(mask) != x.shape:
+        raise ShapeError(f"dropout needs a mask of x's shape. Got {np.shape(mask)} for {x.shape}. Draw one.")
     if p >= 1:
         return np.zeros_like(x)
     return zero_where(np.logical_not(mask), combine(np.divide, x, np.array(1.0 - p), np.float64, node.target))
@@ -200,7 +208,7 @@ OPS = (
         "pow",
         wide(lambda n, a, b: power64(a, b)),
         (
-            wide(lambda n, g: g * (n.b * power64(n.a, np.asarray(n.b, np.float64) - 1.0))),
+            wide(_pow_base_derivative),
             wide(_pow_exponent_derivative),
         ),
         "a ** b",

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT32, current_arithmetic, is_narrow, is_subset, round_to
+from floatlab.autograd.numeric import FLOAT32, FLOAT64, current_arithmetic, is_narrow, is_subset, round_to
 from floatlab.autograd.ops import find_op
 from floatlab.autograd.table import Array, Kernel, Node, Op
 from floatlab.autograd.tensor import Tensor, recording
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
+from floatlab.sources import as_source
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
 
@@ -65,7 +66,8 @@ def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
         raise DtypeError(
             f"A tensor computes with tensors and real numbers. Got {value!r}. Use Tensor(...) or a number."
         )
-    exact = float(value)
+    # An integer beyond 2**53 may be no float64; a number that is rounded anyway needs none, another one is refused.
+    exact = float(value if type(value) is float else as_source(value, like.format if rounds else FLOAT64))
     return Tensor._wrap(
         _constant(exact, math.copysign(1.0, exact), like.format, rounds), like.format, like.format
     )
@@ -176,13 +178,9 @@ def _run(
             if kernel.kind == "wide":
                 data = round_to(data, fmt, node.arithmetic)
     except (ValueError, IndexError) as error:
-        if isinstance(error, FloatlabError):
-            raise
+        if isinstance(error, FloatlabError) or not _is_misfit(kernel, arrays):
+            raise  # an error of arithmetic is none of shapes, and must not be told as one
         shapes = " and ".join(str(t.shape) for t in tensors)
-        if any(t.size == 0 for t in tensors):
-            raise ShapeError(
-                f"{op.name} needs at least one element. Got {shapes}. Skip an empty batch."
-            ) from error
         raise ShapeError(
             f"{op.name} needs shapes that fit together. Got {shapes}. Check them. (NumPy: {error})"
         ) from error
@@ -197,6 +195,19 @@ def _run(
     for watch in watchers:
         watch(Event("forward", op.name, node.scope, tensors, before, data, fmt))
     return out
+
+
+def _is_misfit(kernel: Kernel, arrays: list[Array]) -> bool:
+    """Whether a kernel has failed for the shapes of its inputs: they do not broadcast, or it only moves values."""
+    if (
+        kernel.kind == "moved"
+    ):  # one call of NumPy that computes nothing: shapes and indices are all it can refuse
+        return True
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        return True
+    return False
 
 
 def unrounded(node: Node, kernel: Kernel, data: Array, arguments: list[Array]) -> Array | None:

@@ -354,7 +354,7 @@ class TensorMethods:
         axes = list(range(self.ndim))
         try:
             axes[first], axes[second] = axes[second], axes[first]
-        except IndexError:
+        except (IndexError, TypeError):
             raise ShapeError(
                 f"transpose exchanges two axes. Got {first} and {second} for shape {self.shape}. "
                 "Check the shape."
@@ -365,7 +365,7 @@ class TensorMethods:
         """Return the values without the axes (or the one axis) of length 1."""
         if axis is None:
             return self.reshape(tuple(n for n in self.shape if n != 1))
-        if not -self.ndim <= axis < self.ndim:
+        if not isinstance(axis, int | np.integer) or not -self.ndim <= axis < self.ndim:
             raise ShapeError(
                 f"squeeze takes away one axis. Got {axis} for shape {self.shape}. Check the shape."
             )
@@ -436,4 +436,7 @@ def _several(given: tuple[Any, ...]) -> tuple[int, ...]:
     """Return a shape or axes given one by one, or as one tuple."""
     if len(given) == 1 and isinstance(given[0], tuple | list):
         given = tuple(given[0])
+    for n in given:
+        if not isinstance(n, int | np.integer):
+            raise ShapeError(f"Shapes and axes are whole numbers. Got {n!r}. Use an int.")
     return tuple(int(n) for n in given)

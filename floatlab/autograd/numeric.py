@@ -242,7 +242,7 @@ def sum_over(
     """
     if source is not None and rules.adds_exactly and x.dtype == np.float32:
         count = math.prod(x.shape[a] for a in axes)
-        if count and _span(x, source) + count.bit_length() <= 53:
+        if x.size and _span(x, source) + count.bit_length() <= 53:
             return round_to(np.add.reduce(x, axis=axes, dtype=np.float64), fmt, rules)
     total: Array = accumulate.sum(x, fmt, axis=axes, accumulator=rules.accumulator, **rules.options)
     return total
@@ -286,7 +286,8 @@ def tree_sum(wide: Array, axis: int | Sequence[int], keepdims: bool = True) -> A
     axes = tuple(sorted(i % wide.ndim for i in axes))
     rest = tuple(i for i in range(wide.ndim) if i not in axes)
     kept = tuple(1 if i in axes else n for i, n in enumerate(wide.shape))
-    x = wide.transpose(axes + rest).reshape(-1, *(wide.shape[i] for i in rest))
+    count = math.prod(wide.shape[i] for i in axes)
+    x = wide.transpose(axes + rest).reshape(count, *(wide.shape[i] for i in rest))
     if len(x) == 0:
         x = np.zeros((1, *x.shape[1:]))
     while len(x) > 1:

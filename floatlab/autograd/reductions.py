@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,12 @@ Axis = int | tuple[int, ...] | None
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return the axes of a reduction as a sorted tuple of non-negative numbers."""
-    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    if any(not -ndim <= a < ndim for a in axes):
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple | list) else (axis,)
+    if any(not isinstance(a, int | np.integer) or not -ndim <= a < ndim for a in axes):
         raise ShapeError(
-            f"axis is a number from {-ndim} to {ndim - 1} here. Got {axis}. Check the tensor's shape."
+            f"axis is a number from {-ndim} to {ndim - 1} here. Got {axis!r}. Check the tensor's shape."
         )
-    return tuple(sorted({a % ndim for a in axes}))
+    return tuple(sorted({int(a) % ndim for a in axes}))
 
 
 def _spread(node: Node, g: Array) -> Array:
@@ -150,10 +151,15 @@ def _matmul_derivative(node: Node, g: Array, index: int) -> Array:
         stretched = FLOAT64 if g.shape[:-2] != a.shape[:-2] else None
         return product(node, g, b.swapaxes(-1, -2), stretched, gradient=0)
     if b.ndim == 2 and a.ndim > 2:  # one contraction over the whole batch, hence one rounding
-        a, g = a.reshape(-1, a.shape[-1]), g.reshape(-1, g.shape[-1])
+        a, g = rows_of(a), rows_of(g)
     stretched = FLOAT64 if g.shape[:-2] != b.shape[:-2] else None
     d = product(node, a.swapaxes(-1, -2), g, stretched, gradient=1)
     return d[..., 0] if node.b.ndim == 1 else d
+
+
+def rows_of(x: Array) -> Array:
+    """Return the last axis as rows of a matrix. (-1 would not do: of no elements any number of rows is right.)"""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _linear(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -167,18 +173,18 @@ def _linear(node: Node, x: Array, weight: Array, bias: Array | None = None) -> A
             f"linear needs one bias for each output. Got {bias.shape} with weight {weight.shape}. "
             "Check the bias."
         )
-    rows = x.reshape(-1, x.shape[-1])  # (n, in)
+    rows = rows_of(x)  # (n, in)
     # The bias is one more term of every sum, so that x @ weight.T + bias rounds once.
     return product(node, rows, weight.T, bias=bias).reshape(*x.shape[:-1], len(weight))
 
 
 def _linear_weight(node: Node, g: Array) -> Array:
     x = node.a
-    return product(node, g.reshape(-1, g.shape[-1]).T, x.reshape(-1, x.shape[-1]), gradient=0)
+    return product(node, rows_of(g).T, rows_of(x), gradient=0)
 
 
 def _linear_input(node: Node, g: Array) -> Array:
-    return product(node, g.reshape(-1, g.shape[-1]), node.b, gradient=0).reshape(node.inputs[0].shape)
+    return product(node, rows_of(g), node.b, gradient=0).reshape(node.inputs[0].shape)
 
 
 OPS = (

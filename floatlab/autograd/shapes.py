@@ -54,6 +54,8 @@ def _embedding(node: Node, weight: Array, *, indices: Array) -> Array:
             f"embedding looks rows up by integers. Got indices of dtype {indices.dtype}. "
             "Use an integer array."
         )
+    if weight.ndim == 0:
+        raise ShapeError("embedding takes rows of a table. Got a table of shape (). Give it (rows, columns).")
     if indices.size and not (indices.min() >= 0 and indices.max() < len(weight)):
         raise ShapeError(
             f"embedding has rows 0 to {len(weight) - 1}. "

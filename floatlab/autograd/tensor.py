@@ -20,6 +20,7 @@ from floatlab.autograd.table import Array, Node
 from floatlab.errors import AutogradError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.sources import as_array
 
 __all__ = ["Tensor", "is_recording", "no_grad"]
 
@@ -166,7 +167,7 @@ class Tensor(TensorMethods):
     def data(self, values: Any) -> None:
         if isinstance(values, Tensor):
             values = values._data
-        array = np.asarray(values)
+        array = as_array(values, "rounded")
         if array.shape != self._data.shape:
             raise ShapeError(
                 f"New data have the shape of the old. Got {array.shape} for {self._describe()}. "
@@ -245,7 +246,7 @@ class Tensor(TensorMethods):
 
     def copy_(self, source: Any) -> Tensor:
         """Take the values of `source` (tensor, array or number), rounded to this tensor's format."""
-        return self._write(source._data if isinstance(source, Tensor) else np.asarray(source))
+        return self._write(source._data if isinstance(source, Tensor) else as_array(source, "rounded"))
 
     def _write(self, wide: Array) -> Tensor:
         if self.requires_grad and is_recording():
@@ -258,8 +259,9 @@ class Tensor(TensorMethods):
                 f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
                 "Copy it first, with Tensor(x, format=x.format)."
             )
+        values = quantize(wide, self.format)
         try:
-            self._data[...] = quantize(wide, self.format)
+            self._data[...] = values
         except ValueError as error:
             raise ShapeError(
                 f"An in-place change keeps the shape. Got {wide.shape} for {self._describe()}. ({error})"
@@ -309,11 +311,11 @@ class Tensor(TensorMethods):
             gradient = np.ones(self.shape)
         from floatlab.autograd.backward import start_backward
 
-        start = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient, dtype=np.float64)
+        given = gradient._data if isinstance(gradient, Tensor) else as_array(gradient, "rounded")
+        start = np.asarray(quantize(given, self.gradient_format), dtype=self.gradient_format.value_dtype)
         if start.shape != self.shape:
             raise ShapeError(
                 f"A gradient has the shape of its tensor. Got {start.shape} for {self._describe()}. "
                 "Reshape it."
             )
-        start = np.asarray(quantize(start, self.gradient_format), dtype=self.gradient_format.value_dtype)
         start_backward(self, start, retain_graph)

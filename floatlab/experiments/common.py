@@ -22,10 +22,9 @@ from floatlab.amp import autocast
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset
 from floatlab.errors import OptionError
-from floatlab.experiments.loop import History, Precision
+from floatlab.experiments.loop import History, Precision, format_name
 from floatlab.experiments.prediction import zero_threshold
 from floatlab.experiments.training import weights_sha256
-from floatlab.formats import get_format
 
 __all__ = [
     "FAILED_BELOW",
@@ -77,8 +76,8 @@ class Run:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "format", get_format(self.format).name)
-        object.__setattr__(self, "gradient_format", get_format(self.gradient_format or self.format).name)
+        object.__setattr__(self, "format", format_name(self.format))
+        object.__setattr__(self, "gradient_format", format_name(self.gradient_format or self.format))
         for name in ("epochs", "steps"):
             if getattr(self, name, 1) < 1:
                 raise OptionError(

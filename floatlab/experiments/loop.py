@@ -12,13 +12,40 @@ import numpy as np
 from floatlab import nn
 from floatlab.amp import GradScaler, autocast
 from floatlab.autograd import Tensor
-from floatlab.errors import check_option
-from floatlab.formats import get_format
+from floatlab.errors import FormatError, check_option
+from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.optim import Optimizer
 
-__all__ = ["LOSS_SCALINGS", "History", "Precision", "fit"]
+__all__ = ["LOSS_SCALINGS", "History", "Precision", "fit", "format_name"]
 
 LOSS_SCALINGS = ("none", "static", "dynamic")
+
+
+def format_name(fmt: str | FloatFormat) -> str:
+    """Return the name that a record keeps of a format: the one by which `get_format` finds it again.
+
+    Raises
+    ------
+    FormatError
+        If `get_format` finds another format by that name, or none.
+
+    Examples
+    --------
+    >>> format_name("fp16"), format_name(FloatFormat("mine", 5, 10))
+    ('float16', 'float16')
+    """
+    found = get_format(fmt)
+    known = next((known for known in formats() if known.same_as(found)), found)
+    try:
+        again = get_format(known.name)
+    except FormatError:
+        again = None
+    if again is None or not again.same_as(found):
+        raise FormatError(
+            f"A run keeps the name of a format, by which get_format finds it again. Got {found!r}. "
+            'Name it by its fields, as in "e4m3b20".'
+        )
+    return known.name
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,7 @@ class Precision:
 
     def __post_init__(self) -> None:
         for name in ("format", "gradient_format"):
-            object.__setattr__(self, name, get_format(getattr(self, name)).name)
+            object.__setattr__(self, name, format_name(getattr(self, name)))
         check_option("loss_scaling", self.loss_scaling, LOSS_SCALINGS)
 
     def context(self) -> autocast:

@@ -21,9 +21,8 @@ from floatlab import nn
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset, digits
 from floatlab.errors import OptionError, check_option
-from floatlab.experiments.loop import LOSS_SCALINGS, Precision, fit
+from floatlab.experiments.loop import LOSS_SCALINGS, Precision, fit, format_name
 from floatlab.experiments.prediction import LayerGradients, lost_share, predict
-from floatlab.formats import get_format
 from floatlab.optim import SGD
 
 __all__ = ["TrainingConfig", "build_network", "first_step", "train", "weights_sha256", "whole_batches"]
@@ -69,7 +68,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for field in ("format", "gradient_format"):
-            object.__setattr__(self, field, get_format(getattr(self, field)).name)
+            object.__setattr__(self, field, format_name(getattr(self, field)))
         object.__setattr__(self, "widths", tuple(self.widths))
         check_option("loss_scaling", self.loss_scaling, LOSS_SCALINGS)
         if not (self.loss_weight > 0 and math.isfinite(self.loss_weight)):

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor
-from floatlab.errors import OptionError
+from floatlab.autograd.losses import REDUCTIONS
+from floatlab.errors import OptionError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
 from floatlab.nn.module import Module, Parameter
@@ -132,6 +133,9 @@ class Dropout(Module):
         return f"p={self.p}"
 
 
+_CHOICES = {"approximate": ("none", "tanh"), "reduction": REDUCTIONS}
+
+
 class _Function(Module):
     """A layer without weights: a function of `functional` and its options, which become attributes."""
 
@@ -141,6 +145,8 @@ class _Function(Module):
         super().__init__()
         self._options = options
         for name, value in options.items():
+            if name in _CHOICES:  # an unknown one is an error now, not in the first batch
+                check_option(name, value, _CHOICES[name])
             setattr(self, name, value)
 
     def forward(self, *inputs: Any) -> Tensor:

@@ -27,7 +27,6 @@ from floatlab.rounding import quantize
 __all__ = ["Rounding", "Workbench"]
 
 Array = NDArray[Any]
-_NATIVE = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,8 @@ class Rounding:
 
     def is_native(self, work: np.dtype[Any]) -> bool:
         """Whether NumPy's own rounding in `work` is already this one."""
-        native = _NATIVE.get(self.format.name)  # (to NumPy, None would equal float64)
+        native = self.format.dtype  # by the format's rule: anything may be called "float32"
+        # (to NumPy, None would equal float64)
         return self.mode == "nearest_even" and native is not None and native == work
 
     def __call__(self, values: Array, out: Array) -> Array:
@@ -71,6 +71,9 @@ class Workbench:
         The three formats; see the top of this file.
     pool : dict
         Scratch memory, shared by all the workbenches of an optimizer: they work one after the other.
+    stored_as : FloatFormat
+        The format that the weight had when the bench was made. (That of `weight` is float32 where there is a
+        master copy.)
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Workbench:
         state: Rounding,
         weight: Rounding,
         pool: dict[tuple[str, str], Array],
+        stored_as: FloatFormat,
     ) -> None:
+        self.stored_as = stored_as
         self.compute, self.state, self.weight = compute, state, weight
         self._shape, self._pool = shape, pool
         narrow = all(to.format.value_dtype == np.float32 for to in (compute, state, weight))

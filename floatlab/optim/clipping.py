@@ -113,7 +113,7 @@ def clip_grad_norm_(
         with np.errstate(invalid="ignore"):
             for gradient in gradients:
                 # In fp32 as in PyTorch; for a narrower format in float64, and rounded once.
-                scalar = np.float32 if gradient.format is _FP32 else np.float64
+                scalar = np.float32 if gradient.format.same_as(_FP32) else np.float64
                 _store(gradient, gradient.data * scalar(factor))
     return norm
 

@@ -23,15 +23,17 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.autograd.numeric import is_subset
-from floatlab.errors import OptionError, StateError
+from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.arithmetic import Rounding, Workbench
+from floatlab.rounding import ROUNDING_MODES
 
-__all__ = ["Arithmetic", "Optimizer", "require_all"]
+__all__ = ["Arithmetic", "Optimizer", "is_number", "require_all"]
 
 Array = NDArray[Any]
 Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 _FP32 = get_format("float32")
+_SWITCHES = ("nesterov", "centered", "decoupled_weight_decay")
 
 
 class Arithmetic(TypedDict, total=False):
@@ -82,8 +84,12 @@ class Optimizer:
         rounding: str = "nearest_even",
         state_rounding: str = "nearest_even",
         rng: np.random.Generator | int | None = None,
+        **unknown: Any,
     ) -> None:
+        for option in unknown:
+            check_option("An option", option, (*defaults, *Arithmetic.__annotations__))
         for option, mode in (("rounding", rounding), ("state_rounding", state_rounding)):
+            check_option(option, mode, ROUNDING_MODES)
             if mode.startswith("stochastic") and rng is None:
                 raise OptionError(
                     f"Stochastic rounding takes its bits from a generator. Got {option}={mode!r} and "
@@ -97,7 +103,7 @@ class Optimizer:
         self.rng = None if rng is None else np.random.default_rng(rng)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
-        self._benches: dict[int, Workbench] = {}
+        self._benches: dict[Tensor, Workbench] = {}  # not by id: a copy's tensors have others
         self._pool: dict[tuple[str, str], Array] = {}
         given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
         if not given:
@@ -140,24 +146,29 @@ class Optimizer:
                     "Take it out of one of the groups."
                 )
             seen.add(id(tensor))
-        unknown = [key for key in group if key != "params" and key not in self.defaults]
-        if unknown:
-            raise OptionError(
-                f"A group of {type(self).__name__} has the options {', '.join(self.defaults)}. Got "
-                f"{unknown[0]!r}. "
-                "Take it out."
-            )
+        for key in group:
+            check_option(f"An option of a group of {type(self).__name__}", key, ("params", *self.defaults))
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
         self.param_groups.append(complete)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise OptionError if an option of `group` is out of its range."""
+        for option in self.defaults:
+            value = group[option]
+            if option in _SWITCHES:
+                if not isinstance(value, bool | np.bool_):
+                    raise OptionError(f"{option} is True or False. Got {value!r}. Leave it out for False.")
+            elif option != "betas" and (not is_number(value) or value != value):
+                raise OptionError(f"{option} is a number. Got {value!r}. Write it as in {option}=0.1.")
         for option in self._non_negative:
             value = group.get(option, 0.0)
             if not value >= 0.0:
                 raise OptionError(f"{option} must be at least 0. Got {value!r}. Use 0 to switch it off.")
-        for position, beta in enumerate(group.get("betas", ())):
+        betas = group.get("betas", (0.9, 0.999))
+        if not (isinstance(betas, tuple | list) and len(betas) == 2 and all(map(is_number, betas))):
+            raise OptionError(f"betas are two numbers. Got {betas!r}. The usual ones are (0.9, 0.999).")
+        for position, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:
                 raise OptionError(
                     f"betas lie in [0, 1). Got {beta!r} at position {position}. The usual ones are (0.9, "
@@ -212,13 +223,19 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} has no update rule. Define _update in the subclass.")
 
     def _bench(self, p: Tensor) -> Workbench:
-        bench = self._benches.get(id(p))
+        bench = self._benches.get(p)
+        if bench is not None and bench.stored_as is not p.format and not bench.stored_as.same_as(p.format):
+            raise OptionError(
+                "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
+                f"{self._label(p, 0)} in {p.format}, first stepped in {bench.stored_as}. Create the optimizer "
+                "after the model is converted."
+            )
         if bench is None:
             weight = Rounding(_FP32) if self.master_weights else Rounding(p.format, self.rounding, self.rng)
             compute = Rounding(weight.format)
             state = Rounding(self.state_format or compute.format, self.state_rounding, self.rng)
-            bench = Workbench(p.shape, compute, state, weight, self._pool)
-            self._benches[id(p)] = bench
+            bench = Workbench(p.shape, compute, state, weight, self._pool, stored_as=p.format)
+            self._benches[p] = bench
         return bench
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -236,20 +253,28 @@ class Optimizer:
         return {
             "optimizer": type(self).__name__,
             "state_format": None if self.state_format is None else self.state_format.name,
+            "state_layout": None if self.state_format is None else _layout(self.state_format),
             "master_weights": self.master_weights,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of everything that the next steps depend on, apart from the weights themselves.
 
-        Keys: "settings", "param_groups" (options, and of each parameter its name, shape and format),
+        Keys: "settings", "param_groups" (options, and of each parameter its name, shape, format and the
+        format's layout: a name alone could be that of two formats),
         "state" (one dictionary a parameter, in order) and "rng" (the state of the generator, or None).
         """
         groups = []
         for group in self.param_groups:
             options = {key: value for key, value in group.items() if key != "params"}
             options["params"] = [
-                {"name": p.name, "shape": list(p.shape), "format": p.format.name} for p in group["params"]
+                {
+                    "name": p.name,
+                    "shape": list(p.shape),
+                    "format": p.format.name,
+                    "layout": _layout(p.format),
+                }
+                for p in group["params"]
             ]
             groups.append(options)
         state = [
@@ -269,7 +294,7 @@ class Optimizer:
                 "Load what state_dict() returned."
             )
         for key, mine in self._settings().items():
-            saved = state_dict["settings"].get(key)
+            saved = state_dict["settings"].get(key, mine if key == "state_layout" else None)
             if saved != mine:
                 raise StateError(
                     f"A state is loaded into an optimizer of the same kind. Got {key}={saved!r} for "
@@ -295,7 +320,9 @@ class Optimizer:
                     f"The state of {label} must have its shape. Got {tuple(saved['shape'])} for {p.shape}. "
                     "Build the same model."
                 )
-            if saved["format"] != p.format.name:
+            if saved["format"] != p.format.name or saved.get("layout", _layout(p.format)) != _layout(
+                p.format
+            ):
                 raise StateError(
                     f"The state of {label} must have its format. Got {saved['format']} for {p.format.name}. "
                     "Convert the model with .to() first."
@@ -331,6 +358,16 @@ class Optimizer:
             options = ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
             lines.append(f"  group {position}: {len(group['params'])} parameters, {options}")
         return "\n".join(lines)
+
+
+def _layout(fmt: FloatFormat) -> list[Any]:
+    """Return what tells a format from another of its name, in plain values that any file holds."""
+    return [fmt.exponent_bits, fmt.mantissa_bits, fmt.bias, fmt.specials, fmt.signed]
+
+
+def is_number(value: object) -> bool:
+    """Whether an option is a real number, of Python or of NumPy; True and False are none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def require_all(named_parameters: Iterable[tuple[str, Tensor]], *optimizers: Optimizer) -> None:

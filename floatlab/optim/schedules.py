@@ -10,11 +10,14 @@ A step that a gradient scaler skipped is not a step: ask ``scaler.last_step_was_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from floatlab.errors import OptionError, StateError
-from floatlab.optim.optimizer import Optimizer
+from floatlab.optim.optimizer import Optimizer, is_number
 from floatlab.optim.scalars import cosine_of_pi, power
 
 __all__ = ["CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearWarmup", "StepLR"]
@@ -30,6 +33,11 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise OptionError(
+                f"A schedule sets the rates of an optimizer. Got {type(optimizer).__name__}. "
+                "Create the optimizer first, and give it."
+            )
         self.optimizer = optimizer
         self.last_epoch = 0
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
@@ -103,6 +111,11 @@ class LambdaLR(LRScheduler):
     ) -> None:
         groups = len(optimizer.param_groups)
         self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, list) else [lr_lambda] * groups
+        for function in self.lr_lambdas:
+            if not callable(function):
+                raise OptionError(
+                    f"lr_lambda is a function of the step. Got {function!r}. Write it as in lambda n: 0.9**n."
+                )
         if len(self.lr_lambdas) != groups:
             raise OptionError(
                 f"LambdaLR takes one function, or one a group. Got {len(self.lr_lambdas)} for {groups} "
@@ -130,8 +143,8 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        if step_size < 1:
-            raise OptionError(f"step_size is at least 1. Got {step_size!r}. Give a number of steps.")
+        _check_steps("step_size", step_size)
+        _check_finite("gamma", gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
@@ -154,8 +167,8 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        if T_max < 1:
-            raise OptionError(f"T_max is at least 1. Got {T_max!r}. Give a number of steps.")
+        _check_steps("T_max", T_max)
+        _check_finite("eta_min", eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
@@ -198,8 +211,8 @@ class LinearWarmup(LRScheduler):
         start_factor: float = 0.0,
         after: LRScheduler | None = None,
     ) -> None:
-        if steps < 1:
-            raise OptionError(f"A warm-up takes at least 1 step. Got {steps!r}. Leave it out for none.")
+        _check_steps("steps", steps)
+        _check_finite("start_factor", start_factor)
         if after is not None and after.optimizer is not optimizer:
             raise OptionError(
                 "Both schedules set the rates of one optimizer. Got `after` with another one. Create it "
@@ -213,3 +226,13 @@ class LinearWarmup(LRScheduler):
         if n < self.steps:
             return base * (self.start_factor + (1.0 - self.start_factor) * n / self.steps)
         return base if self.after is None else self.after.rate(base, n - self.steps, group)
+
+
+def _check_steps(option: str, value: object) -> None:
+    if not (isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1):
+        raise OptionError(f"{option} is at least 1. Got {value!r}. Give a whole number of steps.")
+
+
+def _check_finite(option: str, value: Any) -> None:
+    if not (is_number(value) and math.isfinite(value)):
+        raise OptionError(f"{option} is a finite number. Got {value!r}. Write it as in {option}=0.1.")

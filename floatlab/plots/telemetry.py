@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from floatlab.errors import ExperimentError
+from floatlab.errors import ExperimentError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.plots.gradients import format_regions
 from floatlab.plots.style import COLOURS, label_lines, new_figure, tidy
@@ -24,6 +24,7 @@ __all__ = ["plot_layers", "plot_lost_updates", "plot_underflow"]
 Records = Sequence[Mapping[str, Any]]
 _LINES = ("blue", "vermillion", "green", "orange", "purple", "sky")  # how many lines one can still tell apart
 _NO_LAYER = "(no layer)"
+_PHASES = ("forward", "backward")
 _SHADES = {"lost": "#D98880", "subnormal": "#F7DC9A", "overflow": "#8C8C8C"}
 
 
@@ -55,6 +56,7 @@ def plot_layers(
     ExperimentError
         If no record is of this phase and format and has a histogram.
     """
+    check_option("phase", phase, _PHASES)
     chosen = [r for r in records if r.get("phase") == phase and r["rounded"] and r["bins"]]
     if format is None and chosen:
         format = min((r["format"] for r in chosen), key=lambda name: get_format(name).bits)
@@ -193,6 +195,7 @@ def plot_underflow(records: Records, *, phase: str = "backward", title: str = ""
     ExperimentError
         If there is no such record.
     """
+    check_option("phase", phase, _PHASES)
     lines = _shares(
         [r for r in records if r.get("phase") == phase and r["rounded"]], "layer", "underflows", "rounded"
     )

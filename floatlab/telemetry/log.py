@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from floatlab.autograd import Event, observers
-from floatlab.errors import OptionError
+from floatlab.errors import OptionError, check_option
+from floatlab.formats import FloatFormat
 from floatlab.nn import Module
 from floatlab.optim import Optimizer
 from floatlab.telemetry.counts import Counts, count
@@ -46,7 +47,7 @@ class Scaler(Protocol):
 
 
 _LAYERS = {"linear", "conv2d", "layer_norm", "batch_norm"}  # their inputs are x, weight, bias
-_Key = tuple[str, str, str, str, str]  # phase, layer, operation, of, format
+_Key = tuple[str, str, str, str, FloatFormat]  # phase, layer, operation, of, format
 
 
 class Log:
@@ -111,10 +112,9 @@ class Log:
         """
         fields = OperationRecord.__dataclass_fields__
         for name in where:
-            if name not in fields:
-                raise OptionError(
-                    f"Records are chosen by an attribute. Got {name!r}. Use one of {', '.join(fields)}."
-                )
+            check_option("An attribute of a record", name, fields)
+        if "phase" in where:
+            check_option("phase", where["phase"], ("forward", "backward"))
         return Counts.total(
             r for r in self.operations if all(getattr(r, name) == value for name, value in where.items())
         )
@@ -192,7 +192,7 @@ class Log:
             of = "input" if event.position == 0 else f"input {event.position}"
             if event.op in _LAYERS:
                 of = ("input", "weight", "bias")[event.position]
-        key = (event.phase, event.scope, event.op, of, event.format.name)
+        key = (event.phase, event.scope, event.op, of, event.format)
         calls, sofar = self._now.get(key, (0, None))
         self._now[key] = (calls + 1, found if sofar is None else sofar + found)
         for name, fate in FATES.items():
@@ -207,7 +207,7 @@ class Log:
                 layer=layer,
                 op=op,
                 of=of,
-                format=fmt,
+                format=fmt.name,
                 calls=calls,
                 **vars(counts),
             )

@@ -29,7 +29,8 @@ class Updates:
     """The records of all updates so far, and which weights have ever moved."""
 
     def __init__(self, model: Module | None, optimizers: Sequence[Optimizer]) -> None:
-        self._names = {} if model is None else {id(p): name for name, p in model.named_parameters()}
+        named = [] if model is None else list(model.named_parameters())
+        self._names = {id(p): (name, p) for name, p in named}  # with the parameter, which keeps the id valid
         self._parameters = [
             p for optimizer in optimizers for p in optimizer.parameters()
         ]  # keeps the ids valid
@@ -78,7 +79,7 @@ class Updates:
 
     def _name(self, p: Tensor) -> str:
         position = next((i for i, q in enumerate(self._parameters) if q is p), None)
-        return self._names.get(id(p)) or p.name or f"parameter {position}"
+        return self._names.get(id(p), ("", p))[0] or p.name or f"parameter {position}"
 
 
 def _weights(optimizer: Optimizer, p: Tensor) -> Array:

@@ -7,6 +7,8 @@ Every section compares floatlab's fast rooms with an oracle that shares no code 
 (integers and fractions), the casts of NumPy and ml_dtypes, MPFR through gmpy2, Berkeley SoftFloat through
 softfloatpy. Where a package is not installed, the report says that its comparisons were skipped.
 
+`floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`.
+
 A run may be interrupted; the same command goes on where it stopped. The results are written to a folder: the journal
 of finished tasks, `report.md` and `report.json`. Each line of a report has a digest of floatlab's results, which is
 the same on every machine.
@@ -32,7 +34,7 @@ from floatlab.verify.oracle import all_formats, find
 from floatlab.verify.report import Report, make_report
 from floatlab.verify.tasks import Outcome, Task, missing_peer
 
-__all__ = ["SECTIONS", "Report", "command", "plan", "run"]
+__all__ = ["SECTIONS", "Report", "command", "fuzz_command", "plan", "run"]
 
 _ROOMS = {
     "conversions": conversions,
@@ -242,3 +244,25 @@ def command(
     if report.disagreements:
         return 1
     return 0 if report.complete else 130
+
+
+def fuzz_command(
+    minutes: float,
+    seed: int | None = None,
+    jobs: int = 0,
+    out: str | Path = "floatlab-verify",
+    fresh: bool = False,
+) -> int:
+    """Try random calls for the command line, and return the exit status: 0, 1 if one differs, 130 if interrupted.
+
+    Parameters
+    ----------
+    minutes, seed, jobs, out, fresh
+        As in `floatlab.verify.fuzz.campaign.fuzz`.
+    """
+    from floatlab.verify.fuzz.campaign import fuzz
+
+    found = fuzz(minutes, seed=seed, jobs=jobs, out=out, fresh=fresh)
+    if found.disagreements:
+        return 1
+    return 130 if found.interrupted else 0

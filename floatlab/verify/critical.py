@@ -5,6 +5,8 @@ beyond the ends, zeros, infinities and NaNs. Codes, values and flags are compare
 from float64 and, for the points among them, from float32; and again without what is large, so that the kernel's paths
 for blocks with and without overflow all see them.
 
+The same is asked of formats that nobody thought of, drawn at random from all that there can be.
+
 IEEE-style formats are also held to MPFR (through gmpy2), in the four modes that it has, with its own emulation of
 subnormals. Formats of more than 16 bits are sampled.
 """
@@ -24,11 +26,14 @@ from floatlab.rounding import quantize
 from floatlab.verify.oracle import (
     DETERMINISTIC,
     STOCHASTIC,
+    all_formats,
     critical_points,
     find,
     float_bits,
     magnitudes,
     policies,
+    random_format,
+    random_points,
 )
 from floatlab.verify.tasks import Array, Outcome, Tally, Task
 
@@ -37,11 +42,19 @@ __all__ = ["check", "tasks"]
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")
 RANDOM_BITS = 11
 SAMPLE_SHORT, SAMPLE_LONG = 4_000, 200_000  # numbers, of formats that have too many
+RANDOM = "random formats, reference"
+RANDOM_FORMATS, RANDOM_POINTS = 20, 60  # of a task, and of a format
 
 
 def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
-    """Return the tasks: one for each format (of 9 bits or more: for each mode), and one with MPFR."""
+    """Return the tasks: one for each format (of 9 bits or more: for each mode), and one with MPFR.
+
+    Where all formats are asked for, some at random come with them.
+    """
     found = []
+    if list(kinds) == all_formats(full):
+        pieces = 256 if full else 8
+        found += [Task("rounding", RANDOM, "any", (), 2, piece, pieces, full) for piece in range(pieces)]
     for fmt in kinds:
         points = _point_count(fmt, full)
         part = "critical points, reference"
@@ -111,6 +124,8 @@ def _near_the_ends(points: Array, fmt: FloatFormat) -> Array:
 
 def check(task: Task) -> Outcome:
     """Run one task."""
+    if task.part == RANDOM:
+        return _check_random(task)
     fmt = find(task.subject)
     if "MPFR" in task.part:
         return _check_mpfr(fmt, _points(fmt, task.full))
@@ -132,6 +147,24 @@ def check(task: Task) -> Outcome:
         _compare(x, fmt, options, tally, first)
     if fmt.specials == "finite":
         tally.exclude("NaN, which the format does not have", 2)
+    return tally.outcome()
+
+
+def _check_random(task: Task) -> Outcome:
+    """Compare formats drawn at random, in every mode, under rules drawn at random."""
+    rng, tally = np.random.default_rng([task.piece, task.pieces]), Tally()
+    for _ in range(RANDOM_FORMATS):
+        fmt = random_format(rng)
+        points = random_points(fmt, rng, RANDOM_POINTS)
+        possible = policies(fmt)
+        for mode in (*DETERMINISTIC, *STOCHASTIC):
+            options = {
+                "rounding": mode,
+                "overflow": possible[rng.integers(len(possible))],
+                "subnormals": ("gradual", "gradual", "flush")[rng.integers(3)],
+                "flush_inputs": bool(rng.random() < 0.25),
+            }
+            _compare(points, fmt, options, tally, flags=True)
     return tally.outcome()
 
 

@@ -54,7 +54,7 @@ def check(task: Task) -> Outcome:
     if not task.full and codes.size > 4096:
         codes = np.concatenate([codes[::37], codes[:128], codes[-128:]])
     x = code_values(fmt)[codes]
-    exact = [_exact(name, float(number)) for number in x]
+    exact = [exact_value(name, float(number)) for number in x]
     for mode in DETERMINISTIC if task.full else ("nearest_even",):
         expected = np.array([reference.to_float(_rounded(y, fmt, mode)) for y in exact])
         got = np.asarray(evaluate(name, x.astype(fmt.value_dtype), fmt, rounding=mode)).astype(np.float64)
@@ -82,7 +82,7 @@ def _context(bits: int, towards_zero: bool = False) -> Any:
     return gmpy2.context(precision=bits, emin=-(2**40), emax=2**40, round=rounding)
 
 
-def _exact(name: str, x: float) -> Number:
+def exact_value(name: str, x: float) -> Number:
     """Return f(x), or a number that every rounding to a short format takes for it."""
     if np.isnan(x):
         return Special.NAN

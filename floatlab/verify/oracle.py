@@ -11,12 +11,15 @@ Three things are built here, all from the scalar oracle alone:
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from floatlab import reference
+from floatlab.errors import FormatError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.reference import Special
 from floatlab.verify.tasks import Array
@@ -35,6 +38,8 @@ __all__ = [
     "magnitudes",
     "p3109",
     "policies",
+    "random_format",
+    "random_points",
 ]
 
 
@@ -186,6 +191,90 @@ def float_bits(values: Array, fmt: FloatFormat) -> Array:
         sign = unsigned.type((fmt.signed and fmt.specials in ("ieee", "fn")) << 8 * unsigned.itemsize - 1)
         bits = np.where(nan, quiet | bits & sign, bits)
     return bits
+
+
+# -- formats that nobody thought of ----------------------------------------------------------------------
+
+SPECIALS = ("ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite", "scale")
+
+
+def random_format(rng: np.random.Generator) -> FloatFormat:
+    """Draw a description that `FloatFormat` accepts: any widths, specials and sign, and a bias anywhere.
+
+    Half of the biases put an end of the format where something else ends: float64, float32, its normal numbers, or 1.
+    """
+    while True:
+        specials = str(rng.choice(SPECIALS))
+        signed = specials == "fnuz" or (specials != "scale" and bool(rng.random() < 0.8))
+        e = int(rng.integers(1, 12) if rng.random() < 0.5 else rng.integers(2, 6))
+        m = 0 if specials == "scale" else int(rng.integers(0, (53, 24, 8, 5)[rng.integers(4)]))
+        # The exponent field of the largest value is `field` or one less; of the smallest, 1 (0 without a zero).
+        field, near = (1 << e) - 1, int(rng.integers(-3, 4))
+        targets = {
+            "largest of float64": field - 1023,
+            "smallest of float64": 1075 - m,
+            "largest of float32": field - 127,
+            "smallest of float32": 150 - m,
+            "smallest normal of float32": 127,
+            "largest just below 1": field,
+            "smallest just below 1": 1 - m,
+            "usual": field // 2,
+        }
+        anywhere = rng.random() < 0.4
+        bias = (
+            int(rng.integers(min(field - 1030, 1079 - m), 1080 - m))
+            if anywhere
+            else int(rng.choice([*targets.values()])) + near
+        )
+        name = f"e{e}m{m}b{bias}_{specials}{'' if signed else '_unsigned'}"
+        try:
+            return FloatFormat(name, e, m, bias, specials, signed)
+        except FormatError:
+            continue  # its values would not all be float64 numbers, or there would be none above zero
+
+
+def random_points(fmt: FloatFormat, rng: np.random.Generator, count: int) -> Array:
+    """Return at most `count` critical points of a format of any size, in random order, then the specials."""
+    # Numbers come first among the magnitude codes, then infinity and NaNs.
+    every = range(1 << fmt.exponent_bits + fmt.mantissa_bits)
+    top = bisect_left(every, True, key=lambda code: isinstance(reference.decode(code, fmt), Special)) - 1
+    normal = 1 << fmt.mantissa_bits
+    chosen = {0, 1, 2, top - 2, top - 1, top, normal - 1, normal, normal + 1}
+    chosen |= {int(code) for code in rng.integers(0, top, 12, endpoint=True)}
+    codes = [code for code in sorted(chosen) if 0 <= code <= top]
+    here = [_magnitude(code, fmt) for code in codes]
+    upper = [_magnitude(code + 1, fmt) for code in codes if code < top]
+    # Beyond the largest value the ruler goes on as before: one field more, and the same fraction.
+    upper.append(here[-1] + _gap(here[-1], fmt))
+    exact = [
+        v + (w - v) * part for v, w in zip(here, upper, strict=True) for part in (0, 1 / 4, 1 / 2, 3 / 4, 1)
+    ]
+    smallest = min(v for v in here if v)
+    exact += [here[-1] * 2**k for k in (1, 2, 3, int(rng.integers(4, 30)), int(rng.integers(4, 2000)))]
+    exact += [smallest / 2**k for k in (1, 2, 3, int(rng.integers(4, 30)), int(rng.integers(4, 2000)))]
+    largest = int(np.finfo(np.float64).max)
+    points = np.array([float(x) for x in exact if x <= largest and float(x) == x])
+    with np.errstate(over="ignore"):
+        around = np.concatenate([points, np.nextafter(points, 0), np.nextafter(points, np.inf)])
+        around = np.concatenate([around, np.nextafter(points.astype(np.float32), np.float32(np.inf))])
+    points = rng.choice(around, count - 10, replace=False) if len(around) > count - 10 else around
+    nans = [] if fmt.specials == "finite" else [np.nan, -np.nan]
+    ends = [0.0, -0.0, np.inf, -np.inf, 5e-324, -np.finfo(np.float64).max, *nans]
+    return np.concatenate([np.where(rng.random(len(points)) < 0.5, points, -points), ends])
+
+
+def _gap(value: Fraction, fmt: FloatFormat) -> Fraction:
+    """Return the distance from a value to the next larger one."""
+    e = value.numerator.bit_length() - value.denominator.bit_length()
+    e -= value < Fraction(2) ** e
+    zero = fmt.specials != "scale"
+    return Fraction(2) ** (max(e, zero - (fmt.bias or 0)) - fmt.mantissa_bits)
+
+
+def _magnitude(code: int, fmt: FloatFormat) -> Fraction:
+    value = reference.decode(code, fmt)
+    assert isinstance(value, Fraction)
+    return value
 
 
 # -- the steps of a rounding over the float32 numbers ----------------------------------------------------

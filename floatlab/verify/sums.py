@@ -2,28 +2,38 @@
 
 The terms are made to go wrong: they cancel but for the last bit, span the whole range of exponents, are all
 subnormal, or lie so that the sum is a tie or its neighbour. "exact" and "wide" must be the exact result rounded once,
-in every mode, and the same for every order of the terms; sequential, chunked and Kahan accumulation must round every
-partial sum as `floatlab.reference` does, one addition after the other.
+in every mode, and the same for every order of the terms; the other accumulators must round every partial sum as
+`floatlab.reference` does, one addition after the other.
+
+And everything at random: sums, means and dot products with every accumulator, rounding mode, overflow policy and
+subnormal rule, in formats that nobody has described before, of terms near and far beyond their ends, with the
+flags of what is rounded once (`random_sum`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab import reference
+from floatlab import accumulate, reference
 from floatlab.accumulate import matmul
 from floatlab.accumulate import sum as sum_
-from floatlab.formats import FloatFormat, formats
-from floatlab.verify.oracle import DETERMINISTIC, find, float_bits
+from floatlab.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
+from floatlab.errors import FloatlabError, FormatError
+from floatlab.formats import SPECIALS, FloatFormat, formats
+from floatlab.verify.loops import Draws, Loops, products
+from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, find, float_bits, policies
 from floatlab.verify.tasks import Array, Outcome, Tally, Task
 
-__all__ = ["check", "tasks"]
+__all__ = ["Case", "check", "differences", "random_sum", "tasks"]
 
 LENGTHS = (1, 2, 3, 8, 61, 300)
 KINDS = ("any", "cancelling", "spread", "subnormal", "ties")
+RANDOM = "random formats, options, terms"
+RANDOM_CASES = (40, 2000)  # for each format, short and full
 
 
 def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
@@ -35,12 +45,16 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
         for kind in KINDS:
             seconds = (7.0 if full else 0.05) * (2 if fmt.bits > 16 else 1)
             found.append(Task("sums", "sum, dot, matmul", fmt.name, (), seconds, full=full, detail=kind))
+        seconds = RANDOM_CASES[full] * 0.006
+        found.append(Task("sums", RANDOM, fmt.name, (), seconds, full=full, detail="random"))
     return found
 
 
 def check(task: Task) -> Outcome:
     """Run one task."""
     fmt, tally = find(task.subject), Tally()
+    if task.detail == "random":
+        return _check_random(fmt, RANDOM_CASES[task.full], tally)
     rng = np.random.default_rng([fmt.bits, KINDS.index(task.detail)])
     rows = 24 if task.full else 3
     for length in LENGTHS if task.full else LENGTHS[:-1]:
@@ -125,23 +139,11 @@ def _check_exact(x: Array, fmt: FloatFormat, mode: str, rng: np.random.Generator
 
 
 def _check_ordered(x: Array, fmt: FloatFormat, tally: Tally) -> None:
-    size = 8
-    sequential = [reference.sum(row.tolist(), fmt, sequential=True) for row in x]
-    chunked = [
-        reference.sum(
-            [
-                reference.sum(row[i : i + size].tolist(), fmt, sequential=True).value
-                for i in range(0, len(row), size)
-            ],
-            fmt,
-            sequential=True,
-        )
-        for row in x
-    ]
-    ways = {fmt.name: _numbers(sequential), f"chunked:{fmt.name}:{fmt.name}:{size}": _numbers(chunked)}
-    ways[f"kahan:{fmt.name}"] = np.array([reference.to_float(_kahan(row.tolist(), fmt)) for row in x])
-    for accumulator, expected in ways.items():
+    rows = [[reference.exact(v) for v in row.tolist()] for row in x]
+    for how in (("sequential", fmt), ("pairwise", fmt), ("chunked", fmt, fmt, 8), ("kahan", fmt)):
+        accumulator = ":".join(str(part) for part in how)
         got = sum_(x, fmt, axis=1, accumulator=accumulator)
+        expected = _numbers(Loops().sums(how, rows, fmt))
         tally.compare(
             _bits(got, fmt),
             _bits(expected, fmt),
@@ -151,20 +153,143 @@ def _check_ordered(x: Array, fmt: FloatFormat, tally: Tally) -> None:
         )
 
 
-def _kahan(row: list[float], fmt: FloatFormat) -> reference.Number:
-    """Add with Kahan's compensation (CACM 8, 1965): every operation rounded."""
+# -- everything at random --------------------------------------------------------------------------------
 
-    def add(a: reference.Number, b: reference.Number) -> reference.Number:
-        return reference.add(a, b, fmt).value
 
-    def subtract(a: reference.Number, b: reference.Number) -> reference.Number:
-        return reference.subtract(a, b, fmt).value
+class Case(NamedTuple):
+    """One call: `operation` of `a` (and of the column `b`) in `fmt`, with everything that it depends on."""
 
-    total: reference.Number = reference.exact(row[0])
-    excess: reference.Number = reference.exact(0.0)
-    for number in row[1:]:
-        term = subtract(reference.exact(number), excess)
-        new = add(total, term)
-        excess = subtract(subtract(new, total), term)
-        total = new
-    return total
+    operation: str
+    a: Array
+    b: Array
+    fmt: FloatFormat
+    accumulator: tuple[Any, ...]
+    options: dict[str, Any]
+    random_bits: int | None
+    seed: int
+
+
+def random_format(rng: np.random.Generator) -> FloatFormat:
+    """Return any format that can be described, with a bias as extreme as it may be."""
+    while True:
+        specials = str(rng.choice(SPECIALS if rng.random() < 0.5 else ["ieee"]))
+        bias = (None, int(rng.integers(-1030, 1081)), int(rng.integers(-40, 41)))[int(rng.integers(3))]
+        e, m = (
+            int(rng.choice([1, 2, 3, 4, 5, 8, 10, 11])),
+            int(rng.choice([0, 1, 2, 3, 7, 10, 23, 30, 45, 50])),
+        )
+        signed = specials != "scale" and rng.random() < 0.9
+        try:
+            return FloatFormat("random", e, m, bias, specials, signed)
+        except FormatError:
+            continue
+
+
+def random_terms(fmt: FloatFormat, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Return numbers of at most 26 bits about the ends of a format, and far below its smallest value."""
+    ends = (fmt.emin - fmt.mantissa_bits, fmt.emin, fmt.emax, (fmt.emin + fmt.emax) // 2, 0)
+    found = np.empty(shape)
+    for i in np.ndindex(shape):
+        length = int(rng.integers(1, min(fmt.precision + 2, 27)))
+        digits = int(rng.integers(0, 1 << length)) | 1
+        exponent = int(rng.choice([*ends, ends[0] - int(rng.choice([5, 60, 300]))])) + int(
+            rng.integers(-2, 4)
+        )
+        exponent -= digits.bit_length()
+        x = math.ldexp(digits, min(exponent, 1024 - digits.bit_length())) * int(rng.choice([-1, 1]))
+        special = [0.0, -0.0, math.inf, -math.inf, math.nan]
+        found[i] = x if rng.random() < 0.94 else rng.choice(special, p=[0.35, 0.35, 0.1, 0.1, 0.1])
+    if shape[1] > 2 and rng.random() < 0.3:
+        found[:, -1] = -found[:, 0]
+    return found
+
+
+def random_sum(rng: np.random.Generator, fmt: FloatFormat | None = None) -> Case:
+    """Return a call with random options, in a random format or a given one."""
+    target = random_format(rng) if fmt is None else fmt
+    inner = target if rng.random() < 0.5 else random_format(rng)
+    outer = inner if rng.random() < 0.5 else random_format(rng)
+    hows = (("exact",), ("wide",), ("sequential", inner), ("pairwise", inner), ("kahan", inner))
+    how: tuple[Any, ...] = (*hows, ("chunked", inner, outer, int(rng.integers(1, 4))))[int(rng.integers(6))]
+    mode = str(rng.choice([*DETERMINISTIC, *STOCHASTIC]))
+    options = {
+        "rounding": mode,
+        "overflow": policies(target)[int(rng.integers(len(policies(target))))],
+        "subnormals": str(rng.choice(["gradual", "gradual", "flush"])),
+    }
+    shape = (int(rng.integers(1, 4)), int(rng.choice([1, 2, 3, 4, 7])))
+    a = random_terms(inner, shape, rng)
+    b = np.where(rng.random(shape[1]) < 0.5, 1.0, random_terms(inner, (1, shape[1]), rng)[0])
+    bits = int(rng.choice([1, 5, 16, 30, 48])) if mode in STOCHASTIC else None
+    operation = str(rng.choice(["sum", "mean", "matmul"]))
+    return Case(operation, a, b, target, how, options, bits, int(rng.integers(1 << 30)))
+
+
+def differences(case: Case) -> list[str]:
+    """Run a case, and describe where floatlab and the plain loop differ."""
+    got: Any
+    try:
+        got = _floatlab(case)
+    except FloatlabError as error:
+        got = error
+    try:
+        expected: Any = _by_loops(case)
+    except FloatlabError as error:
+        expected = error
+    if isinstance(got, FloatlabError) or isinstance(expected, FloatlabError):
+        refused = [isinstance(x, FloatlabError) for x in (got, expected)]
+        return [] if all(refused) else [f"{case}: got {got!r}, not {expected!r}"]
+    values, again, flags = got
+    found = []
+    if not np.array_equal(_bits(values, case.fmt), _bits(again, case.fmt)):
+        found.append(f"{case}: asking for flags makes {values.tolist()} to {again.tolist()}")
+    if not np.array_equal(_bits(values, case.fmt), _bits(_numbers(expected), case.fmt)):
+        found.append(f"{case}: got {values.tolist()}, not {_numbers(expected).tolist()}")
+    for i, result in enumerate(expected if flags is not None else ()):
+        raised = {name for name in flags.__dataclass_fields__ if getattr(flags, name)[i]}
+        if raised != set(result.flags):
+            found.append(f"{case}: row {i} raises {sorted(raised)}, not {sorted(result.flags)}")
+    return found
+
+
+def _floatlab(case: Case) -> tuple[Array, Array, Any]:
+    """Return the values, and once more with the flags where there are any."""
+    how = (
+        get_accumulator(case.accumulator[0]) if len(case.accumulator) == 1 else _accumulator(case.accumulator)
+    )
+
+    def call(**more: Any) -> Any:
+        options = case.options | {"accumulator": how, "random_bits": case.random_bits} | more
+        options["rng"] = None if case.random_bits is None else np.random.default_rng(case.seed)
+        if case.operation == "matmul":
+            return matmul(case.a, case.b, case.fmt, **options)
+        return getattr(accumulate, case.operation)(case.a, case.fmt, axis=1, **options)
+
+    values = call()
+    return (values, values, None) if len(case.accumulator) > 1 else (values, *call(return_flags=True))
+
+
+def _accumulator(how: tuple[Any, ...]) -> Any:
+    return {"sequential": Sequential, "pairwise": Pairwise, "chunked": Chunked, "kahan": Kahan}[how[0]](
+        *how[1:]
+    )
+
+
+def _by_loops(case: Case) -> list[reference.Result]:
+    how = ("exact",) if len(case.accumulator) == 1 else case.accumulator
+    draws = None
+    if case.random_bits is not None:
+        draws = Draws(np.random.default_rng(case.seed), case.random_bits)
+    column = case.b if case.operation == "matmul" else np.ones(case.a.shape[1])
+    rows = [products(row.tolist(), column.tolist()) for row in case.a]
+    loops = Loops(case.options, draws)
+    return (loops.means if case.operation == "mean" else loops.sums)(how, rows, case.fmt)
+
+
+def _check_random(fmt: FloatFormat, cases: int, tally: Tally) -> Outcome:
+    rng = np.random.default_rng([fmt.bits, fmt.mantissa_bits, 7])
+    for k in range(cases):
+        case = random_sum(rng, fmt if k % 2 else None)
+        found = differences(case)
+        tally.note(not found, found[0] if found else "")
+    return tally.outcome()

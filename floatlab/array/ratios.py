@@ -1,0 +1,173 @@
+"""How is an exact result rounded once that no float64 holds? Quotients and roots of integers, rounded to odd first.
+
+An exact number is a pair (n, e) that stands for n * 2^e, as in `floatlab.integers`. Quotients and roots go on forever,
+so they are cut off after more bits than anyone will look at, with the last bit set to say that there was more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from floatlab.array.contexts import note
+from floatlab.array.core import FloatArray
+from floatlab.backend import Array
+from floatlab.draws import RandomIntegers
+from floatlab.flags import Flags
+from floatlab.formats import FloatFormat, get_format
+from floatlab.integers import round_integer
+from floatlab.rounding import quantize
+from floatlab.rules import make_rule
+from floatlab.specials import round_with_flags
+
+__all__ = ["Pair", "as_pair", "finish", "has_room", "ratio", "root", "round_once"]
+
+Pair = tuple[int, int]
+
+_FLOAT64 = get_format("float64")
+_LARGEST = float(np.finfo(np.float64).max)  # its last bit is 1: it is odd
+
+
+def as_pair(x: float) -> Pair:
+    """Return (n, e) with x = n * 2^e, exactly.
+
+    >>> n, e = as_pair(0.75)
+    >>> n * 2.0**e
+    0.75
+    """
+    mantissa, exponent = math.frexp(x)
+    return int(mantissa * 2.0**53), exponent - 53
+
+
+def ratio(n: int, d: int, e: int = 0, bits: int = 128) -> Pair:
+    """Return n / d * 2^e for d > 0, rounded to odd at `bits` bits or more.
+
+    >>> n, e = ratio(1, 3)
+    >>> n * 2.0**e == 1 / 3
+    True
+    """
+    shift = max(bits + d.bit_length() - abs(n).bit_length(), 0)
+    quotient, rest = divmod(abs(n) << shift, d)
+    odd = quotient << 1 | (rest != 0)
+    return (odd if n >= 0 else -odd), e - shift - 1
+
+
+def root(n: int, d: int, e: int = 0, bits: int = 128) -> Pair:
+    """Return the square root of n / d * 2^e for n >= 0 and d > 0, rounded to odd at `bits` bits or more.
+
+    >>> n, e = root(1, 4)
+    >>> n * 2.0**e
+    0.5
+    """
+    shift = max(2 * bits + d.bit_length() - n.bit_length() + 2, 0)
+    shift += (e - shift) & 1  # the exponent must be even
+    quotient, rest = divmod(n << shift, d)
+    found = math.isqrt(quotient)
+    return found << 1 | (rest != 0 or found * found != quotient), (e - shift) // 2 - 1
+
+
+def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
+    """Return whether a float64 that was rounded to odd rounds to the format as the exact number does.
+
+    It needs two bits more than the rounding looks at, and no end of float64's exponents near the format's.
+    """
+    beyond = 1
+    if options["rounding"].startswith("stochastic"):
+        beyond = RandomIntegers(
+            options.get("rng"), options.get("random_bits"), options.get("random_integers")
+        ).bits
+        beyond += 2
+    lowest = fmt.emin - fmt.mantissa_bits - beyond
+    return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1074
+
+
+def _to_odd(pair: Pair) -> float:
+    value = round_integer(*pair, _FLOAT64, "to_odd")[0] if pair[0] else 0.0
+    return math.copysign(min(abs(value), _LARGEST), value)
+
+
+def round_once(
+    total: Array,
+    fmt: FloatFormat,
+    options: Mapping[str, Any],
+    wanted: bool,
+    exceptions: Mapping[int, Pair] | None = None,
+) -> tuple[Array, Flags | None]:
+    """Round exact results to a format.
+
+    Parameters
+    ----------
+    total : array of float64
+        The exact results, or, where `has_room`, the exact results rounded to odd.
+    options
+        Those of an operation (`floatlab.array.contexts.Arithmetic.of_operation`).
+    wanted : bool
+        Whether flags are wanted; without, None stands in their place.
+    exceptions : mapping of int to Pair
+        The exact results at some flat places, whatever stands there in `total`.
+
+    Returns
+    -------
+    array of ``fmt.value_dtype``
+    Flags or None
+    """
+    kept = {k: v for k, v in options.items() if k != "flush_inputs"}
+    total = np.array(total, np.float64, order="C")
+    flat = total.reshape(-1)
+    if exceptions and not has_room(fmt, options):
+        return _one_by_one(total, fmt, kept, wanted, exceptions)
+    for place, pair in (exceptions or {}).items():
+        flat[place] = _to_odd(pair)
+    if wanted:
+        values, flags = round_with_flags(total, fmt, kept)
+        return np.asarray(values.astype(fmt.value_dtype, copy=False)), flags
+    return np.asarray(quantize(total, fmt, **kept).astype(fmt.value_dtype, copy=False)), None
+
+
+def _one_by_one(
+    total: Array, fmt: FloatFormat, kept: dict[str, Any], wanted: bool, exceptions: Mapping[int, Pair]
+) -> tuple[Array, Flags | None]:
+    """Round results of a format so wide that float64 has no bits to spare: integers, and nothing between."""
+    rule = make_rule(fmt, kept["rounding"], kept["overflow"], kept["subnormals"], False)
+    integers, bits = np.zeros(total.size, np.uint64), 0
+    if rule.variant is not None:
+        draw = RandomIntegers(kept.get("rng"), kept.get("random_bits"), kept.get("random_integers"))
+        draw.fit(total)
+        integers, bits = draw.block(0, total.size), draw.bits
+        kept = kept | {"rng": None, "random_integers": integers.reshape(total.shape)}
+    flat, places = total.reshape(-1), list(exceptions)
+    rounded = [
+        round_integer(*exceptions[i], fmt, kept["rounding"], int(integers[i]), bits)
+        if exceptions[i][0]
+        else (0.0, False, False)
+        for i in places
+    ]
+    flat[places] = [value for value, _, _ in rounded]
+    beyond = [
+        (i, value < 0) for i, (value, _, _) in zip(places, rounded, strict=True) if abs(value) > fmt.max
+    ]
+    values, flags = round_with_flags(total, fmt, kept) if wanted else (quantize(total, fmt, **kept), None)
+    values = values.astype(fmt.value_dtype, copy=False)
+    for i, negative in beyond:
+        values.reshape(-1)[i] = rule.over[negative]
+    if flags is not None:
+        for i, (_, inexact, tiny) in zip(places, rounded, strict=True):
+            flags.inexact.reshape(-1)[i] |= inexact
+            flags.underflow.reshape(-1)[i] |= tiny and inexact
+        for i, _ in beyond:
+            for name, raised in (("overflow", True), ("inexact", True), ("invalid", False)):
+                getattr(flags, name).reshape(-1)[i] = raised
+    return values, flags
+
+
+def finish(
+    name: str, values: Array, flags: Flags | None, fmt: FloatFormat, wrap: bool, return_flags: bool
+) -> Any:
+    """Hand over values and flags: to those who track, and to the caller, as he asked."""
+    if flags is not None:
+        note(name, flags)
+    made = FloatArray._wrap(values, fmt) if wrap else values
+    return (made, flags) if return_flags else made

@@ -1,0 +1,136 @@
+"""Which value is n / d? Any fraction rounded once, on Python integers.
+
+Float64 holds 53 bits and ends at both sides. An exact sum, or a mean, may have thousands of bits and lie beyond
+either end. Where such a number cannot be rounded by way of float64, it is rounded here, one at a time: it is cut
+at the format's last place, and the mode decides from what was cut off, which is known exactly ::
+
+    n / d = 101101 | 10011011...      n / d = (whole + rest / gap) * 2^unit
+            whole    rest
+
+Sources: IEEE 754-2019, sections 4.3 (rounding), 7.4 and 7.5 (overflow, underflow); IEEE P3109 interim report
+(stochastic rounding A, B, C; parity at precision 1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from floatlab.formats import FloatFormat
+from floatlab.rules import Rule
+
+__all__ = ["Rounded", "round_ratio"]
+
+
+class Rounded(NamedTuple):
+    """A value of the format, and the flags that its rounding raises."""
+
+    value: float
+    invalid: bool = False
+    overflow: bool = False
+    underflow: bool = False
+    inexact: bool = False
+
+
+class _Place(NamedTuple):
+    """A number as (whole + rest / gap) * 2^unit; `exponent` is the binary logarithm, rounded down."""
+
+    whole: int
+    rest: int
+    gap: int
+    unit: int
+    exponent: int
+
+
+def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits: int = 0) -> Rounded:
+    """Round n / d by a rule.
+
+    Parameters
+    ----------
+    n, d : int
+        Not zero; `d` is positive.
+    rule : Rule
+        The format and the options. Inputs are not flushed.
+    random_integer, random_bits : int
+        R and N of the stochastic modes, with ``0 <= R < 2**N``.
+
+    Examples
+    --------
+    >>> from floatlab.formats import get_format
+    >>> from floatlab.rules import make_rule
+    >>> round_ratio(1, 3, make_rule(get_format("bf16"), "toward_positive", None, "gradual", False)).value
+    0.333984375
+    """
+    fmt, minus, size = rule.fmt, n < 0, abs(n)
+    if minus and not fmt.signed:
+        return Rounded(rule.over[1], invalid=True)
+    exponent = size.bit_length() - d.bit_length()
+    if (size << -exponent if exponent < 0 else size) < (d << exponent if exponent > 0 else d):
+        exponent -= 1
+    spot = _place(size, d, max(exponent, fmt.emin) - fmt.mantissa_bits, exponent)
+    value = _value(spot.whole + _goes_up(spot, minus, rule, random_integer, random_bits), spot.unit)
+    inexact = spot.rest > 0
+    if not fmt.has_zero and value < fmt.lowest:
+        value, inexact = fmt.lowest, True  # there is nothing else near
+    if value > fmt.max:
+        return Rounded(rule.over[minus], overflow=True, inexact=True)
+    underflow = False
+    if (
+        exponent < fmt.emin
+    ):  # tiny before rounding; is it as well after rounding with an exponent that has no end?
+        free = _place(size, d, exponent - fmt.mantissa_bits, exponent)
+        count = free.whole + _goes_up(free, minus, rule, random_integer, random_bits)
+        underflow = inexact and count.bit_length() + free.unit <= fmt.emin
+    if rule.subnormals == "flush" and fmt.has_zero and value < fmt.smallest_normal:
+        value, underflow, inexact = 0.0, True, True
+    if minus and (value or fmt.has_negative_zero):
+        value = -value
+    return Rounded(value, underflow=underflow, inexact=inexact)
+
+
+def _place(size: int, d: int, unit: int, exponent: int) -> _Place:
+    gap = d << unit if unit > 0 else d
+    return _Place(*divmod(size << -unit if unit < 0 else size, gap), gap, unit, exponent)
+
+
+def _value(count: int, unit: int) -> float:
+    """Return count * 2^unit, which is a float64 number or beyond all of them."""
+    return math.inf if count.bit_length() + unit > 1024 else math.ldexp(count, unit)
+
+
+def _goes_up(spot: _Place, minus: bool, rule: Rule, random_integer: int, random_bits: int) -> bool:
+    """Say whether the count goes up by one."""
+    rest, gap = spot.rest, spot.gap
+    if not rest:
+        return False
+    R, N = random_integer, random_bits
+    match rule.rounding:
+        case "nearest_even":
+            return 2 * rest > gap or (2 * rest == gap and _is_odd(spot, rule.fmt, "p3109"))
+        case "nearest_away":
+            return 2 * rest >= gap
+        case "nearest_zero":
+            return 2 * rest > gap
+        case "toward_positive":
+            return not minus
+        case "toward_negative":
+            return minus
+        case "to_odd":
+            return not _is_odd(spot, rule.fmt, "")
+        case "stochastic":
+            return (rest << N) // gap + R >= 1 << N
+        case "stochastic_b":
+            return (rest << N + 1) // gap + 2 * R + 1 >= 1 << N + 1
+        case "stochastic_c":
+            whole, half = divmod(rest << N, gap)
+            whole += 2 * half > gap or (2 * half == gap and whole & 1)
+            return whole + R >= 1 << N
+    return False  # toward_zero
+
+
+def _is_odd(spot: _Place, fmt: FloatFormat, by_code: str) -> bool:
+    """Return whether the count is odd, or at precision 1, where it is 1, the code; IEEE 754 asks for the count."""
+    if fmt.mantissa_bits or not fmt.specials.startswith(by_code):
+        return spot.whole & 1 == 1
+    assert fmt.bias is not None
+    return spot.whole > 0 and (spot.exponent + fmt.bias) % 2 == 1
