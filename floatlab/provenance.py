@@ -14,33 +14,27 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["NUMBERS", "PROOF", "TRAINING", "commit", "fingerprint"]
+__all__ = ["COMMON", "PROOF", "TRAINING", "commit", "fingerprint"]
 
 PACKAGE = Path(__file__).parent
 
-# Every number that is rounded comes out of these.
-NUMBERS = (
-    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "errors", "exact", "flags",
-    "formats", "functions", "kernel", "lookup", "precise", "rounding", "rules", "sources", "tables", "wide",
+# What both depend on: the numbers, and how files are written.
+COMMON = (
+    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "errorfree",
+    "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup", "operations",
+    "pairs", "precise", "provenance", "ratios", "rounding", "routes", "rules", "sources", "specials", "tables",
+    "terminal", "wide",
 )  # fmt: skip
 #: What the results of `floatlab verify` depend on.
 PROOF = (
-    *NUMBERS, "array", "codec", "errorfree", "files", "integers", "operations", "provenance", "reference", "routes",
-    "specials", "terminal", "verify",
+    *COMMON,
+    "array", "codec", "reference", "verify",
 )  # fmt: skip
 #: What the records of `floatlab demo` and `floatlab run` depend on.
 TRAINING = (
-    *NUMBERS,
-    "amp",
-    "autograd",
-    "data",
-    "experiments",
-    "files",
-    "nn",
-    "optim",
-    "provenance",
-    "terminal",
-)
+    *COMMON,
+    "amp", "autograd", "data", "experiments", "nn", "optim",
+)  # fmt: skip
 
 
 @lru_cache

@@ -1,6 +1,8 @@
 """One file for a whole training state: what comes back is bit for bit what was saved, or nothing changes."""
 
 import errno
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -449,6 +451,14 @@ def test_a_compressed_archive_is_refused_so_that_no_bomb_is_unpacked(tmp_path: P
     np.savez_compressed(tmp_path / "bomb.npz", floatlab=text, x=np.zeros(1 << 20))
     with pytest.raises(DataError, match="compressed"):
         optim.load_state(tmp_path / "bomb.npz")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = optim.save_state(tmp_path / "x.npz", x=X)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr("x.npy", archive.read("x.npy"))
+    with pytest.raises(DataError, match="two members"):
+        optim.load_state(path)
 
 
 # -- damage -----------------------------------------------------------------------------------------------
