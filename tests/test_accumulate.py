@@ -161,6 +161,28 @@ def test_infinities_nans_and_signed_zeros_are_ieee(data):
             assert_is_exact(got, b.T, a.T, "fp16", addend, rounding=rounding)
 
 
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+@pytest.mark.parametrize("fmt", ["fp16", "fp32", "e8m45", "fp64"])
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_negative"])
+def test_the_sign_of_a_zero_sum_is_that_of_its_terms_and_of_the_addend(fmt, rounding, accumulator):
+    for terms in ([0.0], [-0.0], [0.0, -0.0], [-0.0, -0.0], [1.0, -1.0], [1.0]):
+        for bias in (0.0, -0.0, -1.0):
+            row, column = np.array([terms]), np.ones((len(terms), 1))
+            got = matmul(row, column, fmt, bias=[[bias]], accumulator=accumulator, rounding=rounding)
+            wanted = expected_dot(terms, column[:, 0], fmt, bias, rounding=rounding)
+            if (
+                fmt == "fp64"
+                and rounding == "nearest_even"
+                and accumulator == "wide"
+                and terms == [1.0, -1.0]
+            ):
+                wanted = (bias + 1.0) - 1.0
+            assert bits64(got[0, 0]) == bits64(wanted), (terms, bias)
+            if terms in ([0.0], [-0.0]):
+                got = matmul(row, column, fmt, bias=[bias], accumulator=accumulator, rounding=rounding)
+                assert bits64(got[0, 0]) == bits64(wanted), (terms, bias)
+
+
 @pytest.mark.parametrize(
     "accumulator", ["wide", "exact", "fp16", "pairwise:fp16", "kahan:fp16", "chunked:fp16:fp32:2"]
 )

@@ -220,6 +220,47 @@ def test_a_bound_of_a_quarter_would_let_bits_change(monkeypatch):
     assert wrong_digits(monkeypatch, 0.99, safety=0.25) > 0
 
 
+def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monkeypatch):
+    # 128 terms of one size, for which the bound is as tight as it can be. The sum lies 0.4 of it below a midpoint of
+    # float32, and a BLAS may be 0.95 of it too high: half the bound would find both ends above the midpoint.
+    bound = 128 * 128 * 2.0**-53
+    a, b = np.ones((1, 128)), np.ones((128, 1))
+    for side in (-1, 1):
+        b[0] = 1.0 + 2.0**-17 + side * 0.4 * bound
+        (exact_sum,) = exact_sums(a, b).ravel()
+        right = reference.to_float(reference.round(exact_sum, FP32).value)
+        near = float(exact_sum) - side * 0.95 * bound
+        assert np.float32(near) != right
+        monkeypatch.setattr(certified, "_product", lambda a, b, near=near: (np.array([[near]]), 128))
+        assert settled(a, b).astype(np.float32) == right
+
+
+@pytest.mark.parametrize("few_terms", [0, 1 << 9])
+@pytest.mark.parametrize("quanta", [0.0, 1.0])
+def test_a_sum_beyond_two_to_the_53_quanta_is_not_believed_to_be_exact(monkeypatch, few_terms, quanta):
+    monkeypatch.setattr(certified, "_FEW_TERMS", few_terms)
+    one, two = np.array([[1.0]]), np.array([[1.0, 1.0]])
+    middle = 2.0**53 + 2.0**29  # a midpoint of float32; one more is the next float64 but one
+    for a, b, addend in (
+        (one, one, np.array([[middle]])),
+        (one, np.array([[middle]]), one),
+        (one, -one, np.array([[middle]])),
+        (two, np.array([[2.0**52], [2.0**52 + 2.0**29 + 1]]), None),
+        (two, np.array([[2.0**52], [2.0**52 + 1]]), None),
+        (one, one, np.array([[2.0**53]])),
+        (one, np.array([[2.0**53 - 1]]), np.array([[2.0]])),
+        (np.ones((1, 4)), np.array([[2.0**51]] * 3 + [[2.0**51 + 1]]), None),
+    ):
+        assert_rounds_alike(settled(a, b, addend, quanta=quanta), exact_sums(a, b, addend), FP32)
+
+
+@pytest.mark.parametrize("terms", [256, 257, 1000, 20000])
+def test_the_bound_counts_the_additions_of_a_chunk_and_those_of_the_chunks(terms):
+    chunk = max(128, int(terms**0.5))
+    _, roundings = certified._product(np.ones((1, terms)), np.ones((terms, 1)))
+    assert roundings == chunk + -(-terms // chunk)
+
+
 @pytest.mark.parametrize("terms", [1, 2, 255, 256, 257, 1000])
 def test_long_rows_in_chunks_add_every_term_once(terms):
     a = np.arange(1.0, terms + 1)[None]

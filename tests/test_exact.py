@@ -120,6 +120,38 @@ def test_many_terms_leave_room_for_the_carries():
     np.testing.assert_array_equal(exact.matmul_to_odd(-a, a.T), expected(-a, a.T))
 
 
+@pytest.mark.parametrize("terms", [1, 2, 3, 5, 7, 15, 17, 31, 63])
+def test_slices_are_so_short_that_no_sum_of_their_products_is_rounded(terms):
+    # Operands of ones in every bit: with slices one bit longer the sums would be odd numbers above 2^53.
+    for bits in range(20, 30):
+        ones = np.full((1, terms), 1.0 - 2.0**-bits)
+        for a, b in ((ones, ones.T), (-ones, ones.T), (ones * (1.0 - 2.0**-24), ones.T)):
+            np.testing.assert_array_equal(exact.matmul_to_odd(a, b), expected(a, b))
+
+
+@pytest.mark.parametrize("exponent", [199, 201, 250, 300, 400, 500, 511, 530, 537, 700, 1000])
+def test_operands_at_and_beyond_the_ends_of_the_range_are_exact(exponent):
+    rng = np.random.default_rng(exponent)
+    x = random_floats(rng, (2, 5), -3, 3)
+    for a, b in (
+        (x * 2.0**-exponent, x.T * 2.0**-exponent),
+        (x * 2.0**exponent, x.T * 2.0 ** -min(exponent, 900)),
+        (np.array([[1.0, 2.0**-exponent]]), np.array([[1.0], [2.0**-exponent * (1 + 2.0**-50)]])),
+        (np.array([[2.0**exponent, 1.0, -(2.0**exponent)]]), np.array([[1.5], [3.0], [1.5]])),
+    ):
+        np.testing.assert_array_equal(exact.matmul_to_odd(a, b), expected(a, b))
+
+
+def test_no_product_of_operands_in_range_and_no_error_of_one_leaves_float64():
+    assert np.log2(exact.SMALLEST) * 2 - 106 >= -1022
+    assert np.log2(exact.LARGEST) * 2 + 100 < 1024
+    x, y = (
+        np.array([[1.0, exact.SMALLEST * (1 + 2.0**-52)]]),
+        np.array([[1.0, exact.SMALLEST * (1 - 2.0**-53)]]),
+    )
+    np.testing.assert_array_equal(exact.dots_to_odd(x, y), expected(x, y.T)[0])
+
+
 @given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1, max_size=6))
 def test_any_float64_numbers_give_their_exact_sum_of_products(pairs):
     a, b = np.array(pairs).T

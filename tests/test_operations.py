@@ -15,7 +15,7 @@ from floatlab.codec import decode, encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT, round_integer
-from floatlab.operations import OPERATIONS, operate
+from floatlab.operations import OPERATIONS, add, divide, fma, operate
 from floatlab.rounding import quantize
 from floatlab.routes import choose
 
@@ -480,3 +480,75 @@ def test_flushing_below_a_bound_that_float32_lacks_makes_no_noise():
     with np.errstate(all="raise"):
         values, flags = operate("sqrt", (np.float32([1e-4]),), scale, flush_inputs=True, return_flags=True)
     assert np.isnan(values).all() and flags.invalid.all()
+
+
+# -- what a mistake in one route would change ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_fma_beside_a_tie_of_float64_is_rounded_once(sign):
+    # The product is 1 - 2^-60, the tie 2^53 + 3: what is left after the first addition is rounded to odd, not to 1.
+    a, b, c = 1.0 + 2.0**-30, 1.0 - 2.0**-30, 2.0**53 + 2.0
+    assert fma(sign * a, b, sign * c, "fp64") == sign * (2.0**53 + 2.0)
+    assert fma(sign * (1.0 + 2.0**-30), 1.0 + 2.0**-31, sign * 2.0**53, "fp64") == sign * (2.0**53 + 2.0)
+    assert fma(sign * a, -b, sign * (2.0**53 + 4.0), "fp64") == sign * (2.0**53 + 3.0 + 1.0)
+    rng = np.random.default_rng(0)
+    fmt = get_format("fp64")
+    for _ in range(200):
+        k, top = int(rng.integers(27, 45)), float(rng.integers(2**52, 2**53))
+        x, y = 1.0 + 2.0**-k, 1.0 - 2.0**-k * float(rng.choice([-1.0, 1.0, 0.5]))
+        z = top * 2.0 + float(rng.choice([0.0, 2.0]))
+        wanted = reference.to_float(reference.fma(x, y, z, fmt).value)
+        assert fma(x, y, z, "fp64") == wanted, (x, y, z)
+
+
+def test_the_addend_of_an_fma_is_flushed_as_its_factors_are():
+    options = {"rounding": "toward_positive", "flush_inputs": True}
+    assert fma(1.0, 1.0, 2.0**-20, "fp16", **options) == 1.0
+    assert fma(2.0**-20, 1.0, 1.0, "fp16", **options) == 1.0
+    assert fma(1.0, 2.0**-20, 1.0, "fp16", **options) == 1.0
+    assert fma(1.0, 1.0, 2.0**-20, "fp16", rounding="toward_positive") > 1.0
+
+
+@pytest.mark.parametrize("rounding", STOCHASTIC)
+def test_stochastic_sums_in_float64_follow_every_random_integer(rounding):
+    fmt = get_format("fp64")
+    for bits, tail in (
+        (2, 2.0**-55),
+        (2, 2.0**-53),
+        (3, 3 * 2.0**-55),
+        (3, 2.0**-56 + 2.0**-90),
+        (2, -(2.0**-55)),
+    ):
+        for integer in range(1 << bits):
+            got = add(
+                1.0, tail, "fp64", rounding=rounding, random_bits=bits, random_integers=np.array(integer)
+            )
+            wanted = reference.add(
+                1.0, tail, fmt, rounding=rounding, random_bits=bits, random_integer=integer
+            )
+            assert got == reference.to_float(wanted.value), (bits, tail, integer)
+
+
+@pytest.mark.parametrize("bits", [9, 10, 11, 12, 23, 24, 25, 26])
+def test_quotients_and_sums_of_every_precision_near_a_carrier_are_rounded_once(bits):
+    fmt, rng = FloatFormat(f"p{bits}", 9, bits - 1), np.random.default_rng(bits)
+    top = 2 ** (bits - 1)
+    a = rng.integers(top, 2 * top, 3000) / top
+    b = rng.integers(top, 2 * top, 3000) / top
+    # Quotients as near to a midpoint as they can be: a = (q + 1/2) b, nearly, with numbers of so many bits.
+    near = np.rint((np.rint(a * top) + 0.5) * b) / top
+    a = np.concatenate([a, near / np.exp2(np.floor(np.log2(near)))])
+    b = np.concatenate([b, b])
+    got = divide(a, b, fmt, formats=(fmt, fmt)).astype(float)
+    for x, y, value in zip(a.tolist(), b.tolist(), got.tolist(), strict=True):
+        q = Fraction(x) / Fraction(y)
+        unit = Fraction(2) ** ((0 if q >= 1 else -1) - (bits - 1))
+        assert Fraction(value) == round(q / unit) * unit, (x, y)
+    small = rng.choice([-bits - 1, -bits, -bits + 1, -2 * bits, -2 * bits - 1], a.size)
+    terms = b * np.exp2(small)
+    sums = add(a, terms, fmt, formats=(fmt, fmt)).astype(float)
+    for x, y, value in zip(a.tolist(), terms.tolist(), sums.tolist(), strict=True):
+        total = Fraction(x) + Fraction(y)
+        unit = Fraction(2) ** ((1 if total >= 2 else 0) - (bits - 1))
+        assert Fraction(value) == round(total / unit) * unit, (x, y)
