@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from floatlab import codec as _codec
+from floatlab import rounding as _rounding
 from floatlab.array import (
     Arithmetic,
     FlagRecord,
@@ -89,12 +91,11 @@ from floatlab.array import (
     var,
     vecdot,
 )
-from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
+from floatlab.codec import classify, decode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
-from floatlab.flags import Flags
+from floatlab.flags import Flags, recorded
 from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.rounding import quantize
 
 if TYPE_CHECKING:
     from floatlab import (
@@ -113,6 +114,9 @@ if TYPE_CHECKING:
     from floatlab.autograd import Tensor, no_grad
 
 __version__ = "0.1.0"
+
+quantize, encode = recorded(_rounding.quantize), recorded(_codec.encode)
+del recorded
 
 _ROOMS = (
     "amp",

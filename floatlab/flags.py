@@ -1,12 +1,21 @@
-"""What happened on the way? The five exceptions of IEEE 754-2019, section 7, one boolean array each."""
+"""What happened on the way, and who wants to know? The five exceptions of IEEE 754-2019, section 7, as boolean arrays.
+
+An operation that a user calls hands its flags to every `FlagRecord` in force, once. What it calls in turn hands on
+nothing, so that nothing is counted twice.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from floatlab.backend import Array
 
-__all__ = ["Flags"]
+__all__ = ["FlagRecord", "Flags", "is_tracking", "note", "recorded", "track_flags"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +54,105 @@ class Flags:
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {n}" for name, n in self.counts.items() if n) or "no flags"
+
+
+# -- who wants to know -----------------------------------------------------------------------------------
+
+
+@dataclass
+class FlagRecord:
+    """The flags that were raised while `track_flags` was on.
+
+    Attributes
+    ----------
+    by_operation : dict
+        For each operation ("add", "array", "quantize", "exp" ...), how many elements raised each flag.
+    last : Flags or None
+        The flags of the last operation, element by element.
+    last_operation : str or None
+        Its name.
+    """
+
+    by_operation: dict[str, dict[str, int]] = field(default_factory=dict)
+    last: Flags | None = None
+    last_operation: str | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many elements raised each flag, in all operations together."""
+        names = list(Flags.__dataclass_fields__)
+        return {name: sum(counts[name] for counts in self.by_operation.values()) for name in names}
+
+    def note(self, operation: str, flags: Flags) -> None:
+        """Add the flags of one operation."""
+        counts = self.by_operation.setdefault(operation, dict.fromkeys(Flags.__dataclass_fields__, 0))
+        for name, n in flags.counts.items():
+            counts[name] += n
+        self.last, self.last_operation = flags, operation
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {n}" for name, n in self.counts.items() if n) or "no flags"
+
+
+_records: ContextVar[tuple[FlagRecord, ...]] = ContextVar("floatlab_flag_records", default=())
+
+
+@contextmanager
+def track_flags() -> Iterator[FlagRecord]:
+    """Record the flags of everything that `quantize`, `encode` and FloatArrays do inside a ``with`` block.
+
+    It covers conversions, ``+ - * /``, sqrt, fma and the elementary functions, and of the reductions those with the
+    accumulators "wide" and "exact"; an accumulator with an order keeps no flags. Tracked operations are slower.
+
+    Examples
+    --------
+    >>> import floatlab as fl
+    >>> a = fl.array([1.0, 60000.0], "fp16")
+    >>> with fl.track_flags() as flags:
+    ...     b = a + a
+    >>> flags.counts["overflow"], flags.last.overflow.tolist()
+    (1, [False, True])
+    >>> with fl.track_flags() as flags:
+    ...     x = fl.quantize([1e-6, 1.0], "fp16", subnormals="flush")
+    >>> print(flags)
+    underflow 1, inexact 1
+    """
+    record = FlagRecord()
+    token = _records.set((*_records.get(), record))
+    try:
+        yield record
+    finally:
+        _records.reset(token)
+
+
+def is_tracking() -> bool:
+    """Return whether anybody wants flags."""
+    return bool(_records.get())
+
+
+def note(operation: str, flags: Flags) -> None:
+    """Hand the flags of an operation to all who track."""
+    for record in _records.get():
+        record.note(operation, flags)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def recorded(conversion: F) -> F:
+    """Return a conversion, `quantize` or `encode`, that hands its flags to all who track: the form that users call.
+
+    The rest of floatlab calls the conversion itself, which no record sees.
+    """
+
+    @wraps(conversion)
+    def convert(*args: Any, **options: Any) -> Any:
+        if not _records.get():
+            return conversion(*args, **options)
+        wanted = options.pop("return_flags", False)
+        result, flags = conversion(*args, **options, return_flags=True)
+        note(conversion.__name__, flags)
+        return (result, flags) if wanted else result
+
+    convert.__module__ = "floatlab"
+    return cast(F, convert)

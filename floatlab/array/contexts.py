@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from floatlab.accumulators import Accumulator, get_accumulator
 from floatlab.draws import generator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option
-from floatlab.flags import Flags
+from floatlab.flags import FlagRecord, is_tracking, note, track_flags
 from floatlab.formats import FloatFormat
 from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, SUBNORMAL_RULES
 
@@ -105,76 +105,3 @@ def arithmetic(**options: Any) -> Iterator[Arithmetic]:
         yield _current.get()
     finally:
         _current.reset(token)
-
-
-@dataclass
-class FlagRecord:
-    """The flags that were raised while `track_flags` was on.
-
-    Attributes
-    ----------
-    by_operation : dict
-        For each operation ("add", "array", "exp" ...), how many elements raised each flag.
-    last : Flags or None
-        The flags of the last operation, element by element.
-    last_operation : str or None
-        Its name.
-    """
-
-    by_operation: dict[str, dict[str, int]] = field(default_factory=dict)
-    last: Flags | None = None
-    last_operation: str | None = None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many elements raised each flag, in all operations together."""
-        names = list(Flags.__dataclass_fields__)
-        return {name: sum(counts[name] for counts in self.by_operation.values()) for name in names}
-
-    def note(self, operation: str, flags: Flags) -> None:
-        """Add the flags of one operation."""
-        counts = self.by_operation.setdefault(operation, dict.fromkeys(Flags.__dataclass_fields__, 0))
-        for name, n in flags.counts.items():
-            counts[name] += n
-        self.last, self.last_operation = flags, operation
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {n}" for name, n in self.counts.items() if n) or "no flags"
-
-
-_records: ContextVar[tuple[FlagRecord, ...]] = ContextVar("floatlab_flag_records", default=())
-
-
-@contextmanager
-def track_flags() -> Iterator[FlagRecord]:
-    """Record the flags of everything that FloatArrays do inside a ``with`` block.
-
-    It covers conversions, ``+ - * /``, sqrt, fma and the elementary functions, and of the reductions those with the
-    accumulators "wide" and "exact"; an accumulator with an order keeps no flags. Tracked operations are slower.
-
-    Examples
-    --------
-    >>> import floatlab as fl
-    >>> a = fl.array([1.0, 60000.0], "fp16")
-    >>> with fl.track_flags() as flags:
-    ...     b = a + a
-    >>> flags.counts["overflow"], flags.last.overflow.tolist()
-    (1, [False, True])
-    """
-    record = FlagRecord()
-    token = _records.set((*_records.get(), record))
-    try:
-        yield record
-    finally:
-        _records.reset(token)
-
-
-def is_tracking() -> bool:
-    """Return whether anybody wants flags."""
-    return bool(_records.get())
-
-
-def note(operation: str, flags: Flags) -> None:
-    """Hand the flags of an operation to all who track."""
-    for record in _records.get():
-        record.note(operation, flags)
