@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
-from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
+from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.environment import check_environment
 from floatlab.errors import OptionError, ShapeError
@@ -276,7 +276,7 @@ def _operand(x: ArrayLike) -> tuple[Array, bool]:
     """Return `x` as float64, exactly, and whether it was narrower."""
     source = as_source(x, _FLOAT64)
     narrow = source.dtype != np.float64
-    return (source.astype(np.float64) if narrow else source), narrow
+    return widened(source), narrow
 
 
 def _quanta(units: list[float]) -> float:

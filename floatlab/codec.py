@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array
+from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
 from floatlab.blocks import refuse_nan
 from floatlab.draws import as_integers, spread
 from floatlab.environment import check_environment
@@ -401,13 +401,14 @@ def ulp(x: Any, fmt: Any) -> Array:
     """
     check_environment()
     fmt = get_format(fmt)
-    source = as_source(x, fmt).astype(np.float64)
+    source = widened(as_source(x, fmt))
     xp = array_module(source)
     finite = xp.isfinite(source)
     exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
     exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
     unit = xp.ldexp(1.0, exponent - fmt.mantissa_bits)
-    return xp.where(finite, unit, np.nan).astype(fmt.value_dtype)
+    with ignore_float_errors(source):  # far beyond the format the unit is beyond it, too
+        return xp.where(finite, unit, np.nan).astype(fmt.value_dtype)
 
 
 def spacing(x: Any, fmt: Any) -> Array:
@@ -448,7 +449,7 @@ def next_down(x: Any, fmt: Any) -> Array:
 
 
 def _neighbour(x: Any, fmt: FloatFormat, up: bool) -> Array:
-    source = as_source(x, fmt).astype(np.float64)
+    source = widened(as_source(x, fmt))
     xp = array_module(source)
     # The last value on the near side of x; from there it is one step along the codes, which are in order.
     nan = xp.isnan(source)

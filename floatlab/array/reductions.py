@@ -17,7 +17,7 @@ from floatlab.accumulators import get_accumulator
 from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS, of_format, resolve
-from floatlab.backend import Array
+from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -227,7 +227,7 @@ def mean(
 def _one_by_one(name: str, x: Any, fmt: Any, axis: int | None, options: dict[str, Any]) -> tuple[Any, ...]:
     """Return all partial results along an axis, which is put first; and what is needed to wrap them."""
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = as_source(values, _FLOAT64).astype(np.float64, copy=False)
+    values = widened(as_source(values, _FLOAT64))
     if axis is None:
         values, axis = values.reshape(-1), 0
     if not -values.ndim <= axis < values.ndim:
