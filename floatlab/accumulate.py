@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
-from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
+from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.draws import RandomIntegers, generator
 from floatlab.environment import check_environment
@@ -361,7 +361,7 @@ def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
     if integers is None:
         source = as_source(x, _FLOAT64)
         narrow = source.dtype != np.float64
-        return [source.astype(np.float64) if narrow else source], narrow
+        return [widened(source)], narrow
     if not isinstance(how, Wide | Exact):
         raise DtypeError(
             f"A term of an accumulator with an order is a float64. Got an integer beyond 2**53 for {how}. "

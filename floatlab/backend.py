@@ -21,6 +21,7 @@ __all__ = [
     "ignore_float_errors",
     "is_gpu_array",
     "may_share_memory",
+    "widened",
 ]
 
 Array = Any  # numpy.ndarray or cupy.ndarray: CuPy has no stubs to name
@@ -81,3 +82,15 @@ def may_share_memory(x: Array, y: Array) -> bool:
     if is_gpu_array(x) or is_gpu_array(y):
         return bool(sys.modules["cupy"].may_share_memory(x, y))
     return bool(np.may_share_memory(x, y))
+
+
+def widened(x: Array) -> Array:
+    """Return an array of floats as float64: itself if it is one, else a copy, without a word on signaling NaNs.
+
+    >>> widened(np.float32([1.5])).dtype
+    dtype('float64')
+    """
+    if x.dtype == np.float64:
+        return x
+    with ignore_float_errors(x):
+        return x.astype(np.float64)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array
+from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
 from floatlab.blocks import refuse_nan
 from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
@@ -428,7 +428,7 @@ def ulp(x: Any, fmt: Any) -> Array:
     fmt = get_format(fmt)
     source = as_source(x, fmt)
     xp, dtype = array_module(source), np.result_type(source.dtype, fmt.value_dtype)
-    source = source.astype(np.float64)
+    source = widened(source)
     finite = xp.isfinite(source)
     exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
     exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
@@ -474,7 +474,7 @@ def next_down(x: Any, fmt: Any) -> Array:
 
 
 def _neighbour(x: Any, fmt: FloatFormat, up: bool) -> Array:
-    source = as_source(x, fmt).astype(np.float64)
+    source = widened(as_source(x, fmt))
     xp = array_module(source)
     # The last value on the near side of x; from there it is one step along the codes, which are in order.
     nan = xp.isnan(source)

@@ -26,7 +26,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory
+from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory, widened
 from floatlab.blocks import Plan, refuse_nan
 from floatlab.draws import RandomIntegers
 from floatlab.environment import check_environment
@@ -269,7 +269,8 @@ def quantize(
             source = source.copy()  # or elements would be overwritten before they are read
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = convert_with_flags(source, rule, draw)
-        out[...] = values
+        with ignore_float_errors(values):
+            out[...] = values
         if rest:
             put_exact(out, rest, rule, draw, flags)
         return out, flags
@@ -359,7 +360,7 @@ def _check_out(out: Array, shape: tuple[int, ...], fmt: FloatFormat) -> None:
 def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> tuple[Array, Flags]:
     """Round, and compare the result with the source and with what an exponent without ends would give."""
     xp, fmt = array_module(source), rule.fmt
-    x = source.astype(np.float64)
+    x = widened(source)
     integers, bits = None, 0
     if draw is not None:
         integers, bits = draw.block(0, x.size).reshape(x.shape), draw.bits

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
+from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.integers import Exact, from_ratio, round_integer
@@ -139,7 +139,7 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
             array[piece], signs[piece] = nearest, np.sign(missing)
         return array.reshape(x.shape), signs.reshape(x.shape) if signs.any() else None
     array, rest = exact_source(x, _FLOAT64)
-    array = array.astype(np.float64, copy=False)
+    array = widened(array)
     if not rest:
         return array, None
     array, signs = array.copy(), np.zeros(array.shape, np.int8)

@@ -1,6 +1,7 @@
 """What may be passed in: any real number, exactly, and options of the right kind, by every public numeric function."""
 
 import collections
+import warnings
 from decimal import Decimal
 from fractions import Fraction
 
@@ -640,3 +641,97 @@ def test_a_tensor_is_filled_exactly():
         fl.Tensor(MASKED)
     with pytest.raises(DtypeError, match="masked"):
         x.data = np.ma.ones(2)
+
+
+# -- signaling NaNs, and others that make a processor raise a flag -------------------------------------
+
+SIGNALING = {
+    "float16": np.array([0x3C00, 0x7C01, 0xFC01, 0x7DFF], np.uint16).view(np.float16),
+    "float32": np.array([0x3F800000, 0x7F800001, 0xFF800001, 0x7FBFFFFF], np.uint32).view(np.float32),
+    "float64": np.array([0x3FF << 52, 0x7FF0000000000001, 0xFFF0000000000001, 0x7FF7 << 48], np.uint64).view(
+        np.float64
+    ),
+    "bfloat16": np.array([0x3F80, 0x7F81, 0xFF81, 0x7FBF], np.uint16).view(ml_dtypes.bfloat16),
+    "float8_e5m2": np.array([0x3C, 0x7D, 0xFD, 0x7D], np.uint8).view(ml_dtypes.float8_e5m2),
+    "ends of float64": np.array([1.0, 1e308, -1e-308, 5e-324]),
+    "ends of float32": np.array([1.0, 3e38, -1e-38, 1e-45], np.float32),
+    "infinities": np.array([1.0, np.inf, -np.inf, -0.0]),
+}
+SILENT = EVERYWHERE | PLAIN
+SILENT |= {
+    f"{name} with flags": lambda x, fmt, f=name: EVERYWHERE[f](x, fmt, return_flags=True)
+    for name in EVERYWHERE
+    if name not in ("array", "cumsum", "cumprod", "prod", "accumulate.sum")
+}
+SILENT |= {
+    f"{name}, {accumulator}": lambda x, fmt, f=name, a=accumulator: SUMS[f](x, fmt, accumulator=a)
+    for name in SUMS
+    for accumulator in ("exact", "pairwise:fp16", "chunked:fp16:fp32:2")
+}
+SILENT |= {
+    "stochastic": lambda x, fmt: fl.quantize(x, fmt, rounding="stochastic", rng=np.random.default_rng(0)),
+    "toward_negative": lambda x, fmt: fl.quantize(x, fmt, rounding="toward_negative", overflow="saturate"),
+    "flush": lambda x, fmt: fl.quantize(x, fmt, subnormals="flush", flush_inputs=True),
+    "half out": lambda x, fmt: fl.quantize(x, "e4m3", out=np.empty(x.shape, np.float16)),
+    "comparison": lambda x, fmt: fl.array([1.0], fmt) < x,
+    "equality": lambda x, fmt: fl.array([1.0], fmt) == x,
+    "isnan": lambda x, fmt: np.isnan(fl.array(x, fmt)),
+    "maximum": lambda x, fmt: np.maximum(fl.array(x, fmt), 0.0),
+    "fmin": lambda x, fmt: np.fmin(fl.array(x, fmt), 0.0),
+    "sign": lambda x, fmt: np.sign(fl.array(x, fmt)),
+    "negative": lambda x, fmt: -fl.array(x, fmt),
+    "clip": lambda x, fmt: np.clip(fl.array(x, fmt), -1.0, 1.0),
+    "sort": lambda x, fmt: np.sort(fl.array(x, fmt)),
+    "max": lambda x, fmt: fl.array(x, fmt).max(),
+    "argmax": lambda x, fmt: fl.array(x, fmt).argmax(),
+    "repr": lambda x, fmt: repr(fl.array(x, fmt)),
+    "Tensor": lambda x, fmt: fl.Tensor(x, format=fmt),
+    "own type": lambda x, fmt: own_type(x),
+}
+
+
+def own_type(x):
+    """Walk through what arrays of the format's own type do, which are taken as they are."""
+    a = fl.asarray(x)
+    for compute in (
+        np.sqrt,
+        np.exp,
+        np.negative,
+        np.sum,
+        np.mean,
+        np.max,
+        np.sort,
+        np.isnan,
+        np.nextafter,
+        np.equal,
+    ):
+        compute(a, a) if compute in (np.nextafter, np.equal) else compute(a)
+    fl.next_up(a, a.format), fl.ulp(a, a.format), fl.spacing(a, a.format), fl.classify(a, a.format)
+    (
+        fl.decode(a.codes, a.format),
+        repr(a),
+        a.tolist(),
+        a == a,
+        a.astype("bf16"),
+        a + a,
+        fl.Tensor(a),
+        fl.encode(a, "fp64"),
+    )
+
+
+@pytest.mark.parametrize("kind", SIGNALING)
+@pytest.mark.parametrize("name", SILENT)
+def test_no_warning_comes_from_inside(name, kind):
+    x = SIGNALING[kind]
+    for fmt in ("float32", "bf16", "e4m3", "float64"):
+        if fmt == "float64" and (name in UP_TO_24 or any(word in name for word in ("flags", "fp", "bf16"))):
+            continue
+        with warnings.catch_warnings(), np.errstate(all="raise"):
+            warnings.simplefilter("error")
+            SILENT[name](x.copy(), fmt)
+
+
+# No function of float64 but these, and no flags.
+UP_TO_24 = [
+    name for name in ONE_OPERAND if name not in ("exp", "log", "sin", "cos", "tanh", "sqrt", "square")
+]

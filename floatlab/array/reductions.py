@@ -17,7 +17,7 @@ from floatlab import accumulate
 from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS, of_format, resolve
-from floatlab.backend import Array
+from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
@@ -225,7 +225,7 @@ def _one_by_one(
 
 def _cumulate(name: str, operation: str, x: Any, fmt: Any, axis: Any, options: dict[str, Any]) -> Any:
     target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
+    values = widened(as_source(values, get_format("float64")))
     if axis is None:
         values, axis = values.reshape(-1), 0
     if not isinstance(axis, int | np.integer) or not -values.ndim <= axis < values.ndim:
