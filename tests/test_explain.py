@@ -335,6 +335,13 @@ def test_a_negative_number_in_an_unsigned_format_of_any_width_is_explained(m):
                 assert x == 0 or math.isinf(float(x)) or "no negative values" in told.decision
 
 
+def test_a_tie_with_zero_goes_to_zero_where_one_digit_is_all():
+    fmt = fl.FloatFormat("powers", 4, 0, None, "fn")
+    told = explain(Fraction(fmt.smallest_normal) / 2, fmt)
+    check(told, reference.round(Fraction(fmt.smallest_normal) / 2, fmt))
+    assert told.value == 0 and told.decision.endswith("the one whose code is even is below")
+
+
 def test_subnormals_of_wide_formats_are_flushed_in_the_story_too():
     for fmt in ("fp64", "e8m50", "e5m52"):
         fmt = get_format(fmt)

@@ -86,7 +86,7 @@ def _number(x: int | float | Fraction, negative: bool, fmt: FloatFormat, overflo
     return rounded
 
 
-def _exact(x: Any) -> Any:
+def as_python(x: Any) -> Any:
     """Return a scalar as a number of Python, under which it can be remembered.
 
     NumPy's scalars are no keys: np.float32(0.1) == 0.1 and np.float32(2**24) == 2**24 + 1 are true.
@@ -112,7 +112,7 @@ def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
     if isinstance(x, FloatArray):
         return x.values
     if is_number(x):
-        number = _exact(x)
+        number = as_python(x)
         negative = isinstance(number, float) and math.copysign(1.0, number) < 0
         return _number(number, negative, fmt, current().overflow)
     if has_own_type(x, fmt):
@@ -479,7 +479,7 @@ def _is_rounded(x: Any, rounded: Array) -> bool:
     """Whether x is a number that is not what it was rounded to."""
     if not is_number(x):
         return False
-    number = _exact(x)
+    number = as_python(x)
     return bool(float(rounded) != number and number == number)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
-from floatlab.array.elementwise import hold, is_number, multiply, subtract
-from floatlab.array.exactly import compare, first_place, split
+from floatlab.array.elementwise import as_python, hold, is_number, multiply, subtract
+from floatlab.array.exactly import first_place, split
 from floatlab.array.reductions import sum
 from floatlab.errors import DtypeError
 
@@ -288,7 +288,7 @@ def _clip(
 ) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     result = x if isinstance(x, FloatArray) or is_number(x) else array(x, common_format("clip", (low, high)))
-    if is_number(low) and is_number(high) and compare("greater", low, high):
+    if is_number(low) and is_number(high) and as_python(low) > as_python(high):
         low = high  # bounds that cross: the upper one wins
     if is_number(x) and high is not None:  # it is not rounded unless it wins against both
         result = np.minimum(result, high)

@@ -290,7 +290,7 @@ class Story:
             if v != Fraction(1, 2):
                 return f"{half} half a unit: the nearer one is {chosen}"
             if mode == "nearest_even":
-                if self.fmt.mantissa_bits == 0 and not self.fmt.specials.startswith("p3109"):
+                if self.fmt.mantissa_bits == 0 and not self.fmt.specials.startswith("p3109") and below.value:
                     reason = "with one digit every value is odd, so the larger one"
                 else:
                     reason = f"the one whose code is even is {chosen}"
