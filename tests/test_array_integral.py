@@ -281,7 +281,7 @@ def exact_round(v: float, decimals: int) -> Fraction | float:
     return Fraction(count) / Fraction(10) ** decimals if count else math.copysign(0.0, v)
 
 
-@pytest.mark.parametrize("decimals", (0, 1, 3, -1, -2, 22, 25))
+@pytest.mark.parametrize("decimals", (0, 1, 3, -1, -2, 22, 25, -40, 400))
 @pytest.mark.parametrize("name", ("e4m3", "fp16", "bf16", "fp32", "fp64", "e5m2fnuz"))
 def test_decimals_are_the_exact_multiple_rounded_once(name, decimals):
     fmt = get_format(name)
@@ -301,6 +301,16 @@ def test_decimals_are_the_exact_multiple_rounded_once(name, decimals):
             [rounded(exact_round(v, decimals), fmt, rounding) for v in a.values.astype(float).tolist()]
         )
         np.testing.assert_array_equal(bits64(found, False), bits64(wanted, False))
+
+
+def test_no_number_of_decimals_takes_long():
+    x = fl.array([1.5, -2.25e-3, np.inf, np.nan, -0.0], "fp64")
+    np.testing.assert_array_equal(np.round(x, 10**12).values, x.values)
+    np.testing.assert_array_equal(np.round(x, -(10**12)).values, [0.0, -0.0, np.inf, np.nan, -0.0])
+    assert np.signbit(np.round(x, -(10**12)).values).tolist() == [False, True, False, False, True]
+    with fl.track_flags() as record:
+        np.round(fl.array([0.125], "fp64"), 1)
+    assert record.counts["inexact"] == 1
 
 
 def test_decimals_are_an_integer():

@@ -271,6 +271,8 @@ def _heaviside(xs: list[Array], short: bool, room: bool) -> Exact:
 # -- decimals ----------------------------------------------------------------------------------------------------
 
 _EXACT_POWERS = 22  # 10^22 is a float64, 10^23 is not
+_LARGEST_POWER = 309  # no float64 is half of 10^310
+_FINEST_POWER = 1074  # every float64 is a multiple of 2^-1074, and so of 10^-1074
 
 
 def round_decimals(x: Any, decimals: int = 0) -> Any:
@@ -285,18 +287,20 @@ def round_decimals(x: Any, decimals: int = 0) -> Any:
     if isinstance(decimals, bool) or not isinstance(decimals, int | np.integer):
         raise OptionError(f"decimals is an integer. Got {decimals!r}. Use 0 for whole numbers.")
     places = int(decimals)
+    x_format = x.format
 
     def compute(xs: list[Array], short: bool, room: bool) -> Exact:
-        x = xs[0]
-        total = np.rint(x)
+        total = x = xs[0]
         if places == 0:
-            return total, {}
-        open_ = np.isfinite(x) & (x != 0)
-        if 0 < places <= _EXACT_POWERS and room:
-            total, settled = _few_decimals(x, 10.0**places)
+            return np.rint(x), {}
+        if places < -_LARGEST_POWER:
+            return np.where(np.isfinite(x), np.copysign(0.0, x), x), {}
+        open_ = np.isfinite(x) & (x != 0) & (places <= _FINEST_POWER)
+        rounding = "to_odd" if room else _rounding_of_float64(x_format)
+        if 0 < places <= _EXACT_POWERS and rounding is not None:
+            total, settled = _few_decimals(x, 10.0**places, rounding)
             open_ &= ~settled
-        else:
-            total = x.copy()
+        total = total.copy()
         exceptions = {}
         for i in np.flatnonzero(open_).tolist():
             exact = _decimal(float(x.flat[i]), places)
@@ -309,8 +313,15 @@ def round_decimals(x: Any, decimals: int = 0) -> Any:
     return _operation("round", (x,), None, False, {}, compute)
 
 
-def _few_decimals(x: Array, power: float) -> tuple[Array, Array]:
-    """Return the multiples of 1 / power, rounded to odd, and where they are right: below 2^51 of them."""
+def _rounding_of_float64(fmt: FloatFormat) -> str | None:
+    """Return a mode in which float64 itself may round, if nobody asks for flags."""
+    known = ("nearest_even", "toward_zero", "toward_positive", "toward_negative")
+    rounding = current().rounding
+    return rounding if fmt.same_as(_FLOAT64) and rounding in known and not is_tracking() else None
+
+
+def _few_decimals(x: Array, power: float, rounding: str) -> tuple[Array, Array]:
+    """Return the multiples of 1 / power, rounded once, and where they are right: below 2^50 of them."""
     product, error = two_product(x, np.full(x.shape, power))
     count = np.rint(product)
     # The exact product is product + error. It matters where the product lies on a tie, or was an integer by rounding.
@@ -320,7 +331,7 @@ def _few_decimals(x: Array, power: float) -> tuple[Array, Array]:
     )
     settled = (np.abs(product) < 2.0**50) & ((np.abs(x) > 2.0**-400) | (x == 0)) & np.isfinite(x)
     count = np.where(settled, count, 0.0)
-    quotient = np.copysign(operate("divide", (count, power), "float64", rounding="to_odd"), x)
+    quotient = np.copysign(operate("divide", (count, power), "float64", rounding=rounding), x)
     return np.where(settled, quotient, x), settled
 
 
