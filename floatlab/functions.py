@@ -313,14 +313,9 @@ class Task:
         for x in wide:
             domain &= ~np.isnan(x)
             pole &= np.isfinite(x)
-        exact = domain | pole
-        return self.values(values), Flags(
-            flags.invalid | domain,
-            flags.divide_by_zero | pole,
-            flags.overflow & ~exact,
-            flags.underflow & ~exact,
-            flags.inexact & ~exact,
-        )
+        # An infinity or a NaN raises neither overflow nor underflow in a rounding, nor is it inexact.
+        flags = replace(flags, invalid=flags.invalid | domain, divide_by_zero=flags.divide_by_zero | pole)
+        return self.values(values), flags
 
 
 def _find_task(*options: Any) -> Task:

@@ -73,6 +73,7 @@ CLAIMS = {
             lambda r: r.uniform(-0.01, 0.01, N),
             beside_pi,
             lambda r: 10 ** r.uniform(5, 308, 100),
+            lambda r: 2 ** r.uniform(17, 27, 200),
         ],
     ),
     "cos64": (
@@ -83,6 +84,7 @@ CLAIMS = {
             lambda r: r.uniform(-(2**17), 2**17, N),
             beside_pi,
             lambda r: 10 ** r.uniform(5, 308, 100),
+            lambda r: 2 ** r.uniform(17, 27, 200),
         ],
     ),
     "erf64": (
