@@ -339,6 +339,8 @@ class Pairwise(Accumulator):
 class Chunked(Accumulator):
     """Chunks of `size` terms are added sequentially in `inner`, and their sums sequentially in `outer`.
 
+    The first chunk's sum is rounded to `outer` as the others' partial sums are, which shows where `outer` lacks it.
+
     >>> Chunked("fp16", "fp32", 64).size
     64
     """
@@ -354,9 +356,12 @@ class Chunked(Accumulator):
         for start in range(0, terms.count, together):
             stop = min(start + together, terms.count)
             for chunk in _sequential(terms, start, stop, self.size, self.inner, rounder, side_by_side=True):
-                total = chunk if total is None else rounder.add(total, chunk, self.outer, exact=False)
+                if total is None:
+                    total = rounder(chunk, self.outer)  # as a register of the outer format holds it
+                else:
+                    total = rounder.add(total, chunk, self.outer, exact=False)
         assert total is not None
-        return rounder(total, self.outer)
+        return total
 
 
 @dataclass(frozen=True)

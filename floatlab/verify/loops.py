@@ -126,10 +126,10 @@ class Loops:
             )
             for place, i in enumerate(live):
                 totals[i] = flat[place * height : (place + 1) * height]
-        total = totals[0]
+        total = self._values(totals[0], outer)
         for other in totals[1:]:
             total = self._add(total, other, outer)
-        return self._values(total, outer)
+        return total
 
     def _kahan(self, columns: list[Row], fmt: FloatFormat) -> Row:
         """Add with Kahan's compensation (CACM 8, 1965): every operation rounded."""
