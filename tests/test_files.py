@@ -170,6 +170,18 @@ def test_a_new_file_has_the_rights_of_any_other(tmp_path):
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
+def test_a_log_of_telemetry_that_cannot_be_written_is_an_error_of_ours(tmp_path):
+    import floatlab as fl
+
+    with fl.telemetry.watch(fl.nn.Linear(1, 1, rng=0)) as log:
+        pass
+    for path in (tmp_path, tmp_path / "none" / "log.jsonl"):
+        with pytest.raises(DataError):
+            log.save(path)
+    log.save(tmp_path / "log.jsonl")
+    assert names(tmp_path) == ["log.jsonl"]
+
+
 def test_nothing_in_floatlab_is_ever_unpickled():
     # joblib hands functions to the processes that it starts; that is no file.
     forbidden = re.compile(

@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self
 
 from floatlab.autograd import Event, observers
 from floatlab.errors import OptionError, check_option
+from floatlab.files import write_whole
 from floatlab.formats import FloatFormat
 from floatlab.nn import Module
 from floatlab.optim import Optimizer
@@ -133,9 +134,9 @@ class Log:
         return sorted(rows, key=lambda row: row["step"])
 
     def save(self, path: str | Path) -> None:
-        """Write `rows` to a file of JSON lines."""
+        """Write `rows` to a file of JSON lines, whole or not at all; raise DataError if it cannot be written."""
         lines = [json.dumps(row, allow_nan=False) + "\n" for row in self.rows()]
-        Path(path).write_text("".join(lines), encoding="utf-8")
+        write_whole(path, "".join(lines).encode())
 
     def table(self, step: int | None = None) -> Any:
         """Return a rich table of layers and parameters, of one step or of all together."""
