@@ -299,7 +299,8 @@ def decode(codes: Any, fmt: Any) -> Array:
     Returns
     -------
     array of float32, or float64 where the format is wider
-        The values, exactly.
+        The values, exactly. The code of a NaN becomes a quiet NaN with the sign of the code; its payload is kept in
+        float32 and float64 alone, whose codes are the values' own bits.
 
     Raises
     ------
@@ -558,18 +559,20 @@ def finfo(fmt: Any) -> FormatInfo:
     """
     fmt = get_format(fmt)
     m = fmt.mantissa_bits
+    # Below 1 the last place is half as large, unless the subnormals begin there, as in fp4.
+    negep = max(-1, fmt.emin) - m
     precision = int(m * np.log10(2.0))
     return FormatInfo(
         bits=fmt.bits,
         eps=fmt.eps,
-        epsneg=fmt.eps / 2,
+        epsneg=float(np.ldexp(1.0, negep)),
         iexp=fmt.exponent_bits,
         machep=-m,
         max=fmt.max,
         maxexp=fmt.emax + 1,
         min=fmt.lowest,
         minexp=fmt.emin,
-        negep=-m - 1,
+        negep=negep,
         nexp=fmt.exponent_bits,
         nmant=m,
         precision=precision,

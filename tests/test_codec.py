@@ -30,9 +30,10 @@ from support import (
 from floatlab import reference
 from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import DtypeError, FloatlabError, FormatError, OptionError, OverflowPolicyError
-from floatlab.formats import FloatFormat, get_format
+from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.reference import Special
 from floatlab.rounding import quantize
+from floatlab.verify.oracle import random_format
 
 E4M3, E8M0, FP16, FP32 = (get_format(name) for name in ("e4m3", "e8m0", "fp16", "fp32"))
 
@@ -200,8 +201,9 @@ def test_codes_of_e8m0_are_those_of_ml_dtypes_except_for_float32_subnormals():
         (-math.inf, "binary8p4se", 0xFF),
         (-math.nan, "binary8p4se", 0x80),
         (math.inf, "binary8p4ue", 0xFE),
-        (-1, "binary8p4ue", 0),
-        (-math.inf, "binary8p4ue", 0),
+        (-1, "binary8p4ue", 0xFF),  # NaN
+        (-math.inf, "binary8p4ue", 0xFF),
+        (-1e-30, "binary8p4ue", 0),
         (1, "e8m0", 127),
         (0, "e8m0", 255),
         (math.inf, "fp4", 7),
@@ -380,10 +382,28 @@ def test_finfo_is_that_of_numpy_and_ml_dtypes(fmt):
     theirs = ml_dtypes.finfo(fmt.dtype)
     ours = finfo(fmt)
     names = ["bits", "eps", "max", "min", "nmant", "smallest_normal", "smallest_subnormal", "tiny"]
+    names += ["epsneg", "negep", "machep", "minexp", "maxexp", "iexp"]
     if fmt.name in ("float16", "float32", "float64"):
-        names += ["precision", "resolution", "maxexp", "minexp", "machep", "negep", "iexp", "epsneg"]
+        names += ["precision", "resolution"]
     for name in names:
         one, other = getattr(ours, name), getattr(theirs, name)
         if name == "resolution":  # 0.001 to the nearest float16
             one, other = fmt.dtype.type(one), fmt.dtype.type(other)
         assert float(one) == float(other), name
+
+
+def test_epsneg_is_the_distance_from_1_to_the_value_below():
+    named = [
+        get_format(name)
+        for name in ("fp4", "fp6_e2m3", "e3m4b0", "e4m3b1", "e4m3b2", "binary8p7se", "binary8p8uf")
+    ]
+    drawn = [random_format(np.random.default_rng(seed)) for seed in range(300)]
+    asked = 0
+    for fmt in (*named, *formats(), *drawn):
+        if fmt.max < 1 or quantize(1.0, fmt) != 1 or fmt.smallest_subnormal > 0.5:
+            continue
+        info, below = finfo(fmt), next_down(1.0, fmt).item()
+        if below > 0 and info.negep > -54:
+            assert (info.epsneg, info.negep) == (1 - below, math.log2(1 - below)), fmt
+            asked += 1
+    assert asked > 60

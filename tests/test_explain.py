@@ -189,7 +189,8 @@ def test_the_words_say_why():
     )
     assert why(0, "e8m0") == "float8_e8m0fnu has no zero: becomes NaN"
     assert why(1e-300, "e8m0").startswith("there is nothing below")
-    assert why(-1, "binary8p3ue") == "binary8p3ue has no negative values: saturates to 0"
+    assert why(-1, "binary8p3ue") == "binary8p3ue has no negative values: becomes NaN"
+    assert why(-1, "binary8p3ue", overflow="saturate") == "binary8p3ue has no negative values: saturates to 0"
     assert why(0.3, "fp16", rounding="toward_negative") == "inexact: towards -infinity is below"
     assert why(0.3, "fp16", rounding="to_odd") == "inexact: the one whose code is odd is above"
     assert why(1.5, "fp16") == "exact: nothing is discarded"
