@@ -33,7 +33,7 @@ from floatlab.errors import OptionError, ShapeError
 from floatlab.exact import integer_matmul, is_in_range, round_integers
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rules import make_rule
-from floatlab.sources import as_source
+from floatlab.sources import as_array, as_source, split_integers
 
 __all__ = ["dot", "matmul", "sum"]
 
@@ -209,6 +209,14 @@ def sum(  # NumPy's name
     fmt = get_format(fmt)
     how = get_accumulator(accumulator)
     rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    once = isinstance(how, Exact) or (isinstance(how, Wide) and fmt.precision <= _CERTIFIED_PRECISION)
+    halves = split_integers(as_array(x, "added")) if once else None
+    if halves is not None:  # integers beyond 2**53: the exact sum is that of both halves of each
+        axes = _axes(axis, halves[0].ndim, halves[0].shape)
+        options: dict[str, Any] = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
+        options |= {"accumulator": how, "rng": rng, "random_bits": random_bits}
+        total = sum(np.stack(halves, -1), fmt, axis=(*axes, halves[0].ndim), keepdims=keepdims, **options)
+        return total[..., 0] if keepdims else total
     values, narrow = _operand(x)
     axes = _axes(axis, values.ndim, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)

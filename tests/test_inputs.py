@@ -481,6 +481,8 @@ def test_drawn_integers_are_the_same_with_and_without_exact_numbers():
     "x", [[2**60 + 1, 0.5, 1.0], ["0.1", 1, 2], [Fraction(1, 3)] * 3, [Decimal("1e-400")] * 3]
 )
 def test_an_operand_that_is_no_float64_is_refused_and_not_rounded(name, x):
+    if name == "sum" and all(isinstance(n, int) for n in x):
+        pytest.skip("the exact sum of integers is known")
     with pytest.raises(DtypeError, match="float64"):
         EVERYWHERE[name](x, "bf16")
 
@@ -507,6 +509,25 @@ def test_comparisons_with_integers_are_exact_beyond_2_to_the_53():
     assert np.logical_and(a, 2**60 + 1).all()
     assert not (a == 10**400).any() and (a < 10**400).all() and (a > -(10**400)).all()
     assert (fl.array([0.1], "fp64") > ["0.1"]).all() and (fl.array([0.0], "fp64") < ["1e-999"]).all()
+
+
+@pytest.mark.parametrize("fmt", ["fp32", "bf16", "e5m2"])
+@pytest.mark.parametrize("accumulator", ["wide", "exact"])
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_negative", "toward_positive", "to_odd"])
+def test_a_sum_of_integers_beyond_2_to_the_53_is_that_of_the_integers(fmt, accumulator, rounding):
+    x = np.array([[2**60 + 1, -(2**60), 5], [2**62 + 1, 2**61 + 1, -(2**62) - 2**61 - 1], [2**53 + 1, 1, 7]])
+    options = {"accumulator": accumulator, "rounding": rounding}
+    rows = [6, 1, 2**53 + 9]
+    got = fl.sum(x, fmt, axis=1, **options)
+    assert got.tolist() == fl.quantize(rows, fmt, rounding=rounding).tolist()
+    assert fl.sum(x, fmt, axis=1, keepdims=True, **options).tolist() == got[:, None].tolist()
+    assert fl.sum(x, fmt, **options) == fl.quantize(2**53 + 16, fmt, rounding=rounding)
+    assert fl.sum(x[0].tolist(), fmt, **options) == 6
+    unsigned = np.array([2**64 - 1, 1, 2**63 + 1], np.uint64)
+    assert fl.sum(unsigned, fmt, **options) == fl.quantize(2**64 + 2**63 + 1, fmt, rounding=rounding)
+    with pytest.raises(DtypeError, match="float64"):
+        fl.sum(x, fmt, accumulator=fmt)
+    assert fl.sum(x, "fp64", accumulator="exact", rounding=rounding) == 2**53 + 16
 
 
 # -- codes -----------------------------------------------------------------------------------------
