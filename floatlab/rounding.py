@@ -198,7 +198,9 @@ def quantize(
     Parameters
     ----------
     x : array_like
-        Real numbers of any kind and shape: floats, integers, ml_dtypes arrays, lists.
+        Real numbers of any kind and shape: floats, long doubles, integers, ml_dtypes arrays, `fractions.Fraction`,
+        `decimal.Decimal`, decimal texts ("0.1", "1e400", "inf", "nan"), arrays of texts or objects, and lists of all
+        of these. Each is rounded once, from its exact value: "0.1" is a tenth, 0.1 is the float64 nearest to it.
     fmt : str, FloatFormat or dtype
         The format.
     rounding : str
@@ -242,6 +244,8 @@ def quantize(
     ------
     DtypeError
         If `x` is not an array of real numbers.
+    FloatEnvironmentError
+        If the processor flushes to zero in this thread, or rounds in another direction.
     FormatError, OptionError, OverflowPolicyError
         If a name or an option is unknown; the message suggests the nearest. `OverflowPolicyError` also for a NaN in a
         format without one.

@@ -26,7 +26,15 @@ from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.integers import Exact, from_ratio, round_integer
 
-__all__ = ["as_array", "as_source", "exact_source", "leaf_types", "nearest_and_rest", "refuse_masked"]
+__all__ = [
+    "as_array",
+    "as_source",
+    "exact_source",
+    "leaf_types",
+    "nearest_and_rest",
+    "refuse_masked",
+    "split_integers",
+]
 
 _EXACT_INTEGERS = 2**53
 _FLOATS = {np.dtype(t) for t in (np.float16, np.float32, np.float64)}
@@ -133,11 +141,9 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
     >>> nearest_and_rest([2**60 - 1, 2**60, 2**60 + 1])
     (array([1.1529215e+18, 1.1529215e+18, 1.1529215e+18]), array([-1,  0,  1], dtype=int8))
     """
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iu" and x.dtype.itemsize == 8:
-        array, signs = np.empty(x.size, np.float64), np.empty(x.size, np.int8)
-        for piece, nearest, missing in _halves_added(x):
-            array[piece], signs[piece] = nearest, np.sign(missing)
-        return array.reshape(x.shape), signs.reshape(x.shape) if signs.any() else None
+    halves = split_integers(x)
+    if halves is not None:
+        return halves[0], np.sign(halves[1]).astype(np.int8)
     array, rest = exact_source(x, _FLOAT64)
     array = widened(array)
     if not rest:
@@ -149,6 +155,23 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
         array.flat[place] = near
         signs.flat[place] = 1 if near == below else -1
     return array, signs
+
+
+def split_integers(x: Any) -> tuple[Array, Array] | None:
+    """Return two float64 arrays whose sum is an array of 64-bit integers, exactly; None if one is enough, or none is.
+
+    The first holds the float64 numbers nearest to the integers.
+
+    >>> high, low = split_integers(np.array([2**60 + 1, 5]))
+    >>> int(high[0]) == 2**60, low.tolist()
+    (True, [1.0, 0.0])
+    """
+    if type(x) is not np.ndarray or x.dtype.kind not in "iu" or x.dtype.itemsize < 8:
+        return None
+    high, low = np.empty(x.size, np.float64), np.empty(x.size, np.float64)
+    for piece, nearest, missing in _halves_added(x):
+        high[piece], low[piece] = nearest, missing
+    return (high.reshape(x.shape), low.reshape(x.shape)) if low.any() else None
 
 
 # -- what NumPy makes of it ------------------------------------------------------------------------------

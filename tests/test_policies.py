@@ -7,11 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from floatlab import reference
+from floatlab import accumulate, reference
 from floatlab.array import add, array, divide, multiply
 from floatlab.codec import decode, encode
 from floatlab.errors import OverflowPolicyError
-from floatlab.exact import round_integers
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding import quantize
 from floatlab.rules import ROUNDING_MODES
@@ -116,10 +115,14 @@ def test_propagate_holds_in_arithmetic():
 
 
 def test_propagate_clamps_sums_beyond_float64():
-    n = np.array([2**60, -(2**60)], object)
     largest = float(np.finfo(np.float64).max)
-    rounded = round_integers(n, 1000, get_format("fp64"), "nearest_even", "propagate")
-    assert rounded.tolist() == [largest, -largest]
+    for sign in (1.0, -1.0):
+        terms = [sign * largest, sign * largest]
+        assert accumulate.sum(terms, "fp64", accumulator="exact", overflow="propagate") == sign * largest
+        assert (
+            accumulate.sum([*terms, sign * inf], "fp64", accumulator="exact", overflow="propagate")
+            == sign * inf
+        )
 
 
 def test_flags_of_a_clamped_overflow_and_of_a_kept_infinity():
