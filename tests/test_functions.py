@@ -461,7 +461,7 @@ def test_sticky_values_are_exact_or_odd():
 PROGRAM = """
 import hashlib, numpy as np
 from floatlab import wide
-from floatlab.functions import FUNCTIONS, evaluate
+from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
 rng = np.random.default_rng(0)
 bits = rng.integers(0, 2**32, 40000, np.uint32).view(np.float32)
 x = np.concatenate([rng.normal(0, 3, 40000).astype(np.float32), bits, np.float32([np.nan, np.inf, -np.inf, -1, 0])])
@@ -469,6 +469,13 @@ digest = hashlib.sha256()
 for name in FUNCTIONS:
     for fmt, mode in (("fp32", "nearest_even"), ("fp32", "toward_zero"), ("fp16", "to_odd"), ("e4m3", "nearest_even")):
         digest.update(evaluate(name, x, fmt, rounding=mode).tobytes())
+a, b = x[-45000:-40000], x[-5000:]
+for name in FUNCTIONS_OF_TWO:
+    for fmt, mode in (("fp32", "toward_zero"), ("fp16", "to_odd"), ("fp64", "nearest_even")):
+        few = slice(0, 100 if fmt == "fp64" else None)
+        digest.update(evaluate_pair(name, a[few], b[few], fmt, rounding=mode).tobytes())
+for name in ("arcsin", "arccos", "arctan", "cbrt", "arcsinh", "arctanh"):
+    digest.update(evaluate(name, x[:100], "fp64").tobytes())
 for name in wide.__all__:
     digest.update(getattr(wide, name)(x.astype(np.float64)).tobytes())
 print(digest.hexdigest())

@@ -242,6 +242,26 @@ def test_results_beside_a_value_or_a_midpoint_are_told_apart(name):
         assert wrong(name, fmt, a, b, y, rounding=rounding) == []
 
 
+@pytest.mark.parametrize("size", [2.0**-12, 2.0**-25, 2.0**-40])
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+def test_sums_that_cancel_are_told_apart_from_the_midpoint_beside_them(name, size):
+    """Where the result is near 0, float64's is wrong in all bits but the first few."""
+    fmt = get_format("bf16")
+    rng = np.random.default_rng(4)
+    targets = size * (1 + rng.integers(0, 2**8, 300) * 2.0**-8) * rng.choice([-1, 1], 300)
+    a = rng.uniform(-2, -0.2, 300)
+    to, back = {"logaddexp": (gmpy2.exp, gmpy2.log), "logaddexp2": (gmpy2.exp2, gmpy2.log2)}[name]
+    with gmpy2.context(PRECISE):
+        b = [
+            float(back(to(gmpy2.mpfr(t)) - to(gmpy2.mpfr(x))))
+            for t, x in zip(targets, a.tolist(), strict=True)
+        ]
+    b = np.array(b)
+    y = np.array([exact(name, p, q) for p, q in zip(a.tolist(), b.tolist(), strict=True)])
+    for rounding in ("nearest_even", "toward_zero", "to_odd"):
+        assert wrong(name, fmt, a, b, y, rounding=rounding) == []
+
+
 @pytest.mark.parametrize("mode", support.STOCHASTIC)
 def test_stochastic_rounding_replays_from_its_integers(mode):
     rng = np.random.default_rng(3)
