@@ -33,9 +33,10 @@ from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import Exact, round_integer
+from floatlab.integers import Exact
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
+from floatlab.ratios import round_ratio
 from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
 from floatlab.sources import exact_source
 
@@ -397,48 +398,22 @@ def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -
 def put_exact(
     out: Array, rest: dict[int, Exact], rule: Rule, draw: RandomIntegers | None, flags: Flags | None = None
 ) -> None:
-    """Put in the results, and the flags, of numbers for which no float64 can stand; in place.
-
-    Integers find the value of the format next to each. It is rounded a second time, which changes nothing but brings
-    the rules for the ends and the zeros, and the flags of an exact number.
-    """
-    fmt, smallest = rule.fmt, Fraction(rule.fmt.smallest_normal)
-    places = list(rest)
-    near, large, tiny, inexact = (np.zeros(len(rest), t) for t in (float, bool, bool, bool))
-    bits = 0 if draw is None else draw.bits
-    for i, (place, (n, e)) in enumerate(rest.items()):
-        sign = -1.0 if n < 0 else 1.0
+    """Put in the results, and the flags, of numbers n * 2^e for which no float64 can stand; in place."""
+    fmt, bits = rule.fmt, 0 if draw is None else draw.bits
+    smallest = Fraction(fmt.smallest_normal)
+    for place, (n, e) in rest.items():
         if rule.flush_inputs and abs(n) * Fraction(2) ** e < smallest:
-            near[i] = math.copysign(0.0, sign)
-            continue
+            continue  # what stands for it in the array is flushed as well
         R = 0 if draw is None else int(draw.block(place, 1)[0])
-        value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
-        large[i] = abs(value) > fmt.max
-        size = min(abs(value), fmt.max)
-        if not fmt.signed:  # a number below zero has no value near it, and above it e8m0 has no zero
-            size = fmt.max if n < 0 else max(size, fmt.lowest)
-        near[i] = math.copysign(size, sign)
-    replay = None if draw is None else RandomIntegers(None, bits, np.zeros(len(rest), np.int64))
-    if replay is not None:
-        replay.fit(near)
-    values, found = convert_with_flags(near, rule, replay)
-    outside = large & ~found.invalid
-    values = np.where(outside, np.where(near < 0, rule.over[1], rule.over[0]), values)
-    values = np.where(np.isnan(values), np.copysign(np.nan, near if fmt.nan_has_sign else 1.0), values)
-    with np.errstate(all="ignore"):
-        out.flat[places] = values
-    if flags is None:
-        return
-    inexact = (inexact | large | found.inexact) & ~found.invalid
-    underflow = (inexact & tiny & ~large) | found.underflow
-    if rule.subnormals == "flush":
-        underflow |= inexact & (values == 0)
-    for flag, raised in zip(
-        (flags.invalid, flags.overflow, flags.underflow, flags.inexact),
-        (found.invalid, outside, underflow, inexact),
-        strict=True,
-    ):
-        flag.flat[places] = raised
+        found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
+        value = found.value
+        if math.isnan(value):
+            value = math.copysign(math.nan, n if fmt.nan_has_sign else 1)
+        with np.errstate(all="ignore"):
+            out.flat[place] = value
+        if flags is not None:
+            for name in ("invalid", "overflow", "underflow", "inexact"):
+                getattr(flags, name).flat[place] = getattr(found, name)
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from floatlab.draws import RandomIntegers
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import round_integer
+from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import make_rule
 from floatlab.specials import round_with_flags
@@ -130,7 +131,7 @@ def round_once(
 def _one_by_one(
     total: Array, fmt: FloatFormat, kept: dict[str, Any], wanted: bool, exceptions: Mapping[int, Pair]
 ) -> tuple[Array, Flags | None]:
-    """Round results of a format so wide that float64 has no bits to spare: integers, and nothing between."""
+    """Round results of a format so wide that float64 has no bits to spare: as fractions, and nothing between."""
     rule = make_rule(fmt, kept["rounding"], kept["overflow"], kept["subnormals"], False)
     integers, bits = np.zeros(total.size, np.uint64), 0
     if rule.variant is not None:
@@ -138,28 +139,17 @@ def _one_by_one(
         draw.fit(total)
         integers, bits = draw.block(0, total.size), draw.bits
         kept = kept | {"rng": None, "random_integers": integers.reshape(total.shape)}
-    flat, places = total.reshape(-1), list(exceptions)
-    rounded = [
-        round_integer(*exceptions[i], fmt, kept["rounding"], int(integers[i]), bits)
-        if exceptions[i][0]
-        else (0.0, False, False)
-        for i in places
-    ]
-    flat[places] = [value for value, _, _ in rounded]
-    beyond = [
-        (i, value < 0) for i, (value, _, _) in zip(places, rounded, strict=True) if abs(value) > fmt.max
-    ]
+    total.reshape(-1)[list(exceptions)] = 0.0
     values, flags = round_with_flags(total, fmt, kept) if wanted else (quantize(total, fmt, **kept), None)
     values = values.astype(fmt.value_dtype, copy=False)
-    for i, negative in beyond:
-        values.reshape(-1)[i] = rule.over[negative]
-    if flags is not None:
-        for i, (_, inexact, tiny) in zip(places, rounded, strict=True):
-            flags.inexact.reshape(-1)[i] |= inexact
-            flags.underflow.reshape(-1)[i] |= tiny and inexact
-        for i, _ in beyond:
-            for name, raised in (("overflow", True), ("inexact", True), ("invalid", False)):
-                getattr(flags, name).reshape(-1)[i] = raised
+    for i, (n, e) in exceptions.items():
+        if n == 0:
+            continue
+        found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, int(integers[i]), bits)
+        values.reshape(-1)[i] = found.value
+        if flags is not None:
+            for name in ("invalid", "overflow", "underflow", "inexact"):
+                getattr(flags, name).reshape(-1)[i] = getattr(found, name)
     return values, flags
 
 
