@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from floatlab.accumulators import Accumulator, Exact, Rounder, Terms, Wide, get_accumulator
+from floatlab.accumulators import Accumulator, Exact, Rounder, Sequential, Terms, Wide, get_accumulator
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.draws import RandomIntegers, generator
@@ -545,7 +545,11 @@ def _evaluate(
             )
         if isinstance(how, Wide) and product.plain:
             if fmt.same_as(_FLOAT64) and rounder.rounding == "nearest_even" and product.a.shape[-1]:
-                total = _rounded(_in_float64(product), fmt, rounder)
+                if rounder.overflow in (None, "infinity"):
+                    total = _in_float64(product)
+                else:  # which the loop's own infinities do not obey
+                    total = _ordered(product, Sequential(_FLOAT64), rounder, None)
+                total = _rounded(total, fmt, rounder)
                 return (total, _flags_of_loop(product, rounder)) if return_flags else total
             if fmt.precision <= _CERTIFIED_PRECISION and not return_flags and not _is_empty(product):
                 certain = _certified(product, fmt, rounder)

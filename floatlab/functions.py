@@ -280,20 +280,39 @@ class Task:
             y = self.function.primitive(*wide)
             if len(wide) > 1:
                 _sign_nans(wide, y)
-        else:
-            y = _kernel(self.name, wide)
-            untrusted = None if self.function.untrusted is None else self.function.untrusted(*wide, y)
-            if self.is_float32 and (untrusted is None or not untrusted.any()):
-                low, high = (y * (1 - _ERROR)).astype(np.float32), (y * (1 + _ERROR)).astype(np.float32)
-                if low.tobytes() == high.tobytes():
-                    return low
-            # Stochastic rounding compares with a random integer, and so looks at that many more bits.
-            random_bits = self.options.get("random_bits", -1)
-            where = _suspects(y, self.fmt.precision + 2 + random_bits, self.fmt, untrusted)
-            if where.size:
-                _settle(self.name, wide, y, where, self, untrusted, integers)
+            return self._ended(wide, y, integers)
+        y = _kernel(self.name, wide)
+        untrusted = None if self.function.untrusted is None else self.function.untrusted(*wide, y)
+        if self.is_float32 and (untrusted is None or not untrusted.any()):
+            low, high = (y * (1 - _ERROR)).astype(np.float32), (y * (1 + _ERROR)).astype(np.float32)
+            if low.tobytes() == high.tobytes():
+                return low
+        # Stochastic rounding compares with a random integer, and so looks at that many more bits.
+        random_bits = self.options.get("random_bits", -1)
+        where = _suspects(y, self.fmt.precision + 2 + random_bits, self.fmt, untrusted)
+        if where.size:
+            _settle(self.name, wide, y, where, self, untrusted, integers)
+        return self._rounded(y, integers)
+
+    def _rounded(self, y: Floats, integers: Any) -> Array:
         drawn = {} if integers is None else {"random_integers": integers}
         return self.values(quantize(y, self.fmt, **self.options, **drawn))
+
+    def _ended(self, wide: Operands, y: Floats, integers: Any) -> Array:
+        """Round results of float64: what lies beyond it is a finite number, which no policy takes for an infinity."""
+        infinite = np.isinf(y)
+        for x in wide:
+            infinite &= np.isfinite(x)
+        where = np.flatnonzero(infinite)
+        values = self._rounded(y, integers)
+        if where.size:
+            settled = y.copy()
+            _settle(self.name, wide, settled, where, None)  # a pole stays an infinity
+            beyond = where[np.isfinite(settled[where])]
+            o = self.options
+            over = make_rule(self.fmt, o["rounding"], o["overflow"], o["subnormals"], False).over
+            values[beyond] = np.where(y[beyond] > 0, *over)
+        return values
 
     def values(self, rounded: Floats) -> Array:
         """Return rounded float64 numbers in the format's own type, with one NaN."""

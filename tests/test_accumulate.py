@@ -25,6 +25,7 @@ from floatlab.formats import get_format
 from floatlab.rounding import quantize
 from floatlab.verify.loops import Draws, Loops
 
+MAX64 = float(np.finfo(np.float64).max)
 FORMATS = ("fp32", "tf32", "fp16", "bf16", "e5m2", "e4m3", "e4m3fnuz", "binary8p3se", "e8m39")
 
 
@@ -806,3 +807,17 @@ def test_the_blas_alone_would_not_be_the_same_everywhere():
 
 def test_the_public_names_are_there():
     assert set(accumulate.__all__) == {"axes_of", "dot", "has_flags", "matmul", "mean", "sum"}
+
+
+@pytest.mark.parametrize("accumulator", ["wide", "exact", "fp64", "kahan:fp64", "pairwise:fp64"])
+@pytest.mark.parametrize(
+    ("overflow", "expected"),
+    [(None, np.inf), ("infinity", np.inf), ("nan", np.nan), ("saturate", MAX64), ("propagate", MAX64)],
+)
+def test_a_finite_sum_beyond_float64_becomes_what_the_policy_says(accumulator, overflow, expected):
+    for sign in (1.0, -1.0):
+        terms = [sign * 1.7e308] * 2
+        total = accumulate.sum(terms, "fp64", accumulator=accumulator, overflow=overflow)
+        assert np.array_equal(total, sign * expected, equal_nan=True)
+    if overflow == "propagate":
+        assert accumulate.sum([np.inf, 1.0], "fp64", accumulator=accumulator, overflow=overflow) == np.inf

@@ -446,6 +446,22 @@ def test_formats_wider_than_float32_take_the_float64_functions():
     assert evaluate("exp", [1.0], FloatFormat("e11m40", 11, 40)).item() == round(math.e * 2**39) / 2**39
 
 
+@pytest.mark.parametrize(
+    ("overflow", "expected"),
+    [
+        (None, np.inf),
+        ("nan", np.nan),
+        ("saturate", 2.0**1023 * (2 - 2.0**-52)),
+        ("propagate", 2.0**1023 * (2 - 2.0**-52)),
+    ],
+)
+def test_a_finite_result_beyond_float64_becomes_what_the_policy_says(overflow, expected):
+    assert np.array_equal(evaluate("exp", 1e4, "fp64", overflow=overflow), expected, equal_nan=True)
+    if overflow == "propagate":  # an infinity of its own stays
+        assert evaluate("exp", np.inf, "fp64", overflow=overflow) == np.inf
+        assert evaluate("log", 0.0, "fp64", overflow=overflow) == -np.inf
+
+
 def test_sticky_values_are_exact_or_odd():
     for name in FUNCTIONS:
         x = np.array([0.25, 1.0, 4.0, 1e-20, 30.0, 2.0, 100.0])
