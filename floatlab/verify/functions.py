@@ -29,7 +29,7 @@ from floatlab.reference import Special
 from floatlab.verify.oracle import DETERMINISTIC, code_values, find, float_bits
 from floatlab.verify.tasks import Outcome, Tally, Task
 
-__all__ = ["check", "tasks"]
+__all__ = ["check", "exact_pair", "exact_value", "tasks"]
 
 BITS = 80
 WORKING_BITS = 600
@@ -273,7 +273,7 @@ def _check_pairs(task: Task) -> Outcome:
     else:
         a, b = _random_pairs(fmt, 20_000 if task.full else 1000)
         modes = ("nearest_even", "toward_positive")
-    exact = [_exact_pair(name, x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    exact = [exact_pair(name, x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
     if fmt.specials == "finite":
         kept = [i for i, y in enumerate(exact) if y is not Special.NAN]
         tally.exclude("pairs whose result is NaN, which the format does not have", len(exact) - len(kept))
@@ -299,7 +299,7 @@ def _random_pairs(fmt: FloatFormat, count: int) -> tuple[Any, Any]:
     return numbers(), numbers()
 
 
-def _exact_pair(name: str, a: float, b: float) -> Number:
+def exact_pair(name: str, a: float, b: float) -> Number:
     """Return f(a, b), or a number that every rounding to a short format takes for it."""
     if name.startswith("logaddexp"):
         return _log_of_sum(a, b, 2 if name == "logaddexp2" else 0)

@@ -19,6 +19,8 @@ from random import Random
 from typing import Any
 
 from floatlab.errors import DataError, OptionError
+from floatlab.files import write_whole
+from floatlab.terminal import make_console
 from floatlab.verify.fuzz.case import PRELUDE, difference
 from floatlab.verify.fuzz.checks import CHECKS
 from floatlab.verify.fuzz.shrink import shrink
@@ -190,10 +192,9 @@ def fuzz(
 
 def _run(found: Findings, budget: float, jobs: int, journal: Path | None, quiet: bool) -> None:
     """Run batches until they have taken `budget` seconds together."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console()
+    console = make_console()
     if not quiet:
         went_on = f", after {len(found.batches):,} batches of an earlier run" if found.batches else ""
         console.print(
@@ -230,11 +231,9 @@ def _batches(found: Findings, budget: float, jobs: int) -> Iterator[Batch]:
 
 
 def _print(found: Findings) -> None:
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
+    console = make_console()
     for line in found.lines:
-        console.print(line, markup=False, highlight=False, style="red")
+        console.print(line, markup=False, highlight=False, style="red", soft_wrap=True)
     if found.lines:
         console.print(f"Each line is Python, after:\n{PRELUDE}", markup=False, highlight=False)
     console.print(found.summary(), style="bold red" if found.disagreements else "bold", highlight=False)
@@ -262,15 +261,13 @@ def _begin(journal: Path | None, found: Findings) -> None:
     head = {"fingerprint": asdict(fingerprint()), "seed": found.seed}
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
-        draft = journal.with_suffix(".tmp")
-        lines = [json.dumps(entry) + "\n" for entry in (head, *map(asdict, found.batches))]
-        draft.write_text("".join(lines), encoding="utf-8")
-        os.replace(draft, journal)
     except OSError as error:
         raise DataError(
             f"The journal of a fuzz is a file that can be written. Got {journal} ({error.strerror}). "
             "Name another folder with --out."
         ) from None
+    lines = [json.dumps(entry) + "\n" for entry in (head, *map(asdict, found.batches))]
+    write_whole(journal, "".join(lines).encode())
 
 
 def _parse(line: str) -> Any:

@@ -16,7 +16,8 @@ from typing import Any
 
 from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS
+from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO
+from floatlab.verify.functions import exact_pair, exact_value
 from floatlab.verify.fuzz.case import (
     Case,
     Check,
@@ -39,7 +40,6 @@ from floatlab.verify.fuzz.draw import (
     narrowed,
     value_of,
 )
-from floatlab.verify.oracle import DETERMINISTIC
 
 __all__ = ["CHECKS"]
 
@@ -416,23 +416,29 @@ def _draw_function(draw: Random) -> Case:
         fmt = any_format(draw, 11)
         if fmt.smallest_subnormal >= 2.0**-200 and fmt.max <= 2.0**200 and fmt.has_nan:
             break
-    size = draw.choice([1, 2, 5])
-    numbers = [value_of(any_code(draw, fmt), fmt) for _ in range(size)]
-    options: dict[str, Any] = {"rounding": draw.choice(DETERMINISTIC)}
-    return Case("function", fmt, (tuple(numbers),), (size,), options=options, what=draw.choice(FUNCTIONS))
+    size, what = draw.choice([1, 2, 5]), draw.choice([*FUNCTIONS, *FUNCTIONS_OF_TWO])
+    operands = 2 if what in FUNCTIONS_OF_TWO else 1
+    numbers = tuple(tuple(value_of(any_code(draw, fmt), fmt) for _ in range(size)) for _ in range(operands))
+    options = any_options(draw, fmt, stochastic=False)
+    return Case("function", fmt, numbers, (size,), options=options, what=what)
 
 
 def _function_text(case: Case) -> str:
-    return f"fl.{case.what}({case.operand()}, {format_text(case.fmt)}{case.arguments()})"
+    operands = ", ".join(case.operand(i) for i in range(len(case.numbers)))
+    return f"fl.{case.what}({operands}, {format_text(case.fmt)}{case.arguments()})"
 
 
 def _expect_function(case: Case) -> Words:
-    from floatlab.verify.functions import exact_value
-
-    results = [
-        reference.round(exact_value(case.what, x), case.fmt, case.options["rounding"])
-        for x in case.numbers[0]
-    ]
+    options = _options(case)
+    flush = options.pop("flush_inputs", False)
+    results = []
+    for operands in zip(*case.numbers, strict=True):
+        if flush:
+            operands = tuple(
+                math.copysign(0.0, x) if abs(x) < case.fmt.smallest_normal else x for x in operands
+            )
+        exact = exact_value(case.what, *operands) if len(operands) == 1 else exact_pair(case.what, *operands)
+        results.append(reference.round(exact, case.fmt, **options))
     return {"values": value_words(reference_floats(results), False)}
 
 
