@@ -624,6 +624,7 @@ def test_numbers_of_any_kind_and_layout_are_taken_exactly(convert):
         np.ma.masked_array(np.ones((2, 2)), mask=[[True, False], [False, False]]),
         [[1.0], [2.0, 3.0]],
         [[2**1100, 1], [1, 1]],
+        [["0.1", 1], [1, 1]],
     ],
 )
 def test_what_is_not_an_exact_real_number_is_refused(wrong):
@@ -637,6 +638,14 @@ def test_what_is_not_an_exact_real_number_is_refused(wrong):
     ):
         with pytest.raises(DtypeError):
             call()
+
+
+def test_integers_beyond_2_to_the_53_are_operands_of_a_product_only_where_float64_holds_them():
+    good, wrong = np.ones((2, 2)), np.full((2, 2), 2**53 + 1)
+    for call in (lambda: matmul(wrong, good, "fp16"), lambda: dot(good, wrong, "fp16")):
+        with pytest.raises(DtypeError):
+            call()
+    assert matmul([[2**70, 1]], [[1], [1]], "fp32").item() == 2.0**70
 
 
 def test_operands_are_left_alone():

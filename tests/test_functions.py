@@ -433,7 +433,9 @@ def test_bad_input_is_an_error_that_says_what_to_do():
     with pytest.raises(OptionError, match="Generator"):
         evaluate("exp", [1.0], "fp16", rounding="stochastic")
     with pytest.raises(TypeError):
-        evaluate("exp", ["1.0"], "fp16")
+        evaluate("exp", ["one"], "fp16")
+    with pytest.raises(TypeError, match="float64"):
+        evaluate("sin", 2**60 + 1, "fp16")  # the sine of no other number
 
 
 def test_formats_wider_than_float32_take_the_float64_functions():
