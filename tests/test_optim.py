@@ -682,3 +682,12 @@ def test_a_step_schedule_falls_after_step_size_steps_and_not_before() -> None:
         rates += schedule.get_last_lr()
         schedule.step()
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+
+
+def test_clipping_in_fp32_takes_the_factor_as_a_float32() -> None:
+    g = np.linspace(0.1, 3.0, 200).astype(np.float32)
+    w = weight(np.zeros(200), "fp32", g)
+    norm = optim.clip_grad_norm_([w], 0.7)
+    assert np.array_equal(w.grad.data, g * np.float32(0.7 / (norm + 1e-6)))
+    factor = np.float64(0.7 / (norm + 1e-6))  # a wider one would round otherwise
+    assert not np.array_equal(w.grad.data, (g * factor).astype(np.float32))
