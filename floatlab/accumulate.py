@@ -45,7 +45,7 @@ from floatlab.operations import operate
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import make_rule
-from floatlab.sources import as_source
+from floatlab.sources import as_array, as_source
 from floatlab.specials import round_with_flags
 
 __all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]
@@ -378,10 +378,7 @@ def _shape(x: ArrayLike) -> tuple[int, ...]:
 def _long_integers(x: Any) -> np.ndarray | None:
     """Return `x` as an array of Python integers if it is made of integers of which one is beyond 2**53."""
     if isinstance(x, list | tuple | int) and not isinstance(x, bool):
-        try:
-            x = np.asarray(x)
-        except ValueError:  # ragged, which `as_source` explains
-            return None
+        x = as_array(x, "rounded")
     if type(x) is not np.ndarray or x.dtype.kind not in "iuO" or x.dtype.itemsize < 8 or not x.size:
         return None
     if x.dtype.kind == "O" and not all(type(n) is int for n in x.flat):

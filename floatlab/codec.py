@@ -336,6 +336,11 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
     array([126,   1], dtype=uint8)
     """
     array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
+    given = getattr(codes, "dtype", None)
+    if isinstance(given, np.dtype) and fmt.dtype is not None and given == fmt.dtype != array.dtype:
+        array = np.asarray(
+            codes, given
+        )  # a FloatArray, which gives its values unless it is asked for the type
     listed = isinstance(codes, list | tuple)
     own = fmt.dtype is not None and array.dtype == fmt.dtype
     if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):

@@ -20,10 +20,10 @@ PACKAGE = Path(__file__).parent
 
 # What both depend on: the numbers, and how files are written.
 COMMON = (
-    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "errorfree",
-    "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup", "operations",
-    "pairs", "precise", "provenance", "ratios", "rounding", "routes", "rules", "sources", "specials", "tables",
-    "terminal", "wide",
+    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "environment",
+    "errorfree", "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup",
+    "operations", "pairs", "precise", "provenance", "ratios", "rounding", "routes", "rules", "sources", "specials",
+    "tables", "terminal", "wide",
 )  # fmt: skip
 #: What the results of `floatlab verify` depend on.
 PROOF = (

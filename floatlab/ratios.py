@@ -62,7 +62,8 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     0.333984375
     """
     fmt, minus, size = rule.fmt, n < 0, abs(n)
-    if minus and not fmt.signed:
+    p3109 = fmt.specials.startswith("p3109")
+    if minus and not fmt.signed and not p3109:
         return Rounded(rule.over[1], invalid=True)
     exponent = size.bit_length() - d.bit_length()
     if (size << -exponent if exponent < 0 else size) < (d << exponent if exponent > 0 else d):
@@ -72,16 +73,17 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     inexact = spot.rest > 0
     if not fmt.has_zero and value < fmt.lowest:
         value, inexact = fmt.lowest, True  # there is nothing else near
+    flushed = rule.subnormals == "flush" and fmt.has_zero and value < fmt.smallest_normal
+    if minus and not fmt.signed and value and not flushed:  # P3109 asks after rounding what is below zero
+        return Rounded(rule.over[1], invalid=True)
     if value > fmt.max:
         return Rounded(rule.over[minus], overflow=True, inexact=True)
     underflow = False
-    if (
-        exponent < fmt.emin
-    ):  # tiny before rounding; is it as well after rounding with an exponent that has no end?
+    if exponent < fmt.emin:  # tiny before rounding; also after rounding with an exponent that has no end?
         free = _place(size, d, exponent - fmt.mantissa_bits, exponent)
         count = free.whole + _goes_up(free, minus, rule, random_integer, random_bits)
         underflow = inexact and count.bit_length() + free.unit <= fmt.emin
-    if rule.subnormals == "flush" and fmt.has_zero and value < fmt.smallest_normal:
+    if flushed:
         value, underflow, inexact = 0.0, True, True
     if minus and (value or fmt.has_negative_zero):
         value = -value

@@ -36,7 +36,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import Exact
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
-from floatlab.ratios import round_ratio
+from floatlab.ratios import Rounded, round_ratio
 from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
 from floatlab.sources import exact_source
 
@@ -403,12 +403,14 @@ def put_exact(
     smallest = Fraction(fmt.smallest_normal)
     for place, (n, e) in rest.items():
         if rule.flush_inputs and abs(n) * Fraction(2) ** e < smallest:
-            continue  # what stands for it in the array is flushed as well
-        R = 0 if draw is None else int(draw.block(place, 1)[0])
-        found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
+            zero = -rule.zero if n < 0 and fmt.has_negative_zero else rule.zero
+            found = Rounded(zero, invalid=not fmt.has_zero)
+        else:
+            R = 0 if draw is None else int(draw.block(place, 1)[0])
+            found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
         value = found.value
         if math.isnan(value):
-            value = math.copysign(math.nan, n if fmt.nan_has_sign else 1)
+            value = math.copysign(math.nan, -1.0 if n < 0 and fmt.nan_has_sign else 1.0)
         with np.errstate(all="ignore"):
             out.flat[place] = value
         if flags is not None:

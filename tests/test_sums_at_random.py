@@ -51,7 +51,9 @@ def test_random_cases_have_everything_that_can_be_asked_for():
     }  # fmt: skip
     assert {case.operation for case in cases} == {"sum", "mean", "matmul"}
     assert len({case.options["rounding"] for case in cases}) == 10
-    assert {case.options["overflow"] for case in cases} == {None, "infinity", "nan", "saturate"}
+    assert {case.options["overflow"] for case in cases} == {
+        None, "infinity", "nan", "propagate", "saturate",
+    }  # fmt: skip
     assert {case.options["subnormals"] for case in cases} == {"gradual", "flush"}
     assert len({case.fmt.specials for case in cases}) == 7 and any(not case.fmt.signed for case in cases)
     assert min(case.fmt.emax for case in cases) < 0 and max(case.fmt.emax for case in cases) == 1023

@@ -505,11 +505,13 @@ def _next_after(a: Any, b: Any) -> FloatArray:
     x = of_format("nextafter", a, fmt)
     goal = b if is_number(b) else of_format("nextafter", b, fmt)  # a direction, which is not rounded
     same, up, down = (compare(order, x, goal) for order in ("equal", "less", "greater"))
-    there = np.copysign(
-        np.abs(x), np.where(np.signbit(nearest(goal)), -1, 1)
-    )  # at zero the goal has the sign
-    values = np.where(up, next_up(x, fmt), np.where(down, next_down(x, fmt), np.where(same, there, np.nan)))
-    return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
+    with np.errstate(invalid="ignore"):  # signaling NaNs
+        # At zero the goal has the sign.
+        there = np.copysign(np.abs(x), np.where(np.signbit(nearest(goal)), -1, 1))
+        values = np.where(
+            up, next_up(x, fmt), np.where(down, next_down(x, fmt), np.where(same, there, np.nan))
+        )
+        return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
 
 
 for _name in ("add", "subtract", "multiply", "divide", "sqrt", "square", "reciprocal"):

@@ -269,7 +269,7 @@ def prod(
     FloatArray(1.375, format=float8_e4m3fn)
     """
     target, (values,), _, wrap = resolve("prod", (x,), fmt)
-    values = as_source(values, get_format("float64")).astype(np.float64, copy=False)
+    values = widened(as_source(values, get_format("float64")))
     axes = accumulate.axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)

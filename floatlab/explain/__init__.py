@@ -87,7 +87,11 @@ def explain(
     unflushed = value
     if subnormals == "flush":
         gradual = make_rule(fmt, rounding, overflow, "gradual", flush_inputs)
-        unflushed, _ = rounded(source, fmt, gradual, options | {"subnormals": "gradual"})
+        unflushed, found = rounded(source, fmt, gradual, options | {"subnormals": "gradual"})
+        if (
+            "invalid" in found and "invalid" not in flags
+        ):  # below zero in a format without sign, but for the flush
+            unflushed = math.nan
     return Story(
         name,
         operands,

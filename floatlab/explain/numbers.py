@@ -16,6 +16,7 @@ from floatlab.functions import FUNCTIONS, sticky_values
 from floatlab.integers import round_integer
 from floatlab.operations import OPERATIONS, operate
 from floatlab.precise import expand
+from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import Rule
 from floatlab.sources import as_source
@@ -196,7 +197,7 @@ def rounded(
         whole, rest = divmod(abs(source.numerator) << shift, source.denominator)
         n, e = (whole << 1 | (rest != 0)) * (1 if source > 0 else -1), -shift - 1
         if _needs_integers(source, fmt, options.get("random_bits", 0)):
-            return _rounded_integer(n, e, fmt, rule, options)
+            return _rounded_integer(n, e, rule, options)
         number = round_integer(n, e, _FLOAT64, "to_odd")[0]
         number = math.copysign(min(abs(number), _FLOAT64.max), number)
     else:
@@ -211,27 +212,13 @@ def _needs_integers(source: Fraction, fmt: FloatFormat, random_bits: int) -> boo
     return fmt.precision > 51 or random_bits + fmt.precision > 49 or (beyond and fmt.precision > 1)
 
 
-def _rounded_integer(
-    n: int, e: int, fmt: FloatFormat, rule: Rule, options: dict[str, Any]
-) -> tuple[float, tuple[str, ...]]:
-    """Round n * 2^e; what is below the format's numbers, beyond its largest one, or flushed, as the rule says."""
-    if n < 0 and not fmt.signed:
-        return rule.over[1], ("invalid",)
+def _rounded_integer(n: int, e: int, rule: Rule, options: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """Round n * 2^e, which no float64 stands for."""
     draws = options.get("random_integers", 0), options.get("random_bits", 0)
-    value, inexact, tiny = round_integer(n, e, fmt, rule.rounding, *draws)
-    large, flushed = abs(value) > fmt.max, rule.subnormals == "flush" and abs(value) < fmt.smallest_normal
-    if large:
-        value = rule.over[value < 0]
-    elif flushed:
-        value = math.copysign(0.0, value)
-    if value == 0 and not fmt.has_negative_zero:
-        value = 0.0
-    found = {
-        "overflow": large,
-        "underflow": flushed or (tiny and inexact),
-        "inexact": inexact or large or flushed,
-    }
-    return value, tuple(flag for flag, on in found.items() if on)
+    found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, *draws)
+    return found.value, tuple(
+        flag for flag in ("overflow", "underflow", "inexact", "invalid") if getattr(found, flag)
+    )
 
 
 def own_format(x: Any) -> FloatFormat:

@@ -225,8 +225,10 @@ class Story:
             return Neighbour(value, None, count)
         code = int(encode_values(np.array([float(value)], fmt.value_dtype), fmt)[0])
         if self.source < 0:
-            if not fmt.signed:
-                return Neighbour(-value, None, count)
+            if not fmt.signed:  # P3109 rounds before it asks what is below zero
+                return Neighbour(
+                    -value, 0 if value == 0 and fmt.specials.startswith("p3109") else None, count
+                )
             code |= fmt.sign_mask if value or fmt.has_negative_zero else 0
         return Neighbour(-value if self.source < 0 else value, code, count)
 
@@ -265,7 +267,10 @@ class Story:
             return self._special_decision()
         assert fraction is not None and below is not None and above is not None and count is not None
         if source < 0 and not fmt.signed:
-            return f"{fmt} has no negative values: {self._policy()}"
+            if "invalid" in self.flags:
+                return f"{fmt} has no negative values: {self._policy()}"
+            if self.unflushed != 0:
+                return "what it rounds to would be subnormal: it is flushed to zero"
         if "overflow" in self.flags:
             beyond = f"beyond the largest value {short(fmt.max)}: "
             inward = self.rule.rounding in (
