@@ -640,11 +640,12 @@ def test_what_is_not_an_exact_real_number_is_refused(wrong):
             call()
 
 
-def test_integers_beyond_2_to_the_53_are_operands_of_a_product_only_where_float64_holds_them():
-    good, wrong = np.ones((2, 2)), np.full((2, 2), 2**53 + 1)
-    for call in (lambda: matmul(wrong, good, "fp16"), lambda: dot(good, wrong, "fp16")):
-        with pytest.raises(DtypeError):
-            call()
+def test_integers_beyond_2_to_the_53_are_exact_operands_and_refused_where_terms_are_float64():
+    ones, long = np.ones((2, 2)), np.array([[2**53 + 1, 2**53 + 1], [2**60 + 1, -(2**60)]])
+    for call in (lambda **o: matmul(long, ones, "fp32", **o), lambda **o: dot(long, ones, "fp32", **o)):
+        assert call(rounding="toward_positive").tolist() == [[2.0**54 + 2.0**31] * 2, [1.0] * 2]
+        with pytest.raises(DtypeError, match="integer beyond"):
+            call(accumulator="fp16")
     assert matmul([[2**70, 1]], [[1], [1]], "fp32").item() == 2.0**70
 
 

@@ -75,7 +75,10 @@ def test_ctrl_c_keeps_finished_runs(tmp_path):
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, output
     assert "summary.json" in output and "Traceback" not in output
     kept = json.loads(summary.read_text())["runs"]

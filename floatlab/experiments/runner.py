@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from floatlab import provenance
-from floatlab.environment import check_environment
 from floatlab.errors import ExperimentError
 from floatlab.files import cannot_read, write_whole
+from floatlab.processes import side_by_side
 
 __all__ = ["Journal", "available_jobs", "open_folder", "run_all", "write_json"]
 
@@ -187,29 +186,9 @@ def run_all(
     """
     keys = [Journal.key(function, config) for config in configs]
     missing = [i for i, key in enumerate(keys) if key not in journal.records]
-    if jobs <= 1 or len(missing) <= 1:
-        finished = ((i, function(configs[i])) for i in missing)
-    else:
-        finished = _in_processes(function, configs, missing, min(jobs, len(missing)))
-    for i, record in finished:
+    for place, record in side_by_side(function, [configs[i] for i in missing], jobs):
+        i = missing[place]
         record = journal.add(keys[i], record)
         if on_record is not None:
             on_record(configs[i], record)
     return [journal.records[key] for key in keys]
-
-
-def _in_processes(
-    function: Callable[[Any], Record], configs: Sequence[Any], missing: Sequence[int], jobs: int
-) -> Any:
-    import joblib
-
-    # One BLAS thread in each process: the products are small, and the processes already fill the cores.
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(_work)(function, i, configs[i]) for i in missing)
-
-
-def _work(function: Callable[[Any], Record], index: int, config: Any) -> tuple[int, Record]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    check_environment()
-    return index, function(config)

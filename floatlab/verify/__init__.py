@@ -17,17 +17,15 @@ the same on every machine.
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from floatlab.environment import check_environment
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
+from floatlab.processes import side_by_side
 from floatlab.terminal import make_console
 from floatlab.verify import arithmetic, conversions, critical, functions, softfloat, sums
 from floatlab.verify.journal import Fingerprint, Journal, surroundings
@@ -95,14 +93,6 @@ def run_task(task: Task) -> Outcome:
     except Exception as error:  # what raises an error has no result to compare: that is a disagreement too
         outcome = Outcome(disagreements=1, examples=[f"{task.id} raised {type(error).__name__}: {error}"])
     return replace(outcome, seconds=round(time.perf_counter() - start, 3))
-
-
-def _in_worker(task: Task) -> tuple[Task, Outcome]:
-    """Run a task in another process, where Ctrl-C is left to the first one."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    check_environment()
-    return task, run_task(task)
 
 
 def run(
@@ -201,25 +191,14 @@ def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool) -> Non
     with Progress(*columns, *clocks, disable=quiet, console=make_console()) as progress:
         bar = progress.add_task("starting", total=sum(task.seconds for task in left) or 1)
         disagreements = 0
-        for task, outcome in _outcomes(left, jobs):
+        for i, outcome in side_by_side(run_task, left, jobs):
+            task = left[i]
             journal.add(task, outcome)
             disagreements += outcome.disagreements
             text = f"{task.section}, {task.subject}" + (
                 f" [red]{disagreements:,} differ" if disagreements else ""
             )
             progress.update(bar, advance=task.seconds, description=text)
-
-
-def _outcomes(left: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Outcome]]:
-    if jobs == 1 or len(left) < 2:
-        for task in left:
-            yield task, run_task(task)
-        return
-    from joblib import Parallel, delayed
-
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=2 * jobs)(
-        delayed(_in_worker)(task) for task in left
-    )
 
 
 def command(

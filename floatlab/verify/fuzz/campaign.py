@@ -14,12 +14,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from floatlab.errors import DataError, OptionError
 from floatlab.files import write_whole
+from floatlab.processes import side_by_side
 from floatlab.terminal import make_console
 from floatlab.verify.fuzz.case import PRELUDE, difference
 from floatlab.verify.fuzz.checks import CHECKS
@@ -216,18 +218,10 @@ def _run(found: Findings, budget: float, jobs: int, journal: Path | None, quiet:
 def _batches(found: Findings, budget: float, jobs: int) -> Iterator[Batch]:
     """Yield batches as they finish, while those that `found` has by then leave time for another."""
     number = max((batch.number for batch in found.batches), default=-1) + 1
-    if jobs == 1:
-        while found.seconds < budget:
-            yield run_batch(found.seed, number)
-            number += 1
-        return
-    from joblib import Parallel, delayed
-
-    with Parallel(n_jobs=jobs, return_as="generator_unordered") as parallel:
-        while found.seconds < budget:  # some batches for each process, again and again
-            together = range(number, number + 2 * jobs)
-            yield from parallel(delayed(run_batch)(found.seed, i) for i in together)
-            number += len(together)
+    while found.seconds < budget:  # some for each process, again and again
+        together = range(number, number + (2 * jobs if jobs > 1 else 1))
+        yield from (batch for _, batch in side_by_side(partial(run_batch, found.seed), together, jobs))
+        number += len(together)
 
 
 def _print(found: Findings) -> None:
