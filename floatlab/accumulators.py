@@ -97,8 +97,11 @@ class Rounder:
             out=x,
         )
 
-    def add(self, x: Array, y: Array, fmt: FloatFormat, *, exact: bool) -> Array:
-        """Return x + y rounded once; `exact` says that float64 holds the sum without error."""
+    def add(self, x: Array, y: Array, fmt: FloatFormat, *, exact: bool, terms: bool = False) -> Array:
+        """Return x + y rounded once; `exact` says that float64 holds the sum without error.
+
+        `terms` says that both may be terms, which lie anywhere; else one is a value of the format.
+        """
         if x.dtype == object or y.dtype == object or self._looks_far(fmt):
             return self(_sum_of_fractions(x, y, self.rounding), fmt)
         if exact or fmt.precision == 53:
@@ -108,7 +111,8 @@ class Rounder:
         if self.rounding == "toward_negative":  # then x + (-x) is -0 (IEEE 754-2019, 6.3)
             xp = array_module(total)
             total = xp.where((total == 0) & (xp.signbit(x) | xp.signbit(y)), -0.0, total)
-        if fmt.emax >= _NEAR_THE_TOP and (fmt.precision < 53 or self.overflow not in (None, "infinity")):
+        far = terms or fmt.emax >= _NEAR_THE_TOP
+        if far and (fmt.precision < 53 or self.overflow not in (None, "infinity")):
             return self._below_the_top(x, y, total, fmt)
         return self(total, fmt)
 
@@ -322,12 +326,13 @@ class Pairwise(Accumulator):
                 return terms[start]
             if (stop - start) * terms.size > _BLOCK:  # the same tree, cut at its root
                 middle = start + (1 << (stop - start - 1).bit_length() - 1)
-                return rounder.add(tree(start, middle), tree(middle, stop), self.format, exact=exact)
+                halves = tree(start, middle), tree(middle, stop)
+                return rounder.add(*halves, self.format, exact=exact, terms=True)
             sums = terms.stack(start, stop)
             while len(sums) > 1:
                 even = len(sums) // 2 * 2
                 left_over = sums[even:]
-                sums = rounder.add(sums[0:even:2], sums[1:even:2], self.format, exact=exact)
+                sums = rounder.add(sums[0:even:2], sums[1:even:2], self.format, exact=exact, terms=True)
                 if len(left_over):
                     sums = array_module(sums).concatenate([sums, left_over])
             return sums[0]

@@ -39,13 +39,14 @@ from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT, round_integer
+from floatlab.ratios import Rounded, round_ratio
 from floatlab.rounding import quantize
 from floatlab.routes import Route, choose
 from floatlab.rules import Rule, make_rule
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 
-__all__ = ["OPERATIONS", "add", "divide", "fma", "multiply", "operate", "sqrt", "subtract"]
+__all__ = ["OPERATIONS", "add", "divide", "flushed", "fma", "multiply", "operate", "sqrt", "subtract"]
 
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}  # and their operands
 
@@ -167,7 +168,7 @@ def operate(
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)
     if flush_inputs:
-        xs = [_flush(x, fmt) for x in xs]
+        xs = [flushed(x, fmt) for x in xs]
     draw = None
     if rule.variant is not None:
         draw = RandomIntegers(rng, random_bits, random_integers)
@@ -293,40 +294,35 @@ def _full_width(
         result = plain_fma(*xs) if name == "fma" else NATIVE[name](*xs)
         inexact = xp.zeros(result.shape, bool)
         places = _regular(name, xs, xp.all(xp.isfinite(xp.stack(xs)), axis=0))
-    tiny, too_large, nonzero = (xp.zeros(result.shape, bool) for _ in range(3))
     bits = draw.bits if draw is not None else 0
     integers = draw.block(0, result.size) if draw is not None else None
+    found: dict[int, Rounded] = {}
     for i in places:
         n, e = EXACT[name](fmt.precision + bits + 3, *(float(x[i]) for x in xs))
+        result[i], inexact[i] = 0.0, False
         if n == 0:
-            result[i], inexact[i] = _exact_zero(name, xs, i), False
-            continue
-        nonzero[i] = True
-        if n < 0 and not fmt.signed:
-            result[i] = -1.0  # as good as any number below zero: invalid, and neither inexact nor tiny
-            continue
-        R = int(integers[i]) if integers is not None else 0
-        value, inexact[i], tiny[i] = round_integer(n, e, fmt, rule.rounding, R, bits)
-        if abs(value) > fmt.max:
-            too_large[i] = inexact[i] = True
-            value = rule.over[value < 0]
-        result[i] = value
+            result[i] = _exact_zero(name, xs, i)
+        else:
+            R = int(integers[i]) if integers is not None else 0
+            found[i] = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
     if rule.rounding == "toward_negative" and name in ("add", "subtract", "fma"):
-        negative_zeros(name, xs, result, spared=nonzero)
-    sign_nans(xs, result, fmt, spared=too_large)
+        negative_zeros(name, xs, result)
+    sign_nans(xs, result, fmt)
     # Every finite number is a value of the format by now. What is left is the policy for infinities, and subnormals.
     mode = rule.rounding if draw is None else "nearest_even"
     kept: dict[str, Any] = {"rounding": mode, "overflow": overflow, "subnormals": rule.subnormals}
     values = quantize(result, fmt, **kept).astype(fmt.value_dtype, copy=False)
-    values[too_large] = result[too_large]
+    for i, one in found.items():
+        values[i] = one.value
     if not return_flags:
         return values.reshape(shape)
-    flags = round_with_flags(result, fmt, kept)[1] | Flags(
-        nonzero & False, nonzero & False, too_large, tiny & inexact, inexact
-    )
-    flags = flags_of_operation(name, xs, xp.where(too_large, 0.0, result), flags)
-    flags = Flags(*(getattr(flags, field).reshape(shape) for field in flags.__dataclass_fields__))
-    return values.reshape(shape), flags
+    flags = flags_of_operation(name, xs, result, round_with_flags(result, fmt, kept)[1])
+    raised = {name: getattr(flags, name) for name in flags.__dataclass_fields__}
+    raised["inexact"] = raised["inexact"] | inexact
+    for i, one in found.items():
+        for name in ("invalid", "overflow", "underflow", "inexact"):
+            raised[name][i] = getattr(one, name)
+    return values.reshape(shape), Flags(**{name: flag.reshape(shape) for name, flag in raised.items()})
 
 
 def _step(nearest: Array, error: Array, rounding: str, xp: Any) -> Array:
@@ -347,7 +343,8 @@ def _step(nearest: Array, error: Array, rounding: str, xp: Any) -> Array:
 # -- operands ---------------------------------------------------------------------------------------------
 
 
-def _flush(x: Array, fmt: FloatFormat) -> Array:
+def flushed(x: Array, fmt: FloatFormat) -> Array:
+    """Return operands with those below the smallest normal value replaced by zeros of their sign."""
     xp = array_module(x)
     smallest = np.float64(fmt.smallest_normal)  # which float32 may not hold
     return xp.where(xp.abs(x) < smallest, xp.copysign(x.dtype.type(0), x), x)

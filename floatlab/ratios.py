@@ -64,7 +64,7 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     fmt, minus, size = rule.fmt, n < 0, abs(n)
     p3109 = fmt.specials.startswith("p3109")
     if minus and not fmt.signed and not p3109:
-        return Rounded(rule.over[1], invalid=True)
+        return Rounded(_mark(rule, minus), invalid=True)
     exponent = size.bit_length() - d.bit_length()
     if (size << -exponent if exponent < 0 else size) < (d << exponent if exponent > 0 else d):
         exponent -= 1
@@ -75,9 +75,9 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
         value, inexact = fmt.lowest, True  # there is nothing else near
     flushed = rule.subnormals == "flush" and fmt.has_zero and value < fmt.smallest_normal
     if minus and not fmt.signed and value and not flushed:  # P3109 asks after rounding what is below zero
-        return Rounded(rule.over[1], invalid=True)
+        return Rounded(_mark(rule, minus), invalid=True)
     if value > fmt.max:
-        return Rounded(rule.over[minus], overflow=True, inexact=True)
+        return Rounded(_mark(rule, minus), overflow=True, inexact=True)
     underflow = False
     if exponent < fmt.emin:  # tiny before rounding; also after rounding with an exponent that has no end?
         free = _place(size, d, exponent - fmt.mantissa_bits, exponent)
@@ -88,6 +88,12 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     if minus and (value or fmt.has_negative_zero):
         value = -value
     return Rounded(value, underflow=underflow, inexact=inexact)
+
+
+def _mark(rule: Rule, minus: bool) -> float:
+    """Return what stands for a number beyond the ends; a NaN has its sign, where the format's NaN has one."""
+    mark = rule.over[minus]
+    return math.copysign(mark, -1.0 if minus and rule.fmt.nan_has_sign else 1.0) if math.isnan(mark) else mark
 
 
 def _place(size: int, d: int, unit: int, exponent: int) -> _Place:

@@ -18,7 +18,6 @@ Source: IEEE 754-2019, sections 4.3 (rounding), 7.4 and 7.5 (overflow, underflow
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -408,11 +407,8 @@ def put_exact(
         else:
             R = 0 if draw is None else int(draw.block(place, 1)[0])
             found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
-        value = found.value
-        if math.isnan(value):
-            value = math.copysign(math.nan, -1.0 if n < 0 and fmt.nan_has_sign else 1.0)
         with np.errstate(all="ignore"):
-            out.flat[place] = value
+            out.flat[place] = found.value
         if flags is not None:
             for name in ("invalid", "overflow", "underflow", "inexact"):
                 getattr(flags, name).flat[place] = getattr(found, name)

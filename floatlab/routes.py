@@ -71,6 +71,9 @@ def choose(
         if carrier.itemsize < max(sizes) or room.p < fmt.precision:
             continue
         of_carrier = _FLOAT32 if carrier.itemsize == 4 else _FLOAT64
+        may_overflow = (
+            ends_alike and not flags and fmt.emax < room.high
+        )  # what leaves the carrier leaves the format
         if (
             fmt.same_as(of_carrier)
             and rounding == "nearest_even"
@@ -79,19 +82,20 @@ def choose(
             and name != "fma"
         ):
             return Route("direct", carrier, True)
-        if _is_exact(name, xs, room, ends_alike and not flags) or (
-            _is_hidden(name, xs, range_of(fmt), room, looked_at, ends_alike and not flags)
+        if _is_exact(name, xs, room, may_overflow) or (
+            _is_hidden(name, xs, range_of(fmt), room, looked_at, may_overflow)
             and (name not in ("add", "subtract") or (nearest and not flags))
         ):
             if name == "fma" and carrier.itemsize == 4:
                 continue
             return Route("direct", carrier, True)
+    # Flags ask what the result would be with a unit half as large (is it tiny?), which takes room below.
     narrow = all(x.low >= -300 and x.high <= 300 for x in xs)
     float64 = np.dtype(np.float64)
     if (
         looked_at + 1 <= 53
         and fmt.emax < 1023
-        and fmt.emin - fmt.mantissa_bits - (looked_at - fmt.precision) > -1074
+        and fmt.emin - fmt.mantissa_bits - (looked_at - fmt.precision) > -1074 + 2 * flags
     ):
         exact = name == "fma" and _is_exact("multiply", xs[:2], _CARRIERS[1][1], False)
         return Route("odd", float64, narrow, exact)

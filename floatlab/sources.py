@@ -323,7 +323,7 @@ def _is_enough(fmt: FloatFormat, extra_bits: int, value: float = 1.0) -> bool:
     return (
         fmt.mantissa_bits + extra_bits <= 50
         and (abs(value) < 2.0**1023 or fmt.emax < 1022)
-        and (abs(value) >= 2.0**-1021 or lowest >= -1072)
+        and (abs(value) >= 2.0**-1021 or lowest >= -1070)
     )
 
 

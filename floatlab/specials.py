@@ -70,7 +70,8 @@ def round_with_flags(result: Array, fmt: FloatFormat, options: dict[str, Any]) -
         return quantize(result, fmt, **options, return_flags=True)
     values = quantize(result, fmt, **options)
     size = xp.abs(result)
-    ordinary = ((size >= 2 * fmt.smallest_normal) & (size <= fmt.max)) | (size == 0)
+    lowest, highest = np.float64(2 * fmt.smallest_normal), np.float64(fmt.max)  # which float32 may not hold
+    ordinary = ((size >= lowest) & (size <= highest)) | (size == 0)
     found = {name: xp.zeros(result.shape, bool) for name in Flags.__dataclass_fields__}
     found["inexact"] = xp.asarray(ordinary & (values != result))
     rest = xp.flatnonzero(~ordinary)

@@ -545,3 +545,14 @@ def test_uniform_terms_of_mean_and_deviation_one_stick_and_chunks_recover(fmt, s
     assert sum_of(x, fmt, accumulator=fmt) == stop
     recovered = float(sum_of(x, "fp32", accumulator=f"chunked:{fmt}:fp32:64"))
     assert recovered == pytest.approx(65536, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["fp16", "e4m1b125", "bf16"])
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_zero", "to_odd", "toward_positive"])
+def test_pairs_of_terms_whose_sum_leaves_float64_overflow_as_finite_numbers(name, rounding):
+    fmt = get_format(name)
+    for sign in (1.0, -1.0):
+        terms = [sign * 1.7e308] * 2
+        total = sum_of(terms, fmt, accumulator=Pairwise(fmt), rounding=rounding)
+        wanted = reference.to_float(reference.sum(terms, fmt, rounding=rounding).value)
+        assert total == wanted

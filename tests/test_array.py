@@ -775,3 +775,16 @@ def test_empty_and_zero_dimensional_arrays_compute():
         len(point)
     with pytest.raises(TypeError):
         iter(point).__next__()
+
+
+def test_the_1_of_a_reciprocal_is_neither_rounded_nor_flushed():
+    without = fl.FloatFormat("no one", 4, 3, -5)  # its smallest value is 8
+    assert fl.reciprocal(fl.array([8.0], without)).tolist() == [0.0]
+    assert fl.reciprocal(fl.array([8.0], without), rounding="toward_positive").tolist() == [8.0]
+    above = fl.FloatFormat("normal from 2", 2, 1, 0)
+    assert fl.reciprocal([0.0], above, flush_inputs=True).tolist() == [np.inf]
+    assert fl.reciprocal([2.0, 1.0], above, flush_inputs=True).tolist() == [
+        0.0,
+        np.inf,
+    ]  # 1/2: a tie with 0 and 1
+    assert fl.reciprocal(fl.array([4.0, 0.5], "fp16")).tolist() == [0.25, 2.0]

@@ -555,3 +555,52 @@ def test_quotients_and_sums_of_every_precision_near_a_carrier_are_rounded_once(b
         total = Fraction(x) + Fraction(y)
         unit = Fraction(2) ** ((1 if total >= 2 else 0) - (bits - 1))
         assert Fraction(value) == round(total / unit) * unit, (x, y)
+
+
+# -- formats that begin where float32 ends ---------------------------------------------------------------------
+
+
+def test_what_leaves_float32_does_not_leave_a_format_of_wider_range():
+    wide, above = FloatFormat("e9m1", 9, 1), FloatFormat("e2m1b-311", 2, 1, -311)
+    a, b = np.float32([65472.0]), np.float32([2.0**125])
+    short = formats(["fp16", "bf16"])
+    assert operate("multiply", (a, b), wide, formats=short)[0] == 2.0**141
+    assert operate("divide", (a, 1 / b), wide, formats=short)[0] == 2.0**141
+    assert operate("divide", (-a, 1 / b), above, formats=short)[0] == 0  # far below its smallest value, 2^311
+
+
+def test_flags_of_float32_operands_know_formats_beyond_float32():
+    above = FloatFormat("e2m1b-260", 2, 1, -260)
+    terms = np.float32([6.0]), np.float32([np.inf])
+    values, flags = operate(
+        "add", terms, above, overflow="saturate", return_flags=True, formats=formats(["e3m2", "fp16"])
+    )
+    assert values[0] == above.max and flags.invalid.all() and not flags.inexact.any()
+
+
+@pytest.mark.parametrize("bias", [-993, -513, 127, 1023, 1073])
+def test_any_tiny_result_is_the_smallest_value_of_a_scale(bias):
+    scale = FloatFormat("scale", 3, 0, bias, "scale", False)
+    tiny = scale.lowest / 2**8 if scale.lowest > 2.0**-1000 else 0.0
+    operands = (np.array([tiny]), np.array([1.0])) if tiny else (np.array([2.0**-540]), np.array([2.0**-545]))
+    values, flags = operate("multiply", operands, scale, return_flags=True)
+    assert values[0] == scale.lowest
+    assert flags.underflow.all() and flags.inexact.all() and not flags.invalid.any()
+
+
+@pytest.mark.parametrize("fields", [(6, 4, 1070), (1, 51, 1), (11, 2, 1024)])
+def test_a_negative_result_that_rounds_to_zero_is_zero_in_an_unsigned_p3109_format(fields):
+    fmt = FloatFormat("unsigned", *fields, "p3109_extended", False)
+    values, flags = operate(
+        "multiply", (np.array([-(2.0**-600)]), np.array([2.0**-600])), fmt, return_flags=True
+    )
+    assert values[0] == 0 and flags.underflow.all() and not flags.invalid.any()
+    assert np.isnan(operate("subtract", (np.array([0.0]), np.array([fmt.max])), fmt)[0])
+
+
+def test_a_result_that_rounds_up_to_the_smallest_value_of_float64_is_not_tiny():
+    fmt = FloatFormat("powers", 3, 0, 1073, "p3109_extended")
+    smallest = 2.0**-1072
+    xs = np.array([smallest]), np.array([-(2.0**-1068)]), np.array([smallest])
+    values, flags = operate("fma", xs, fmt, return_flags=True, formats=(fmt,) * 3)
+    assert values[0] == smallest and flags.inexact.all() and not flags.underflow.any()

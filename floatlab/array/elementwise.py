@@ -24,7 +24,7 @@ from floatlab.codec import next_down, next_up, spacing
 from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
-from floatlab.operations import operate
+from floatlab.operations import flushed, operate
 from floatlab.rounding import quantize
 from floatlab.sources import as_source
 
@@ -242,8 +242,19 @@ def square(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: An
 
 
 def reciprocal(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
-    """Return 1 / x, rounded once; see `add`."""
-    return divide(1.0, x, fmt, return_flags=return_flags, **options)
+    """Return 1 / x, rounded once; see `add`. The 1 is a number, not an operand: it is neither rounded nor flushed."""
+    target, (values,), formats, wrap = resolve("reciprocal", (x,), fmt)
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
+    wanted = return_flags or is_tracking()
+    options = current().of_operation(**options)
+    if options["flush_inputs"]:
+        values = flushed(as_source(values, get_format("float64")), target)
+    has_one = target.smallest_subnormal <= 1 <= target.max
+    known = (target, formats[0]) if has_one and formats[0] is not None else ()
+    options["flush_inputs"] = False
+    result = operate("divide", (1.0, values), target, formats=known, return_flags=wanted, **options)
+    values, flags = result if wanted else (result, None)
+    return _finish("reciprocal", values, target, wrap, flags, return_flags)
 
 
 def _make(name: str, what: str) -> Callable[..., Any]:

@@ -82,7 +82,7 @@ def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
         ).bits
         beyond += 2
     lowest = fmt.emin - fmt.mantissa_bits - beyond
-    return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1074
+    return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1072
 
 
 def _to_odd(pair: Pair) -> float:

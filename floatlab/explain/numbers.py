@@ -208,7 +208,7 @@ def rounded(
 
 def _needs_integers(source: Fraction, fmt: FloatFormat, random_bits: int) -> bool:
     """Whether a float64, rounded to odd, would not have the bits that the rounding looks at, or not the range."""
-    beyond = abs(source) > Fraction(_FLOAT64.max) or fmt.emin - fmt.mantissa_bits - random_bits < -1072
+    beyond = abs(source) > Fraction(_FLOAT64.max) or fmt.emin - fmt.mantissa_bits - random_bits < -1070
     return fmt.precision > 51 or random_bits + fmt.precision > 49 or (beyond and fmt.precision > 1)
 
 

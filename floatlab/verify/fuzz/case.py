@@ -222,7 +222,8 @@ def words_of(result: Any, case: Case, signed_nan: bool) -> Words:
     elif array.dtype.kind in "Ub":
         found["values"] = [str(x) for x in flat.tolist()]
     else:
-        found["values"] = value_words(flat.astype(np.float64).tolist(), signed_nan)
+        with np.errstate(invalid="ignore"):  # signaling NaNs
+            found["values"] = value_words(flat.astype(np.float64).tolist(), signed_nan)
     if flags is not None:
         parts = {name: np.reshape(getattr(flags, name), -1).tolist() for name in Flags.__dataclass_fields__}
         found["flags"] = flag_words(
