@@ -14,13 +14,10 @@ import pytest
 from test_inputs import EVERYWHERE, PLAIN, X
 
 import floatlab as fl
-from floatlab import optim, tables
+from floatlab import optim, processes, tables
 from floatlab.environment import check_environment
 from floatlab.errors import FloatEnvironmentError, FloatlabError
-from floatlab.experiments import runner
 from floatlab.formats import FloatFormat
-from floatlab.verify import _in_worker
-from floatlab.verify.tasks import Task
 
 GLIBC_ON_X86 = platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 pytestmark = pytest.mark.skipif(not GLIBC_ON_X86, reason="the layout of fenv_t is that of glibc on x86-64")
@@ -208,9 +205,7 @@ def test_a_long_code_is_not_decoded_in_it(fmt, wrong):
 
 def test_workers_look_before_they_start(wrong):
     with wrong(), pytest.raises(FloatEnvironmentError):
-        _in_worker(Task("conversions", "part", "float16"))
-    with wrong(), pytest.raises(FloatEnvironmentError):
-        runner._work(lambda config: config, 0, None)
+        processes._call(lambda config: config, 0, None)
 
 
 def test_the_setting_of_another_thread_is_its_own():

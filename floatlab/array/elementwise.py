@@ -247,7 +247,7 @@ def reciprocal(x: Any, fmt: Any = None, *, return_flags: bool = False, **options
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     wanted = return_flags or is_tracking()
     options = current().of_operation(**options)
-    if options["flush_inputs"]:
+    if check_switch("flush_inputs", options["flush_inputs"]):
         values = flushed(as_source(values, get_format("float64")), target)
     has_one = target.smallest_subnormal <= 1 <= target.max
     known = (target, formats[0]) if has_one and formats[0] is not None else ()
