@@ -338,18 +338,14 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
     array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
     given = getattr(codes, "dtype", None)
     if isinstance(given, np.dtype) and fmt.dtype is not None and given == fmt.dtype != array.dtype:
-        array = np.asarray(
-            codes, given
-        )  # a FloatArray, which gives its values unless it is asked for the type
+        array = np.asarray(codes, given)  # a FloatArray, whose values come unless its type is asked for
     listed = isinstance(codes, list | tuple)
     own = fmt.dtype is not None and array.dtype == fmt.dtype
     if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
         return array.view(fmt.code_dtype)
     if array.size == 0 and not hasattr(codes, "dtype"):
         return array.astype(fmt.code_dtype)
-    if (
-        listed and array.dtype.kind == "f"
-    ):  # or NumPy would have made floats of integers with and without a sign
+    if listed and array.dtype.kind == "f":  # NumPy makes floats of integers below and above 2^63
         array = np.asarray(codes, dtype=object)
     if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
         raise DtypeError(
@@ -365,21 +361,6 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
             )
     fitting: Array = array.astype(fmt.code_dtype, copy=False)
     return fitting
-
-
-def _has_python_numbers(codes: Any) -> bool:
-    """Whether codes were written as a list or a number of Python's: floats among them are no codes."""
-    return isinstance(codes, float | list | tuple) and not leaf_types(codes) <= {
-        np.float64,
-        np.float32,
-        np.float16,
-    }
-
-
-def _as_words(array: Array) -> Array:
-    """Return Python integers as 64-bit codes, or as they are if they have no place there."""
-    low, high = min(array.flat), max(array.flat)
-    return array.astype(np.uint64) if low >= 0 and high < 1 << 64 else array
 
 
 def _is_integer(x: Any) -> bool:
