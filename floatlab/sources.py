@@ -209,6 +209,24 @@ def as_array(x: Any, done: str) -> Array:
     return array
 
 
+def as_python(option: Any) -> Any:
+    """Return an option as Python's number where it is one of NumPy's, and a tuple of them likewise.
+
+    NumPy computes ``1.0 - np.float32(0.999)`` in float32: a result would depend on the type of an option,
+    and not only on its value.
+
+    >>> as_python(np.float32(0.5)), as_python((np.int64(3), 0.25)), as_python("sum")
+    (0.5, (3, 0.25), 'sum')
+    """
+    if isinstance(option, np.floating):
+        return float(option)  # and not option.item(), which leaves a long double as it is
+    if isinstance(option, np.generic):
+        return option.item()
+    if isinstance(option, tuple):
+        return tuple(map(as_python, option))
+    return option
+
+
 def refuse_masked(x: Any, leaves: set[type], done: str = "rounded") -> None:
     """Raise if an array, or one in a list, is masked: an element without a value is no number."""
     if any(issubclass(leaf, np.ma.MaskedArray) for leaf in leaves):

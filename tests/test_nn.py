@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import floatlab as fl
 from floatlab import nn
 from floatlab.autograd import Tensor, no_grad, observers
 from floatlab.errors import AutogradError, DataError, FloatlabError, OptionError, ShapeError, StateError
@@ -403,3 +404,70 @@ def test_the_gates_of_an_lstm_stand_in_the_order_input_forget_cell_output(gate: 
     lstm.load_state_dict(zeros | {"bias_ih_l0": [200.0, -200.0, 200.0, -200.0]})
     _, (h, c) = lstm(Tensor(np.zeros((1, 1, 1))), (memory, memory))
     assert (c.item(), h.item()) == (1.0, 0.0)
+
+
+# -- an option acts by its value ---------------------------------------------------------------------
+
+
+def _steps_of_a_scaler(to: Any) -> list[float]:
+    scaler = fl.amp.GradScaler(
+        to(np.float16(1e3)),
+        growth_factor=to(np.float16(1.3)),
+        backoff_factor=to(np.float16(0.3)),
+        growth_interval=1,
+    )
+    scales = []
+    w = Tensor([1.0], requires_grad=True)
+    sgd = fl.optim.SGD([w], lr=0.0)
+    for bad in (False, True, False):
+        w.grad = Tensor([np.inf if bad else 1.0])
+        scaler.scale(Tensor([1.0]))
+        scaler.step(sgd)
+        scaler.update()
+        scales.append(scaler.get_scale())
+    return scales
+
+
+def _moved(to: Any) -> Any:
+    layer = nn.BatchNorm1d(3, momentum=to(np.float16(0.3)), eps=to(np.float16(0.01))).to("fp64")
+    return layer(_ROWS), layer.running_mean, layer.running_var
+
+
+def _clipped(to: Any) -> Any:
+    w = Tensor([1.0, 2.0], format="fp64", requires_grad=True)
+    w.grad = Tensor([0.3, -4.1], format="fp64")
+    fl.optim.clip_grad_norm_([w], to(np.float16(0.3)))
+    return w.grad
+
+
+_ROWS = Tensor(np.random.default_rng(0).normal(size=(5, 3)), format="fp64")
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda to: nn.functional.leaky_relu(_ROWS, to(np.float16(0.01))),
+        lambda to: nn.functional.softplus(_ROWS, to(np.float16(1.3))),
+        lambda to: nn.functional.dropout(_ROWS, to(np.float16(0.3)), rng=0),
+        lambda to: nn.functional.layer_norm(_ROWS, 3, eps=to(np.float16(0.1))),
+        lambda to: nn.functional.cross_entropy(_ROWS, np.arange(5) % 3, label_smoothing=to(np.float16(0.1))),
+        lambda to: nn.init.uniform_(Tensor(np.zeros(9), format="fp64"), to(np.float16(-0.1)), 0.3, rng=0),
+        lambda to: nn.init.kaiming_uniform_(
+            Tensor(np.zeros((3, 4)), format="fp64"), to(np.float16(0.3)), rng=0
+        ),
+        lambda to: nn.init.xavier_normal_(
+            Tensor(np.zeros((3, 4)), format="fp64"), to(np.float16(0.3)), rng=0
+        ),
+        _moved,
+        _clipped,
+        _steps_of_a_scaler,
+    ],
+)
+def test_an_option_acts_by_its_value_and_not_by_its_type(use: Any, kind: Any) -> None:
+    def bits(result: Any) -> Any:
+        if isinstance(result, tuple | list):
+            return [bits(part) for part in result]
+        return result.data.tobytes() if isinstance(result, Tensor) else result
+
+    assert bits(use(kind)) == bits(use(float))

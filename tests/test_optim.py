@@ -582,11 +582,71 @@ def test_a_schedule_refuses_what_it_cannot_follow(make: Any, message: str) -> No
         make(optim.SGD([weight([1.0])], lr=1.0))
 
 
-def test_a_schedule_takes_whole_numbers_of_numpy() -> None:
+def test_a_schedule_takes_numbers_of_numpy_whatever_was_asked_before() -> None:
+    from floatlab.optim import scalars
+
+    scalars._power.cache_clear()  # a key of a cache that equals Python's number would be found there
     sgd = optim.SGD([weight([1.0])], lr=np.float64(1.0))
     schedule = optim.StepLR(sgd, np.int64(1), np.float32(0.5))
     schedule.step()
     assert schedule.get_last_lr() == [0.5]
+
+
+KINDS_OF_NUMBER = [np.float16, np.float32, np.float64, np.longdouble]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_NUMBER)
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        (optim.SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+        (optim.Adam, {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-4, "weight_decay": 0.01}),
+        (optim.AdamW, {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-4, "weight_decay": 0.01}),
+        (optim.NAdam, {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-4, "momentum_decay": 0.004}),
+        (optim.RMSprop, {"lr": 0.1, "alpha": 0.9, "eps": 1e-4, "momentum": 0.3}),
+        (optim.Adagrad, {"lr": 0.1, "lr_decay": 0.01, "eps": 1e-4}),
+    ],
+)
+def test_an_option_acts_by_its_value_and_not_by_its_type(rule: Any, options: Any, kind: Any) -> None:
+    def convert(value: Any, to: Any) -> Any:
+        return tuple(convert(v, to) for v in value) if isinstance(value, tuple) else to(np.float16(value))
+
+    def run(to: Any, later: bool) -> bytes:
+        w = weight([1.0, -0.3, 2.0], "fp64")
+        given = {key: convert(value, to) for key, value in options.items()}
+        optimizer = rule([w], **({} if later else given))
+        if later:  # the options of a group may be set between two steps
+            optimizer.param_groups[0].update(given)
+        for g in (0.7, -0.11, 0.3):
+            w.grad = Tensor([g, 2 * g, -g], format="fp64")
+            optimizer.step()
+        return w.data.tobytes()
+
+    for later in (False, True):
+        assert run(kind, later) == run(float, later)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_NUMBER)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sgd, to: optim.LambdaLR(sgd, lambda n: to(np.float16(0.3) ** n)),
+        lambda sgd, to: optim.StepLR(sgd, 1, to(np.float16(0.3))),
+        lambda sgd, to: optim.CosineAnnealingLR(sgd, 7, to(np.float16(0.01))),
+        lambda sgd, to: optim.LinearWarmup(sgd, 7, to(np.float16(0.3))),
+    ],
+)
+def test_a_rate_acts_by_its_value_and_not_by_its_type(make: Any, kind: Any) -> None:
+    def rates(to: Any) -> list[Any]:
+        schedule = make(optim.SGD([weight([1.0])], lr=0.1), to)
+        seen = []
+        for _ in range(3):
+            schedule.step()
+            seen += [*schedule.get_last_lr(), schedule.optimizer.param_groups[0]["lr"]]
+        return seen
+
+    assert rates(kind) == rates(float)
+    assert all(type(rate) is float for rate in rates(kind))
 
 
 # -- each rule, two or three steps by hand ---------------------------------------------------------

@@ -25,6 +25,7 @@ from floatlab.errors import OptionError, ScalerError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim import Optimizer
 from floatlab.rounding import quantize
+from floatlab.sources import as_python
 
 __all__ = ["GradScaler"]
 
@@ -131,15 +132,22 @@ class GradScaler:
             raise OptionError(
                 f'init_scale is a number. Got {init_scale!r}. Use GradScaler.preset("keras") for a name.'
             )
-        rule = ScalingRule(
-            init_scale, growth_factor, backoff_factor, growth_interval, min_scale, max_scale, hysteresis
-        )
-        self._enabled = enabled
-        self._state = _State(
-            _float32(init_scale),
+        options = (
+            init_scale,
             growth_factor,
             backoff_factor,
             growth_interval,
+            min_scale,
+            max_scale,
+            hysteresis,
+        )
+        rule = ScalingRule(*map(as_python, options))
+        self._enabled = enabled
+        self._state = _State(
+            _float32(rule.init_scale),
+            rule.growth_factor,
+            rule.backoff_factor,
+            rule.growth_interval,
             min_scale=rule.min_scale,
             max_scale=rule.max_scale,
             hysteresis=rule.hysteresis,
@@ -321,7 +329,7 @@ class GradScaler:
 
     def set_growth_factor(self, new_factor: float) -> None:
         """Set the growth factor."""
-        self._state.growth_factor = new_factor
+        self._state.growth_factor = as_python(new_factor)
 
     def get_backoff_factor(self) -> float:
         """Return the backoff factor."""
@@ -329,7 +337,7 @@ class GradScaler:
 
     def set_backoff_factor(self, new_factor: float) -> None:
         """Set the backoff factor."""
-        self._state.backoff_factor = new_factor
+        self._state.backoff_factor = as_python(new_factor)
 
     def get_growth_interval(self) -> int:
         """Return the growth interval."""

@@ -24,7 +24,7 @@ from floatlab.autograd.tensor import Tensor, recording
 from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
-from floatlab.sources import as_source
+from floatlab.sources import as_python, as_source
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
 
@@ -140,6 +140,8 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
                 if tensor.requires_grad and tensor.gradient_format is not fmt:
                     gradient_format = tensor.gradient_format
                     break
+    for key, option in params.items():
+        params[key] = as_python(option)
     return _run(op, tensors, params, fmt, gradient_format)
 
 

@@ -234,6 +234,7 @@ def _channel_statistics(x: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], 
 
 
 def _move(running: Tensor, batch: np.ndarray[Any, Any], momentum: float) -> None:
+    momentum = float(momentum)
     running.data = (1.0 - momentum) * running.data.astype(np.float64) + momentum * batch
 
 

@@ -55,6 +55,7 @@ def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0, *, rng: Rng = 
     array([ 0.27392337, -0.46042657], dtype=float32)
     """
     values = np.random.default_rng(rng).random(tensor.shape)
+    low, high = float(low), float(high)
     values = np.asarray(values * (high - low))
     return _fill(tensor, values + low)
 
@@ -131,7 +132,7 @@ def calculate_gain(nonlinearity: str, a: float = 0.0) -> float:
         "sigmoid": 1.0,
         "tanh": 5.0 / 3.0,
         "relu": math.sqrt(2.0),
-        "leaky_relu": math.sqrt(2.0 / (1.0 + a * a)),
+        "leaky_relu": math.sqrt(2.0 / (1.0 + float(a) * float(a))),
     }
     check_option("nonlinearity", nonlinearity, gains)
     return gains[nonlinearity]
@@ -169,7 +170,7 @@ def kaiming_normal_(
 
 
 def _xavier_std(tensor: Tensor, gain: float) -> float:
-    return gain * math.sqrt(2.0 / sum(fans(tensor)))
+    return float(gain) * math.sqrt(2.0 / sum(fans(tensor)))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, *, rng: Rng = None) -> Tensor:

@@ -108,7 +108,7 @@ def clip_grad_norm_(
             f"Gradients can be clipped only while their norm is finite. Got a norm of {norm}. "
             "Let a GradScaler skip such steps."
         )
-    factor = max_norm / (norm + 1e-6)
+    factor = float(max_norm) / (norm + 1e-6)
     if factor < 1.0 or math.isnan(factor):
         with np.errstate(invalid="ignore"):
             for gradient in gradients:

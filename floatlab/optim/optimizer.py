@@ -28,6 +28,7 @@ from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.arithmetic import Rounding, Workbench
 from floatlab.rounding import ROUNDING_MODES
+from floatlab.sources import as_python
 
 __all__ = ["Arithmetic", "Optimizer", "is_number", "require_all"]
 
@@ -151,7 +152,7 @@ class Optimizer:
             check_option(f"An option of a group of {type(self).__name__}", key, ("params", *self.defaults))
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
-        self.param_groups.append(complete)
+        self.param_groups.append({option: as_python(value) for option, value in complete.items()})
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise OptionError if an option of `group` is out of its range."""
@@ -196,9 +197,10 @@ class Optimizer:
         result = closure() if closure is not None else None
         with np.errstate(all="ignore"):
             for group in self.param_groups:
+                options = {option: as_python(value) for option, value in group.items()}
                 for p in group["params"]:
                     if p.grad is not None:
-                        self._step_one(p, group)
+                        self._step_one(p, options)
         return result
 
     def _step_one(self, p: Tensor, group: dict[str, Any]) -> None:

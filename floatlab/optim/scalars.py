@@ -15,7 +15,6 @@ __all__ = ["cosine_of_pi", "power"]
 _CONTEXT = decimal.Context(prec=40, Emin=-999999, Emax=999999, rounding=decimal.ROUND_HALF_EVEN, traps=[])
 
 
-@lru_cache(maxsize=4096)
 def power(base: float, exponent: float) -> float:
     """Return ``base ** exponent`` for ``base >= 0``, rounded once to float64.
 
@@ -24,18 +23,28 @@ def power(base: float, exponent: float) -> float:
     >>> power(0.96, 0.004)
     0.9998367253526753
     """
+    # NumPy's numbers are keys of a cache that equal Python's, but `decimal` does not know them.
+    return _power(float(base), float(exponent))
+
+
+@lru_cache(maxsize=4096)
+def _power(base: float, exponent: float) -> float:
     if base == 0.0:
         return 1.0 if exponent == 0 else 0.0
     return float(_CONTEXT.power(decimal.Decimal(base), decimal.Decimal(exponent)))
 
 
-@lru_cache(maxsize=4096)
 def cosine_of_pi(numerator: int, denominator: int) -> float:
     """Return ``cos(pi * numerator / denominator)``, rounded once to float64.
 
     >>> cosine_of_pi(1, 3), cosine_of_pi(1, 2), cosine_of_pi(7, 7)
     (0.5, 0.0, -1.0)
     """
+    return _cosine_of_pi(int(numerator), int(denominator))
+
+
+@lru_cache(maxsize=4096)
+def _cosine_of_pi(numerator: int, denominator: int) -> float:
     quarters, rest = divmod(
         2 * numerator % (4 * denominator), denominator
     )  # angle = (quarters + rest/den) pi/2

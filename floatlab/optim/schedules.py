@@ -126,7 +126,7 @@ class LambdaLR(LRScheduler):
 
     def rate(self, base: float, n: int, group: int) -> float:
         """Return ``base * lr_lambda(n)``."""
-        return base * self.lr_lambdas[group](n)
+        return base * float(self.lr_lambdas[group](n))
 
 
 class StepLR(LRScheduler):
@@ -143,9 +143,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        _check_steps("step_size", step_size)
-        _check_finite("gamma", gamma)
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = _steps("step_size", step_size), _finite("gamma", gamma)
         super().__init__(optimizer)
 
     def rate(self, base: float, n: int, group: int) -> float:
@@ -167,9 +165,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        _check_steps("T_max", T_max)
-        _check_finite("eta_min", eta_min)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = _steps("T_max", T_max), _finite("eta_min", eta_min)
         super().__init__(optimizer)
 
     def rate(self, base: float, n: int, group: int) -> float:
@@ -211,14 +207,13 @@ class LinearWarmup(LRScheduler):
         start_factor: float = 0.0,
         after: LRScheduler | None = None,
     ) -> None:
-        _check_steps("steps", steps)
-        _check_finite("start_factor", start_factor)
         if after is not None and after.optimizer is not optimizer:
             raise OptionError(
                 "Both schedules set the rates of one optimizer. Got `after` with another one. Create it "
                 "with the same."
             )
-        self.steps, self.start_factor, self.after = steps, start_factor, after
+        self.steps, self.start_factor = _steps("steps", steps), _finite("start_factor", start_factor)
+        self.after = after
         super().__init__(optimizer)
 
     def rate(self, base: float, n: int, group: int) -> float:
@@ -228,11 +223,13 @@ class LinearWarmup(LRScheduler):
         return base if self.after is None else self.after.rate(base, n - self.steps, group)
 
 
-def _check_steps(option: str, value: object) -> None:
+def _steps(option: str, value: Any) -> int:
     if not (isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1):
         raise OptionError(f"{option} is at least 1. Got {value!r}. Give a whole number of steps.")
+    return int(value)
 
 
-def _check_finite(option: str, value: Any) -> None:
+def _finite(option: str, value: Any) -> float:
     if not (is_number(value) and math.isfinite(value)):
         raise OptionError(f"{option} is a finite number. Got {value!r}. Write it as in {option}=0.1.")
+    return float(value)
