@@ -29,6 +29,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -298,8 +299,8 @@ class Workplace:
             elif (ROOT / name).exists():
                 shutil.copy(ROOT / name, self.folder / name)
 
-    def fails(self, tests: list[str]) -> str:
-        """Run tests; return which one failed first, "timeout", or "" if all passed."""
+    def fails(self, tests: list[str], limit: float | None) -> str:
+        """Run tests; return which one failed first, "timeout" after `limit` seconds, or "" if all passed."""
         if not tests:
             return ""
         command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-x", "-p", "no:cacheprovider"]
@@ -311,7 +312,7 @@ class Workplace:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=self.limit,
+                timeout=limit,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -329,14 +330,23 @@ class Workplace:
         source = place.read_bytes()
         place.write_bytes(mutant.apply(source))
         try:
-            return self.fails_beside(mutant.path)
+            # Those that mirror the file, then those that import its room.
+            near, beyond = mirrors(mutant.path)
+            return self.fails(near, self.limit) or (
+                "" if self.mirror_only else self.fails(beyond, self.limit)
+            )
         finally:
             place.write_bytes(source)
 
-    def fails_beside(self, path: str) -> str:
-        """Run the tests that mirror a file, then those that import its room."""
-        near, beyond = mirrors(path)
-        return self.fails(near) or ("" if self.mirror_only else self.fails(beyond))
+    def fails_without(self, paths: set[str]) -> str:
+        """Run, once and without a mistake, all the tests that mutants of some files may meet."""
+        needed = {
+            test
+            for path in paths
+            for tests in mirrors(path)[: 1 if self.mirror_only else 2]
+            for test in tests
+        }
+        return self.fails(sorted(needed), None)
 
     def close(self) -> None:
         """Take the copy away."""
@@ -388,10 +398,12 @@ def run(chosen: list[Mutant], jobs: int, limit: float, journal: Path, mirror_onl
 
     survivors = []
     try:
-        new = [m.path for m in chosen if m.key((ROOT / m.path).read_bytes()) not in known]
-        for path in {str(mirrors(path)): path for path in new}.values():  # once for each set of tests
-            if broken := workplaces[0].fails_beside(path):
-                raise SystemExit(f"The tests must pass before mistakes are made. Got {broken}. Mend it.")
+        new = {m.path for m in chosen if m.key((ROOT / m.path).read_bytes()) not in known}
+        begun = time.monotonic()
+        if broken := workplaces[0].fails_without(new):
+            raise SystemExit(f"The tests must pass before mistakes are made. Got {broken}. Mend it.")
+        for workplace in workplaces:  # what is merely slow is not killed
+            workplace.limit = max(limit, 3.0 * jobs * (time.monotonic() - begun))
         with ThreadPoolExecutor(jobs) as pool:
             for mutant, killed_by in zip(chosen, pool.map(one, chosen), strict=True):
                 print(f"{mutant.path}:{mutant.line} {mutant.kind}: {killed_by or 'SURVIVED'}", flush=True)

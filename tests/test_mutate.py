@@ -115,12 +115,10 @@ def test_what_is_listed_as_equivalent_is_in_the_source_and_never_made() -> None:
 class Judge:
     """A workplace that runs nothing: mutants in every second line survive."""
 
-    judged: list[mutate.Mutant]
-
     def __init__(self, limit: float, mirror_only: bool) -> None:
-        self.judged = []
+        self.limit = limit
 
-    def fails_beside(self, path: str) -> str:
+    def fails_without(self, paths: set[str]) -> str:
         return ""
 
     def judge(self, mutant: mutate.Mutant) -> str:
