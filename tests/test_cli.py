@@ -67,6 +67,8 @@ def test_ctrl_c_keeps_finished_runs(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # a terminal sends Ctrl-C to the whole group, and so do we
+        # A shell's background job, as the tests may be one, ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     summary = tmp_path / "summary.json"
     deadline = time.monotonic() + 60
