@@ -315,11 +315,7 @@ def test_no_number_of_decimals_takes_long():
 
 def test_decimals_are_an_integer():
     a = fl.array([1.25], "fp16")
-    assert (
-        np.around(a).tolist() == [1.0]
-        and np.fix(a).tolist() == [1.0]
-        and np.round(a, decimals=1).item() == 1.2001953125
-    )
+    assert np.around(a).tolist() == [1.0] and np.round(a, decimals=1).item() == 1.2001953125
     with pytest.raises(OptionError, match="integer"):
         np.round(a, 1.5)
     out = fl.array([0.0], "fp16")

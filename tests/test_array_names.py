@@ -425,6 +425,7 @@ EXPECTED = {  # where NumPy itself rounds more than once, or has another meaning
 }
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
 @pytest.mark.parametrize("coded", (False, True), ids=("values", "codes"))
 @pytest.mark.parametrize("name", CALLS)
 def test_a_function_gives_the_right_value(name, coded):

@@ -217,16 +217,6 @@ def _insert(x: Any, places: Any, value: Any, axis: Any = None) -> Any:
 _NO_FILL = "np.where, with a value to fill in"
 
 
-def _triangle(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def stand_in(x: FloatArray, k: int = 0) -> FloatArray:
-        zero_of(name, x.format, _NO_FILL)
-        return x._like(function(x._data, k))
-
-    return stand_in
-
-
 def _diag(x: FloatArray, k: int = 0) -> FloatArray:
     if x.ndim == 1 and (x.size > 1 or k):
         zero_of("diag", x.format, _NO_FILL)
@@ -374,8 +364,6 @@ for _name in _AT_LEAST:
     _register(_name, _at_least(_name))
 for _name in _WRITING:
     _register(_name, _writing(_name))
-for _name in ("tril", "triu"):
-    _register(_name, _triangle(_name))
 for _name in _JOINING:
     _register(_name, _joining(_name))
 for _name in _SPLITTING:

@@ -374,4 +374,5 @@ for _name in ("fmod", "remainder", "floor_divide", "ldexp", "heaviside"):
 for _name, _both in (("divmod", _divmod), ("modf", modf), ("frexp", frexp)):
     UFUNCS[getattr(np, _name)] = _pair(_name, _both)
 FUNCTIONS[np.round] = FUNCTIONS[np.around] = _round
-FUNCTIONS[np.fix] = _fix
+if hasattr(np, "fix"):  # deprecated since NumPy 2.5, in favour of trunc
+    FUNCTIONS[np.fix] = _fix

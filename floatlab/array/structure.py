@@ -6,6 +6,7 @@ rounded as the operands of an operation are: to nearest. A zero that a format do
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import wraps
@@ -150,7 +151,7 @@ def _triangle(name: str) -> Callable[..., Any]:
 
     def stand_in(m: FloatArray, k: int = 0) -> FloatArray:
         _no_zero_needed(name, m.format)
-        kept = keep(np.ones(m.shape[-2:], bool), k)
+        kept = keep(np.ones(m.shape[-2:], bool), operator.index(k))
         return m._like(np.where(kept, m._data, m._data.dtype.type(0)))
 
     return stand_in
