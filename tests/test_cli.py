@@ -60,12 +60,13 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_training(tmp_path):
     assert not result.stdout  # no table of predictions either: nothing has begun
 
 
-def test_ctrl_c_keeps_finished_runs(tmp_path):
+def test_ctrl_c_keeps_finished_runs_even_where_no_other_program_is_installed(tmp_path):
     process = subprocess.Popen(
         [*MODULE, "demo", "--out", str(tmp_path), "--jobs", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=os.environ | {"PATH": str(tmp_path)},  # as in a small container, which has no pgrep
         start_new_session=True,  # a terminal sends Ctrl-C to the whole group, and so do we
         # A shell's background job, as the tests may be one, ignores Ctrl-C, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
