@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 
 from floatlab.formats import FloatFormat
+from floatlab.modes import MODES, Mode, Ratio, decides_by_code, goes_up
 
 __all__ = ["EXACT", "Exact", "from_ratio", "round_integer"]
 
@@ -125,11 +126,11 @@ def round_integer(
     size, negative = abs(n), n < 0
     free = size.bit_length() - fmt.precision  # bits that go if the exponent has no lower end
     drop = max(free, fmt.emin - fmt.mantissa_bits - e)
-    given = (negative, rounding, random_integer, random_bits)
-    kept, inexact = _cut(size, drop, *given, by_code=_code_is_odd(fmt, rounding, drop + e))
+    given = (e, negative, fmt, MODES[rounding], random_integer, random_bits)
+    kept, inexact = _cut(size, drop, *given)
     above = kept
     if drop > free:
-        above, _ = _cut(size, free, *given, by_code=_code_is_odd(fmt, rounding, free + e))
+        above, _ = _cut(size, free, *given)
     tiny = above.bit_length() + max(free, 0) + e <= fmt.emin
     if kept.bit_length() + max(drop, 0) + e > 1024:
         value = math.inf
@@ -138,52 +139,23 @@ def round_integer(
     return -value if negative else value, inexact, tiny
 
 
-def _code_is_odd(fmt: FloatFormat, rounding: str, exponent: int) -> bool | None:
-    """Return, for a count of 1 in units of 2^exponent, whether its code is odd, where that decides; else None.
-
-    At precision 1 the count is always 1, so `to_odd` and the ties of P3109 look at the code, the exponent field.
-    """
-    if fmt.mantissa_bits or not (rounding == "to_odd" or fmt.specials.startswith("p3109")):
-        return None
-    assert fmt.bias is not None
-    return (exponent + fmt.bias) % 2 == 1
-
-
 def _cut(
     size: int,
     drop: int,
+    exponent: int,
     negative: bool,
-    rounding: str,
+    fmt: FloatFormat,
+    mode: Mode,
     random_integer: int,
-    random_bits: int,
-    by_code: bool | None = None,
+    bits: int,
 ) -> tuple[int, bool]:
     """Return size / 2^drop rounded to an integer, and whether anything was lost; a negative drop loses nothing."""
     if drop <= 0:
         return size, False
-    kept, unit = size >> drop, 1 << drop
-    rest = size - (kept << drop)
-    odd = kept & 1 == 1 if by_code is None or kept == 0 else by_code
-    R, N = random_integer, random_bits
-    match rounding:
-        case "nearest_even":
-            up = 2 * rest > unit or (2 * rest == unit and odd)
-        case "nearest_away":
-            up = 2 * rest >= unit
-        case "nearest_zero":
-            up = 2 * rest > unit
-        case "toward_positive":
-            up = rest > 0 and not negative
-        case "toward_negative":
-            up = rest > 0 and negative
-        case "to_odd":
-            up = rest > 0 and not odd
-        case "stochastic":
-            up = (rest << N >> drop) + R >= 1 << N
-        case "stochastic_b":
-            up = (rest << N + 1 >> drop) + 2 * R + 1 >= 1 << N + 1
-        case "stochastic_c":
-            up = _cut(rest << N, drop, False, "nearest_even", 0, 0)[0] + R >= 1 << N
-        case _:  # toward_zero
-            up = False
-    return kept + up, rest > 0
+    kept = size >> drop
+    v = Ratio(size - (kept << drop), 1 << drop)
+    odd = kept & 1 == 1
+    if kept and decides_by_code(mode, fmt):
+        assert fmt.bias is not None
+        odd = (drop + exponent + fmt.bias) % 2 == 1
+    return kept + goes_up(v, odd, negative, mode, random_integer, bits), v.rest > 0

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from floatlab.formats import FloatFormat
+from floatlab.modes import Ratio, decides_by_code, goes_up
 from floatlab.rules import Rule
 
 __all__ = ["Rounded", "round_ratio"]
@@ -108,37 +108,8 @@ def _value(count: int, unit: int) -> float:
 
 def _goes_up(spot: _Place, minus: bool, rule: Rule, random_integer: int, random_bits: int) -> bool:
     """Say whether the count goes up by one."""
-    rest, gap = spot.rest, spot.gap
-    if not rest:
-        return False
-    R, N = random_integer, random_bits
-    match rule.rounding:
-        case "nearest_even":
-            return 2 * rest > gap or (2 * rest == gap and _is_odd(spot, rule.fmt, "p3109"))
-        case "nearest_away":
-            return 2 * rest >= gap
-        case "nearest_zero":
-            return 2 * rest > gap
-        case "toward_positive":
-            return not minus
-        case "toward_negative":
-            return minus
-        case "to_odd":
-            return not _is_odd(spot, rule.fmt, "")
-        case "stochastic":
-            return (rest << N) // gap + R >= 1 << N
-        case "stochastic_b":
-            return (rest << N + 1) // gap + 2 * R + 1 >= 1 << N + 1
-        case "stochastic_c":
-            whole, half = divmod(rest << N, gap)
-            whole += 2 * half > gap or (2 * half == gap and whole & 1)
-            return whole + R >= 1 << N
-    return False  # toward_zero
-
-
-def _is_odd(spot: _Place, fmt: FloatFormat, by_code: str) -> bool:
-    """Return whether the count is odd, or at precision 1, where it is 1, the code; IEEE 754 asks for the count."""
-    if fmt.mantissa_bits or not fmt.specials.startswith(by_code):
-        return spot.whole & 1 == 1
-    assert fmt.bias is not None
-    return spot.whole > 0 and (spot.exponent + fmt.bias) % 2 == 1
+    odd = spot.whole & 1 == 1
+    if spot.whole and decides_by_code(rule.mode, rule.fmt):
+        assert rule.fmt.bias is not None
+        odd = (spot.exponent + rule.fmt.bias) % 2 == 1
+    return goes_up(Ratio(spot.rest, spot.gap), odd, minus, rule.mode, random_integer, random_bits)

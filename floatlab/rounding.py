@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import Exact
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
+from floatlab.modes import Discarded, decides_by_code
 from floatlab.ratios import Rounded, round_ratio
 from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
 from floatlab.sources import exact_source
@@ -112,37 +113,27 @@ def _goes_up(
     bits: int,
 ) -> Array:
     """Say for each element whether its count of units goes up by one."""
-    xp, fmt = array_module(count), rule.fmt
+    xp, fmt, mode = array_module(count), rule.fmt, rule.mode
+    if mode.goes_up is None:
+        assert mode.carries is not None and integers is not None
+        return mode.carries(_Share(fraction, xp), integers.astype(np.float64), bits)
     odd = xp.fmod(count, 2) == 1
-    if fmt.mantissa_bits == 0 and fmt.specials.startswith("p3109"):
-        # At precision 1 the count is always 1, so P3109 lets the code decide, which is the exponent field.
+    if decides_by_code(mode, fmt):
         odd = (count > 0) & ((exponent + fmt.bias) % 2 == 1)
-    match rule.rounding:
-        case "nearest_even":
-            return (fraction > 0.5) | ((fraction == 0.5) & odd)
-        case "nearest_away":
-            return fraction >= 0.5
-        case "nearest_zero":
-            return fraction > 0.5
-        case "toward_zero":
-            return xp.zeros_like(negative)
-        case "toward_positive":
-            return (fraction > 0) & ~negative
-        case "toward_negative":
-            return (fraction > 0) & negative
-        case "to_odd":
-            if fmt.mantissa_bits == 0:
-                odd = (count > 0) & ((exponent + fmt.bias) % 2 == 1)
-            return (fraction > 0) & ~odd
-    assert integers is not None
-    scaled = fraction * 2.0**bits
-    match rule.variant:
-        case "b":
-            return xp.floor(2 * scaled) + (2.0 * integers + 1) >= 2.0 ** (bits + 1)
-        case "c":
-            return xp.rint(scaled) + integers >= 2.0**bits
-        case _:
-            return xp.floor(scaled) + integers >= 2.0**bits
+    return mode.goes_up(Discarded(fraction - 0.5, fraction > 0, odd, negative))
+
+
+class _Share(NamedTuple):
+    """The fraction of a unit that goes, in an array; scaling by a power of two is exact."""
+
+    fraction: Array
+    xp: Any
+
+    def floor(self, n: int) -> Array:
+        return self.xp.floor(self.fraction * 2.0**n)
+
+    def even(self, n: int) -> Array:
+        return self.xp.rint(self.fraction * 2.0**n)
 
 
 # -- arrays of any kind --------------------------------------------------------------------------------
@@ -320,6 +311,8 @@ def plan(rule: Rule, source: np.dtype[Any], bits: int | None) -> Plan:
         if source.itemsize > carrier.itemsize:
             continue
         kernel = kernel_for(rule.fmt, carrier)
+        if kernel is not None and bits is None and not hasattr(kernel, rule.rounding):
+            kernel = None  # a mode that the kernels do not know is rounded by the readable steps
         if kernel is not None and (bits is None or bits <= kernel.random_bits_limit()):
             return Plan(rule, carrier, kernel, Readable(rule), lookup)
     return Plan(rule, np.dtype(np.float64), None, Readable(rule), lookup)

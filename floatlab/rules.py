@@ -13,21 +13,11 @@ import numpy as np
 
 from floatlab.errors import OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
+from floatlab.modes import MODES, Mode
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "SUBNORMAL_RULES", "Rule", "make_rule", "refuse_unknown"]
 
-ROUNDING_MODES = (
-    "nearest_even",
-    "nearest_away",
-    "nearest_zero",
-    "toward_zero",
-    "toward_positive",
-    "toward_negative",
-    "to_odd",
-    "stochastic",  # P3109's variant A
-    "stochastic_b",
-    "stochastic_c",
-)
+ROUNDING_MODES = tuple(MODES)
 # "propagate" and "saturate" are P3109's SatPropagate and SatFinite, "infinity" (or "nan") its SatNone.
 OVERFLOW_POLICIES = ("infinity", "nan", "saturate", "propagate")
 SUBNORMAL_RULES = ("gradual", "flush")
@@ -41,10 +31,6 @@ OPTIONS = (
     "random_integers",
     "return_flags",
 )
-
-# The modes that do not carry a positive (a negative) value beyond the largest finite one: IEEE 754-2019, 7.4.
-_STOPS_AT_MAX = ("toward_zero", "to_odd", "toward_negative")
-_STOPS_AT_LOWEST = ("toward_zero", "to_odd", "toward_positive")
 
 
 @dataclass(frozen=True, eq=False)  # one object for each set of options, thanks to the cache of `make_rule`
@@ -64,9 +50,14 @@ class Rule:
     zero: float  # what a zero becomes
 
     @cached_property
+    def mode(self) -> Mode:
+        """What the rounding mode does."""
+        return MODES[self.rounding]
+
+    @property
     def variant(self) -> str | None:
         """Which stochastic rounding: "a", "b", "c", or None."""
-        return {"stochastic": "a", "stochastic_b": "b", "stochastic_c": "c"}.get(self.rounding)
+        return self.mode.variant
 
     @cached_property
     def reads_twice(self) -> bool:
@@ -86,7 +77,7 @@ def make_rule(
 
 @lru_cache(maxsize=1024)
 def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool) -> Rule:
-    check_option("rounding", rounding, ROUNDING_MODES)
+    check_option("rounding", rounding, MODES)
     check_option("subnormals", subnormals, SUBNORMAL_RULES)
     flush_inputs = check_switch("flush_inputs", flush_inputs)
     if overflow is None:  # what the format does
@@ -110,14 +101,15 @@ def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str
 
 def _beyond(fmt: FloatFormat, rounding: str, overflow: str) -> tuple[float, float]:
     """Return what becomes of finite numbers beyond both ends where they are not clamped."""
-    mark = np.inf if overflow == "infinity" else np.nan
-    # P3109: to_odd goes to the infinity, whose code is odd and the largest value's even in a signed format.
-    to_infinity = rounding == "to_odd" and fmt.specials == "p3109_extended" and fmt.signed
-    above = fmt.max if rounding in _STOPS_AT_MAX and not to_infinity else mark
+    mark, mode = np.inf if overflow == "infinity" else np.nan, MODES[rounding]
+    # The largest value is odd, its mantissa being full, but for P3109, where the code of infinity comes next.
+    odd = not (fmt.specials == "p3109_extended" and fmt.signed)
+    above = fmt.max if mode.stops(negative=False, odd=odd) else mark
     if fmt.signed:
-        return above, -fmt.max if rounding in _STOPS_AT_LOWEST and not to_infinity else -mark
-    # No negative number has a value near it. P3109 rounds it to 0 where the mode rounds towards 0, others have a NaN.
-    inward = rounding in ("toward_zero", "toward_positive") and fmt.specials.startswith("p3109")
+        return above, -fmt.max if mode.stops(negative=True, odd=odd) else -mark
+    # No negative number has a value near it. P3109 rounds it to 0, which is even, where the mode stops there; others
+    # have a NaN.
+    inward = fmt.specials.startswith("p3109") and mode.stops(negative=True, odd=False)
     return above, 0.0 if inward else np.nan
 
 

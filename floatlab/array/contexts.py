@@ -23,7 +23,8 @@ from floatlab.draws import generator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option
 from floatlab.flags import FlagRecord, is_tracking, note, track_flags
 from floatlab.formats import FloatFormat
-from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, SUBNORMAL_RULES
+from floatlab.modes import MODES
+from floatlab.rules import OVERFLOW_POLICIES, SUBNORMAL_RULES
 
 __all__ = ["Arithmetic", "FlagRecord", "arithmetic", "current", "is_tracking", "note", "track_flags"]
 
@@ -41,7 +42,7 @@ class Arithmetic:
     accumulator: str | FloatFormat | Accumulator = "wide"
 
     def __post_init__(self) -> None:
-        check_option("rounding", self.rounding, ROUNDING_MODES)
+        check_option("rounding", self.rounding, MODES)
         if self.overflow is not None:
             check_option("overflow", self.overflow, OVERFLOW_POLICIES, OverflowPolicyError)
         check_option("subnormals", self.subnormals, SUBNORMAL_RULES)

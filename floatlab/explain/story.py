@@ -27,6 +27,7 @@ from floatlab.explain.text import (
 )
 from floatlab.formats import FloatFormat
 from floatlab.functions import FUNCTIONS
+from floatlab.modes import decides_by_code
 from floatlab.rules import Rule
 
 __all__ = ["Explanation", "Neighbour", "Story"]
@@ -273,12 +274,8 @@ class Story:
                 return "what it rounds to would be subnormal: it is flushed to zero"
         if "overflow" in self.flags:
             beyond = f"beyond the largest value {short(fmt.max)}: "
-            inward = self.rule.rounding in (
-                "toward_zero",
-                "to_odd",
-                f"toward_{'negative' if source > 0 else 'positive'}",
-            )
-            return beyond + (f"{self.rule.rounding} stops there" if inward else self._policy())
+            stops = self.rule.mode.stops(negative=source < 0)
+            return beyond + (f"{self.rule.rounding} stops there" if stops else self._policy())
         if below.code is None and fmt.smallest_subnormal == abs(value):
             return f"there is nothing below {short(fmt.smallest_subnormal)} in {fmt}, not even zero: above"
         if value != self.unflushed:
@@ -289,27 +286,18 @@ class Story:
         return self._why(fraction, up, below, above)
 
     def _why(self, v: Fraction, up: bool, below: Neighbour, above: Neighbour) -> str:
-        mode, chosen = self.rule.rounding, "above" if up else "below"
-        half = "below" if v < Fraction(1, 2) else "above"
-        if mode.startswith("nearest"):
-            if v != Fraction(1, 2):
-                return f"{half} half a unit: the nearer one is {chosen}"
-            if mode == "nearest_even":
-                if self.fmt.mantissa_bits == 0 and not self.fmt.specials.startswith("p3109") and below.value:
-                    reason = "with one digit every value is odd, so the larger one"
-                else:
-                    reason = f"the one whose code is even is {chosen}"
-                return f"a tie, exactly half a unit: {reason}"
-            return f"a tie, exactly half a unit: {'away from' if mode == 'nearest_away' else 'towards'} zero, {chosen}"
-        if mode == "to_odd":
-            return f"inexact: the one whose code is odd is {chosen}"
-        if mode.startswith("toward"):
-            where = {"toward_zero": "zero", "toward_positive": "+infinity", "toward_negative": "-infinity"}[
-                mode
-            ]
-            return f"inexact: towards {where} is {chosen}"
+        mode, chosen = self.rule.mode, "above" if up else "below"
+        if mode.nearest and v != Fraction(1, 2):
+            return f"{'below' if v < Fraction(1, 2) else 'above'} half a unit: the nearer one is {chosen}"
+        if mode.nearest:
+            parity_is_missing = self.fmt.mantissa_bits == 0 and not decides_by_code(mode, self.fmt)
+            if mode.name == "nearest_even" and parity_is_missing and below.value:
+                return "a tie, exactly half a unit: with one digit every value is odd, so the larger one"
+            return f"a tie, exactly half a unit: {mode.sentence.format(chosen)}"
+        if mode.variant is None:
+            return f"inexact: {mode.sentence.format(chosen)}"
         bits, R = self.options["random_bits"], int(self.options["random_integers"])
-        variant = self.rule.variant
+        variant = mode.variant
         if variant == "b":
             left = f"floor(v 2^{bits + 1}) + 2R + 1 = {math.floor(v * 2 ** (bits + 1)) + 2 * R + 1}"
             right = f"2^{bits + 1} = {2 ** (bits + 1)}"
