@@ -464,7 +464,7 @@ def _magic(fmt: FloatFormat) -> dict[int, float]:
 
     Adding and subtracting 1.5 * 2^(52 + k) rounds a float64 to a multiple of 2^k.
     """
-    lowest = fmt.emin - fmt.mantissa_bits
+    lowest = fmt.etiny
     return {e: math.ldexp(1.5, 52 + max(e - fmt.precision, lowest)) for e in range(-1074, _HIGH + 1)}
 
 

@@ -180,9 +180,7 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
 
 def _has_code_of_key(fmt: FloatFormat) -> bool:
     """Whether the first 16 bits of a float32 are all of each value."""
-    return (
-        fmt.bits <= 16 and fmt.mantissa_bits <= 7 and fmt.emax <= 127 and fmt.emin - fmt.mantissa_bits >= -133
-    )
+    return fmt.bits <= 16 and fmt.mantissa_bits <= 7 and fmt.emax <= 127 and fmt.etiny >= -133
 
 
 @lru_cache(maxsize=64)
@@ -210,12 +208,7 @@ def _counts_in_place(fmt: FloatFormat) -> bool:
 
 def _counts_units(fmt: FloatFormat) -> bool:
     """Whether float32 holds the values, one over the smallest of them, and the smallest normal one."""
-    return (
-        fmt.value_dtype.itemsize == 4
-        and fmt.has_zero
-        and fmt.emin - fmt.mantissa_bits >= -125
-        and fmt.emin < 127
-    )
+    return fmt.value_dtype.itemsize == 4 and fmt.has_zero and fmt.etiny >= -125 and fmt.emin < 127
 
 
 def _count_in_place(bits: Array, magnitude: Array, fmt: FloatFormat, xp: Any) -> Array:

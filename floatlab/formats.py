@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote_to_bytes
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -42,9 +44,12 @@ __all__ = ["FloatFormat", "formats", "get_format"]
 SPECIALS = ("ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite", "scale")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False)
 class FloatFormat:
     """A float format: the rule that gives bit patterns a meaning.
+
+    Two formats of the same fields and name are one object, wherever they were made: compare them by ``is`` or ``==``.
+    `same_as` does not look at the name.
 
     Parameters
     ----------
@@ -79,7 +84,26 @@ class FloatFormat:
     specials: str = "ieee"
     signed: bool = True
 
-    def __post_init__(self) -> None:
+    def __new__(
+        cls,
+        name: str,
+        exponent_bits: int,
+        mantissa_bits: int,
+        bias: int | None = None,
+        specials: str = "ieee",
+        signed: bool = True,
+    ) -> FloatFormat:
+        """Return the one format of these fields."""
+        made = super().__new__(cls)
+        given = (name, exponent_bits, mantissa_bits, bias, specials, signed)
+        for field, value in zip(fields(cls), given, strict=True):
+            object.__setattr__(made, field.name, value)
+        made._check()
+        with _INTERNING:
+            return _INTERNED.setdefault((made.name, *made._rule), made)
+
+    def _check(self) -> None:
+        """Complete the fields, and raise FormatError if there is no such format."""
         check_option("specials", self.specials, SPECIALS, FormatError)
         if not isinstance(self.name, str):
             raise FormatError(f'The name of a format is a text. Got {self.name!r}. Give it one, as "mine".')
@@ -108,10 +132,10 @@ class FloatFormat:
             )
         if self.max_code < 1:
             raise FormatError(f"A format needs a finite value above 0. Got {self!r}. Give it another bit.")
-        if self.emax > 1023 or self.emin - m < -1074 or (self.specials == "scale" and m > 0):
+        if self.emax > 1023 or self.etiny < -1074 or (self.specials == "scale" and m > 0):
             raise FormatError(
                 f"Every value of a format must be a float64. Got {self.name!r} with values from "
-                f"2**({self.emin - m}) to 2**({self.emax}) and {m + 1} bits of precision. Use a narrower format."
+                f"2**({self.etiny}) to 2**({self.emax}) and {m + 1} bits of precision. Use a narrower format."
             )
 
     def _integer(self, field: str, least: int | None = None) -> int:
@@ -184,6 +208,11 @@ class FloatFormat:
                 return self.sign_mask or (1 << self.magnitude_bits) - 1
 
     @cached_property
+    def is_p3109(self) -> bool:
+        """Whether the format is one of IEEE P3109's, which have rounding rules of their own at the ends."""
+        return self.specials in ("p3109_extended", "p3109_finite")
+
+    @cached_property
     def nan_has_sign(self) -> bool:
         """Whether a NaN can carry a sign (IEEE-style and fn formats)."""
         return self.signed and self.specials in ("ieee", "fn")
@@ -227,12 +256,17 @@ class FloatFormat:
         return (1 if self.has_zero else 0) - self.bias
 
     @cached_property
+    def etiny(self) -> int:
+        """The exponent of the smallest step between values: ``2**etiny`` is the smallest subnormal value."""
+        return self.emin - self.mantissa_bits
+
+    @cached_property
     def emax(self) -> int:
         """The exponent of the largest finite value: ``2**emax <= max < 2**(emax + 1)``."""
         assert self.bias is not None
         field = self.max_code >> self.mantissa_bits
         if field == 0:  # every finite value is subnormal
-            return self.emin - self.mantissa_bits + self.max_code.bit_length() - 1
+            return self.etiny + self.max_code.bit_length() - 1
         return field - self.bias
 
     def magnitude(self, code: int) -> float:
@@ -245,7 +279,7 @@ class FloatFormat:
         assert self.bias is not None
         field, fraction = code >> self.mantissa_bits, code & (1 << self.mantissa_bits) - 1
         if field == 0 and self.has_zero:
-            return float(np.ldexp(float(fraction), self.emin - self.mantissa_bits))
+            return float(np.ldexp(float(fraction), self.etiny))
         hidden = fraction | 1 << self.mantissa_bits
         return float(np.ldexp(float(hidden), field - self.bias - self.mantissa_bits))
 
@@ -269,7 +303,7 @@ class FloatFormat:
     def smallest_subnormal(self) -> float:
         """The smallest value above zero. Where there are no subnormals, the smallest normal one."""
         check_environment()
-        return float(np.ldexp(1.0, self.emin - self.mantissa_bits))
+        return float(np.ldexp(1.0, self.etiny))
 
     @cached_property
     def eps(self) -> float:
@@ -286,7 +320,7 @@ class FloatFormat:
     @cached_property
     def value_dtype(self) -> np.dtype[Any]:
         """The NumPy type that holds the values: float32 if it holds every one exactly, else float64."""
-        narrow = self.mantissa_bits <= 23 and self.emax <= 127 and self.emin - self.mantissa_bits >= -149
+        narrow = self.mantissa_bits <= 23 and self.emax <= 127 and self.etiny >= -149
         return np.dtype(np.float32 if narrow else np.float64)
 
     @cached_property
@@ -304,16 +338,8 @@ class FloatFormat:
         """Everything but the name: two formats with the same rule are the same format."""
         return (self.exponent_bits, self.mantissa_bits, self.bias, self.specials, self.signed)
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.name, *self._rule))
-
-    def __hash__(self) -> int:
-        """Hash once: a format is the key of every table of kernels and plans."""
-        return self._hash
-
     def __reduce__(self) -> tuple[type[FloatFormat], tuple[object, ...]]:
-        # Without what is cached: a hash of a string differs from process to process.
+        # Without what is cached; a copy is the format itself.
         return FloatFormat, (self.name, *self._rule)
 
     @cached_property
@@ -332,7 +358,7 @@ class FloatFormat:
         'My format'
         """
         try:
-            if _by_name(self.name) == self:
+            if _by_name(self.name) is self:
                 return self.name
         except FormatError:
             pass
@@ -347,6 +373,10 @@ class FloatFormat:
 
     def __str__(self) -> str:
         return self.name
+
+
+_INTERNED: WeakValueDictionary[tuple[object, ...], FloatFormat] = WeakValueDictionary()
+_INTERNING = Lock()
 
 
 # -- the catalogue ---------------------------------------------------------------------------------

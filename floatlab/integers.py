@@ -125,7 +125,7 @@ def round_integer(
     """
     size, negative = abs(n), n < 0
     free = size.bit_length() - fmt.precision  # bits that go if the exponent has no lower end
-    drop = max(free, fmt.emin - fmt.mantissa_bits - e)
+    drop = max(free, fmt.etiny - e)
     given = (e, negative, fmt, MODES[rounding], random_integer, random_bits)
     kept, inexact = _cut(size, drop, *given)
     above = kept

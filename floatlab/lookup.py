@@ -35,7 +35,7 @@ _FIRST = 1 if sys.byteorder == "little" else 0  # which half of a word is its fi
 
 def has_keys(fmt: FloatFormat) -> bool:
     """Whether all numbers at which the format's rounding changes have 7 bits, and lie within float32."""
-    return fmt.mantissa_bits <= 5 and fmt.emax <= 127 and fmt.emin - fmt.mantissa_bits >= -130
+    return fmt.mantissa_bits <= 5 and fmt.emax <= 127 and fmt.etiny >= -130
 
 
 def keys_of_values(values: Array) -> Array:

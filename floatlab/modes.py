@@ -135,4 +135,4 @@ def decides_by_code(mode: Mode, fmt: FloatFormat) -> bool:
     At precision 1 every count is 1. P3109 lets the code decide, and so does rounding to odd; IEEE 754 (4.3.1) lets the
     count.
     """
-    return fmt.mantissa_bits == 0 and (mode.by_code or fmt.specials.startswith("p3109"))
+    return fmt.mantissa_bits == 0 and (mode.by_code or fmt.is_p3109)

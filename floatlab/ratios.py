@@ -62,7 +62,7 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     0.333984375
     """
     fmt, minus, size = rule.fmt, n < 0, abs(n)
-    p3109 = fmt.specials.startswith("p3109")
+    p3109 = fmt.is_p3109
     if minus and not fmt.signed and not p3109:
         return Rounded(_mark(rule, minus), invalid=True)
     exponent = size.bit_length() - d.bit_length()

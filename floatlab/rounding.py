@@ -93,7 +93,7 @@ def round_exactly(x: Array, rule: Rule, integers: Array | None = None, bits: int
     if not fmt.has_negative_zero:
         result = xp.where(result == 0, 0.0, result)
     # P3109 looks at the rounded value, others let no negative number into an unsigned format.
-    rounded = fmt.signed or fmt.specials.startswith("p3109")
+    rounded = fmt.signed or fmt.is_p3109
     beyond = (result < fmt.lowest) if rounded else negative & (size > 0)
     result = xp.where(finite & (result > fmt.max), rule.over[0], result)
     result = xp.where(finite & beyond, rule.over[1], result)
@@ -329,7 +329,7 @@ def _result_dtype(given: np.dtype[Any] | None, source: np.dtype[Any], fmt: Float
 def _holds(dtype: np.dtype[Any], fmt: FloatFormat) -> bool:
     """Whether a NumPy float type holds every value of the format."""
     if dtype.itemsize == 2:
-        return fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.emin - fmt.mantissa_bits >= -24
+        return fmt.mantissa_bits <= 10 and fmt.emax <= 15 and fmt.etiny >= -24
     return dtype.itemsize >= fmt.value_dtype.itemsize
 
 
@@ -412,7 +412,7 @@ def _unbounded(fmt: FloatFormat) -> FloatFormat:
     """Return a format of the same precision whose exponents do not end near 1."""
     if fmt.mantissa_bits:
         return FloatFormat("unbounded", 11, fmt.mantissa_bits)
-    specials = "p3109_finite" if fmt.specials.startswith("p3109") else "finite"
+    specials = "p3109_finite" if fmt.is_p3109 else "finite"
     assert fmt.bias is not None
     return FloatFormat("unbounded", 5, 0, 16 + fmt.bias % 2, specials)  # codes as even as its own
 

@@ -44,7 +44,7 @@ _CARRIERS = ((np.dtype(np.float32), Range(24, -149, 128)), (np.dtype(np.float64)
 
 
 def range_of(fmt: FloatFormat) -> Range:
-    return Range(fmt.precision, fmt.emin - fmt.mantissa_bits, fmt.emax + 1)
+    return Range(fmt.precision, fmt.etiny, fmt.emax + 1)
 
 
 @lru_cache(maxsize=4096)
@@ -95,7 +95,7 @@ def choose(
     if (
         looked_at + 1 <= 53
         and fmt.emax < 1023
-        and fmt.emin - fmt.mantissa_bits - (looked_at - fmt.precision) > -1074 + 2 * flags
+        and fmt.etiny - (looked_at - fmt.precision) > -1074 + 2 * flags
     ):
         exact = name == "fma" and _is_exact("multiply", xs[:2], _CARRIERS[1][1], False)
         return Route("odd", float64, narrow, exact)

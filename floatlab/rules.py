@@ -109,7 +109,7 @@ def _beyond(fmt: FloatFormat, rounding: str, overflow: str) -> tuple[float, floa
         return above, -fmt.max if mode.stops(negative=True, odd=odd) else -mark
     # No negative number has a value near it. P3109 rounds it to 0, which is even, where the mode stops there; others
     # have a NaN.
-    inward = fmt.specials.startswith("p3109") and mode.stops(negative=True, odd=False)
+    inward = fmt.is_p3109 and mode.stops(negative=True, odd=False)
     return above, 0.0 if inward else np.nan
 
 

@@ -337,7 +337,7 @@ def _is_enough(fmt: FloatFormat, extra_bits: int, value: float = 1.0) -> bool:
 
     It is where there are two more bits than the rounding looks at, and where the ends of float64 are not the format's.
     """
-    lowest = fmt.emin - fmt.mantissa_bits - extra_bits
+    lowest = fmt.etiny - extra_bits
     return (
         fmt.mantissa_bits + extra_bits <= 50
         and (abs(value) < 2.0**1023 or fmt.emax < 1022)

@@ -1,7 +1,13 @@
 """Constants typed in from the publications, and descriptions that no format can have."""
 
+import copy
+import dataclasses
+import gc
 import math
 import pickle
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import ml_dtypes
@@ -468,3 +474,47 @@ def test_a_spec_written_by_hand_keeps_its_capitals_and_may_leave_out_the_bias():
 def test_a_text_that_is_no_spec_is_refused(given):
     with pytest.raises(FormatError, match=r"name=e5m6b15finite\. Got .*FloatFormat\.spec"):
         get_format(given)
+
+
+# -- one object a format -----------------------------------------------------------------------------
+
+
+def test_a_format_is_one_object_wherever_it_is_made() -> None:
+    made = FloatFormat("mine", 5, 6)
+    others = [
+        FloatFormat("mine", np.int64(5), np.uint8(6), 15),
+        FloatFormat(name="mine", exponent_bits=5, mantissa_bits=6, specials="ieee", signed=np.True_),
+        pickle.loads(pickle.dumps(made)),
+        copy.copy(made),
+        copy.deepcopy(made),
+        dataclasses.replace(made),
+        get_format(made.spec),
+    ]
+    assert all(other is made for other in others)
+    assert FloatFormat("Mine", 5, 6) is not made and FloatFormat("Mine", 5, 6) != made
+    assert FloatFormat("Mine", 5, 6).same_as(made)
+
+
+def test_threads_that_make_a_format_at_once_get_the_same() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for bias in range(40, 80):
+            together = threading.Barrier(8)
+
+            def make(_: int, bias: int = bias, together: threading.Barrier = together) -> FloatFormat:
+                together.wait()
+                return FloatFormat("at once", 6, 3, bias)
+
+            made = list(pool.map(make, range(8)))
+            assert all(one is made[0] for one in made)
+
+
+def test_a_format_that_nobody_holds_goes() -> None:
+    made = weakref.ref(FloatFormat("for a moment", 3, 2, 5))
+    gc.collect()
+    assert made() is None
+
+
+@pytest.mark.parametrize("fmt", formats(), ids=str)
+def test_the_smallest_step_is_that_between_the_smallest_values(fmt: FloatFormat) -> None:
+    smallest = fmt.magnitude(1) - fmt.magnitude(0)
+    assert 2.0**fmt.etiny == smallest

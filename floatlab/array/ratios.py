@@ -81,7 +81,7 @@ def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
             options.get("rng"), options.get("random_bits"), options.get("random_integers")
         ).bits
         beyond += 2
-    lowest = fmt.emin - fmt.mantissa_bits - beyond
+    lowest = fmt.etiny - beyond
     return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1072
 
 

@@ -180,7 +180,7 @@ def _function(name: str, x: Fraction | float, fmt: FloatFormat) -> tuple[Fractio
     # Rounded to odd: a result that goes on has its last bit set.
     tail = isinstance(exact, Fraction) and exact.numerator & 1 == 1 and exact.numerator.bit_length() > 50
     endless = tail or not ordinary
-    if endless and (fmt.precision > 51 or fmt.emin - fmt.mantissa_bits < -1000):
+    if endless and (fmt.precision > 51 or fmt.etiny < -1000):
         raise OptionError(
             f"{name} of such a number is explained for formats of at most 51 bits of precision and ordinary exponents. "
             f"Got {name}({number!r}) for {fmt}. Use a shorter format."
@@ -208,7 +208,7 @@ def rounded(
 
 def _needs_integers(source: Fraction, fmt: FloatFormat, random_bits: int) -> bool:
     """Whether a float64, rounded to odd, would not have the bits that the rounding looks at, or not the range."""
-    beyond = abs(source) > Fraction(_FLOAT64.max) or fmt.emin - fmt.mantissa_bits - random_bits < -1070
+    beyond = abs(source) > Fraction(_FLOAT64.max) or fmt.etiny - random_bits < -1070
     return fmt.precision > 51 or random_bits + fmt.precision > 49 or (beyond and fmt.precision > 1)
 
 

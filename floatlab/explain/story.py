@@ -227,9 +227,7 @@ class Story:
         code = int(encode_values(np.array([float(value)], fmt.value_dtype), fmt)[0])
         if self.source < 0:
             if not fmt.signed:  # P3109 rounds before it asks what is below zero
-                return Neighbour(
-                    -value, 0 if value == 0 and fmt.specials.startswith("p3109") else None, count
-                )
+                return Neighbour(-value, 0 if value == 0 and fmt.is_p3109 else None, count)
             code |= fmt.sign_mask if value or fmt.has_negative_zero else 0
         return Neighbour(-value if self.source < 0 else value, code, count)
 
