@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array, array_module
+from floatlab.odd import nudge
 
-__all__ = ["NATIVE", "is_extreme", "nudge", "plain_fma", "two_sum", "with_error"]
+__all__ = ["NATIVE", "is_extreme", "plain_fma", "two_product", "two_sum", "with_error"]
 
 _SPLIT = 2.0**27 + 1.0  # cuts 53 bits into 26 and 26; the signs hold the missing bit
 _SMALLEST, _LARGEST = 2.0**-300, 2.0**300
@@ -108,17 +109,3 @@ def with_error(name: str, xs: list[Array]) -> tuple[Array, Array]:
     nearest, error = two_sum(high, nudge(*two_sum(lower, low)))
     ordinary = (abs(nearest) < np.inf) & (nearest != 0)  # infinities have no rest, and zeros need their sign
     return array_module(nearest).where(ordinary, nearest, plain_fma(a, b, c)), error
-
-
-def nudge(nearest: Array, error: Array) -> Array:
-    """Turn the nearest float64 into the exact number rounded to odd; in place.
-
-    Two neighbouring float64 numbers of one sign have neighbouring words, of which one is odd. If the nearer
-    one is even, the odd one lies a step in the direction of the error.
-    """
-    xp = array_module(nearest)
-    words = nearest.view(np.int64)
-    step = (error.view(np.int64) ^ words) >> 63 | 1  # +1 away from zero, -1 towards it
-    step *= (xp.abs(error) > 0) & ((words & 1) == 0)  # a NaN, left by an infinity, is not > 0
-    words += step
-    return nearest

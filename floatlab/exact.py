@@ -24,6 +24,8 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy
+from floatlab.errorfree import two_product, two_sum
+from floatlab.odd import integer_to_odd, nudge
 
 __all__ = [
     "LARGEST",
@@ -39,8 +41,6 @@ __all__ = [
 # Between these no product, no slice and no digit leaves the range of float64; float32 lies well inside.
 SMALLEST, LARGEST = 2.0**-200, 2.0**200
 
-_SPLIT = 2.0**27 + 1.0  # cuts 53 bits into 26 and 26 (Veltkamp), the signs hold the missing bit
-
 
 def is_in_range(x: Array) -> bool:
     """Return whether every element is 0 or of a magnitude between `SMALLEST` and `LARGEST`.
@@ -55,31 +55,13 @@ def is_in_range(x: Array) -> bool:
 # -- rounding to odd -------------------------------------------------------------------------------
 
 
-def _nudge(total: Array, error: Array) -> Array:
-    """Turn `total`, the nearest float64 to total + error, into total + error rounded to odd; in place.
-
-    The two float64 numbers around an inexact sum have neighbouring bit patterns, of which one is odd. If
-    `total` is the even one, the odd one lies a step in the direction of the error.
-    """
-    xp = array_module(total)
-    inexact = xp.abs(error) > 0  # a NaN, left by an infinity, is not
-    if inexact.any():
-        words = total.view(np.int64)
-        step = (error.view(np.int64) ^ words) >> 63 | 1  # +1 away from zero, -1 towards it
-        step *= inexact & ((words & 1) == 0)
-        words += step
-    return total
-
-
 def add_to_odd(x: Array, y: Array) -> Array:
     """Return x + y rounded to odd; `x` and `y` are float64 arrays of shapes that broadcast.
 
     >>> float(add_to_odd(np.array([1.0]), np.array([2.0**-200]))[0]).hex()
     '0x1.0000000000001p+0'
     """
-    total = x + y
-    back = total - x
-    return _nudge(total, (x - (total - back)) + (y - back))  # Knuth's error-free sum
+    return nudge(*two_sum(x, y))
 
 
 # -- products of slices ----------------------------------------------------------------------------
@@ -193,8 +175,7 @@ def dots_to_odd(x: Array, y: Array, addend: Array | None = None) -> np.ndarray:
     array([1.5])
     """
     x, y = asnumpy(x), asnumpy(y)
-    products = x * y
-    errors = _product_errors(x, y, products)
+    products, errors = two_product(x, y)
     parts = [products, errors] if errors.any() else [products]
     if addend is not None:
         parts.append(asnumpy(addend)[:, None])
@@ -204,19 +185,7 @@ def dots_to_odd(x: Array, y: Array, addend: Array | None = None) -> np.ndarray:
         terms.append(-total)
         totals.append(total)
         lost.append(math.fsum(terms))  # of the sign of what the first sum lost
-    return asnumpy(_nudge(np.array(totals, np.float64), np.array(lost, np.float64)))
-
-
-def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    raised = x * _SPLIT
-    high = raised - (raised - x)
-    return high, x - high
-
-
-def _product_errors(x: np.ndarray, y: np.ndarray, products: np.ndarray) -> np.ndarray:
-    (a, b), (c, d) = _halves(x), _halves(y)
-    errors: np.ndarray = b * d - (((products - a * c) - b * c) - a * d)
-    return errors
+    return asnumpy(nudge(np.array(totals, np.float64), np.array(lost, np.float64)))
 
 
 # -- any float64 at all ----------------------------------------------------------------------------
@@ -246,17 +215,5 @@ def integer_matmul(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
 
 def integers_to_odd(integers: np.ndarray, exponent: int) -> np.ndarray:
     """Return integers * 2^exponent, rounded to odd in float64; beyond its range, the largest float64."""
-    flat = [_integer_to_odd(int(n), exponent) for n in integers.ravel()]
+    flat = [integer_to_odd(int(n), exponent) for n in integers.ravel()]
     return np.array(flat, np.float64).reshape(integers.shape)
-
-
-def _integer_to_odd(n: int, exponent: int) -> float:
-    magnitude = abs(n)
-    if magnitude.bit_length() + exponent > 1024:
-        result = float(np.finfo(np.float64).max)  # its last bit is 1: it is odd
-        return -result if n < 0 else result
-    drop = max(magnitude.bit_length() - 53, -1074 - exponent, 0)
-    kept = magnitude >> drop
-    kept |= kept << drop != magnitude
-    result = math.ldexp(kept, exponent + drop)
-    return -result if n < 0 else result

@@ -34,11 +34,12 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
 from floatlab.environment import check_environment
-from floatlab.errorfree import NATIVE, is_extreme, nudge, plain_fma, two_sum, with_error
+from floatlab.errorfree import NATIVE, is_extreme, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import EXACT, round_integer
+from floatlab.integers import EXACT
+from floatlab.odd import integer_to_odd, nudge
 from floatlab.ratios import Rounded, round_ratio
 from floatlab.rounding import quantize
 from floatlab.routes import Route, choose
@@ -236,8 +237,7 @@ def _odd_integer(name: str, xs: list[Array], i: int) -> float:
     n, e = EXACT[name](55, *(float(x[i]) for x in xs))
     if n == 0:
         return _exact_zero(name, xs, i)
-    value = round_integer(n, e, _FLOAT64, "to_odd")[0]
-    return math.copysign(min(abs(value), float(np.finfo(np.float64).max)), value)
+    return integer_to_odd(n, e)
 
 
 def _beyond_float64(name: str, xs: list[Array]) -> list[int]:

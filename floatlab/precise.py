@@ -45,12 +45,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
 
+from floatlab.odd import ratio_to_odd
+
 __all__ = ["NAMES", "expand", "nearest", "sticky"]
 
 T = TypeVar("T", float, Fraction)
-
-_LARGEST = math.ldexp(2 - 2.0**-52, 1023)
-_SMALLEST = 2.0**-1074
 
 
 def _context(digits: int) -> Context:
@@ -406,23 +405,6 @@ NAMES = (*_TRANSCENDENTAL, *_ALGEBRAIC)
 # -- rounding --------------------------------------------------------------------------------------
 
 
-def _to_odd(n: int, d: int) -> float:
-    """The float64 that n / d is, or the odd one of the two around it; at most the largest finite one. d > 0."""
-    if n == 0:
-        return 0.0
-    size = abs(n)
-    unit = max(
-        size.bit_length() - d.bit_length() - 53, -1074
-    )  # 2^unit is at most half a last place, or the smallest
-    scaled, rest = divmod(size << max(-unit, 0), d << max(unit, 0))
-    if scaled >> 53:
-        drop = scaled.bit_length() - 53
-        rest = rest or scaled & (1 << drop) - 1
-        scaled, unit = scaled >> drop, unit + drop
-    magnitude = _LARGEST if unit > 971 else math.ldexp(scaled | (rest != 0), unit)
-    return magnitude if n > 0 else -magnitude
-
-
 def _to_nearest(n: int, d: int) -> float:
     """The float64 nearest to n / d, which may be an infinity; the one with an even last bit in a tie."""
     try:
@@ -473,7 +455,7 @@ def sticky(name: str, *xs: float) -> float:
     >>> sticky("exp", 1.0), sticky("sqrt", 2.25), sticky("power", 27.0, 2.0)
     (2.718281828459045, 1.5, 729.0)
     """
-    return _settled(name, xs, _to_odd)
+    return _settled(name, xs, ratio_to_odd)
 
 
 def nearest(name: str, *xs: float) -> float:

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).parent
 COMMON = (
     "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "environment",
     "errorfree", "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup",
-    "modes", "operations", "pairs", "precise", "processes", "provenance", "ratios", "rounding", "routes",
+    "modes", "odd", "operations", "pairs", "precise", "processes", "provenance", "ratios", "rounding", "routes",
     "rules", "sources", "specials", "tables", "terminal", "wide",
 )  # fmt: skip
 #: What the results of `floatlab verify` depend on.

@@ -25,6 +25,7 @@ from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.integers import Exact, from_ratio, round_integer
+from floatlab.odd import nudge
 
 __all__ = [
     "as_array",
@@ -282,7 +283,7 @@ def _from_integers(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Arr
     source, enough = array_module(array).empty(array.size, np.float64), _is_enough(fmt, extra_bits)
     places: list[int] = []
     for piece, nearest, missing in _halves_added(array):
-        _turn_odd(nearest, missing)
+        nudge(nearest, missing)
         source[piece] = nearest
         if not enough:
             places += (np.flatnonzero(asnumpy(missing)) + piece.start).tolist()
@@ -309,22 +310,11 @@ def _halves_added(array: Array) -> Iterator[tuple[slice, Array, Array]]:
         yield piece, nearest, high
 
 
-def _turn_odd(nearest: Array, missing: Array) -> None:
-    """Round to odd, in place: where anything is missing, cut off towards zero, and set the last bit."""
-    xp = array_module(nearest)
-    inexact = missing != 0
-    towards_zero = xp.signbit(missing) != xp.signbit(nearest)
-    towards_zero &= inexact
-    bits = nearest.view(np.int64)
-    bits -= towards_zero
-    bits |= inexact
-
-
 def _from_long_double(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Array, Rest]:
     with np.errstate(all="ignore"):
         source: Array = array.astype(np.float64, order="C")
         missing = np.nan_to_num(array - source, nan=0.0, posinf=1.0, neginf=-1.0)  # infinity less itself
-        _turn_odd(source, missing)
+        nudge(source, np.sign(missing).astype(np.float64))
     rest = {}
     for place in np.flatnonzero(missing).tolist():
         if not _is_enough(fmt, extra_bits, float(source.flat[place])):

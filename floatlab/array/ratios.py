@@ -17,8 +17,8 @@ from floatlab.array.core import FloatArray
 from floatlab.backend import Array
 from floatlab.draws import RandomIntegers
 from floatlab.flags import Flags
-from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import round_integer
+from floatlab.formats import FloatFormat
+from floatlab.odd import integer_to_odd
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import make_rule
@@ -27,9 +27,6 @@ from floatlab.specials import round_with_flags
 __all__ = ["Pair", "as_pair", "finish", "has_room", "ratio", "root", "round_once"]
 
 Pair = tuple[int, int]
-
-_FLOAT64 = get_format("float64")
-_LARGEST = float(np.finfo(np.float64).max)  # its last bit is 1: it is odd
 
 
 def as_pair(x: float) -> Pair:
@@ -85,11 +82,6 @@ def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
     return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1072
 
 
-def _to_odd(pair: Pair) -> float:
-    value = round_integer(*pair, _FLOAT64, "to_odd")[0] if pair[0] else 0.0
-    return math.copysign(min(abs(value), _LARGEST), value)
-
-
 def round_once(
     total: Array,
     fmt: FloatFormat,
@@ -121,7 +113,7 @@ def round_once(
     if exceptions and not has_room(fmt, options):
         return _one_by_one(total, fmt, kept, wanted, exceptions)
     for place, pair in (exceptions or {}).items():
-        flat[place] = _to_odd(pair)
+        flat[place] = integer_to_odd(*pair)
     if wanted:
         values, flags = round_with_flags(total, fmt, kept)
         return np.asarray(values.astype(fmt.value_dtype, copy=False)), flags

@@ -13,7 +13,7 @@ from floatlab.elementary import TABLE
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, sticky_values
-from floatlab.integers import round_integer
+from floatlab.odd import integer_to_odd
 from floatlab.operations import OPERATIONS, operate
 from floatlab.precise import expand
 from floatlab.ratios import round_ratio
@@ -198,8 +198,7 @@ def rounded(
         n, e = (whole << 1 | (rest != 0)) * (1 if source > 0 else -1), -shift - 1
         if _needs_integers(source, fmt, options.get("random_bits", 0)):
             return _rounded_integer(n, e, rule, options)
-        number = round_integer(n, e, _FLOAT64, "to_odd")[0]
-        number = math.copysign(min(abs(number), _FLOAT64.max), number)
+        number = integer_to_odd(n, e)
     else:
         number = float(source)
     values, flags = quantize(np.array([number]), fmt, **options, return_flags=True)
