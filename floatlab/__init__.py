@@ -236,14 +236,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"floatlab.{name}")  # which also makes it an attribute
-    if name in ("Tensor", "no_grad"):
-        value = getattr(import_module("floatlab.autograd"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'floatlab' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name that does not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"floatlab.{name}")  # which also makes it an attribute
+        if name in ("Tensor", "no_grad"):
+            value = getattr(import_module("floatlab.autograd"), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'floatlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
