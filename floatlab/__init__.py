@@ -9,6 +9,9 @@ underflow, and recover.
 
 The numbers are loaded at once. The rooms for training, figures and proofs are loaded when they are first used, so
 that ``import floatlab`` costs little more than NumPy.
+
+Three functions have the names of the modules that they come from: `array`, `explain` and `formats`. So ``import
+floatlab.formats as m`` gives the function; write ``from floatlab.formats import FloatFormat``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,16 @@
 """The code is held to the table in docs/architecture.toml: who may import whom."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+import floatlab
 
 ROOT = Path(__file__).parent.parent
 ROWS = tomllib.loads((ROOT / "docs" / "architecture.toml").read_text())["row"]
@@ -135,3 +139,27 @@ def test_importing_floatlab_needs_numpy_and_ml_dtypes_and_nothing_else():
         check=True,
     )
     assert loaded - set(bare.stdout.split()) - set(sys.stdlib_module_names) == {"floatlab"}
+
+
+def test_three_modules_stand_behind_a_function_of_their_name_and_no_more():
+    """What `import floatlab.formats as m` gives is the function; everything in a module can be imported *from* it."""
+    behind = set()
+    for info in pkgutil.walk_packages(floatlab.__path__, "floatlab."):
+        module = importlib.import_module(info.name)
+        parent, _, name = info.name.rpartition(".")
+        if getattr(sys.modules[parent], name) is not module:
+            behind.add(info.name)
+    assert behind == {"floatlab.array", "floatlab.explain", "floatlab.formats"}
+    for name in behind:
+        assert callable(getattr(floatlab, name.partition(".")[2]))
+    from floatlab.formats import FloatFormat  # the way that always works
+
+    assert FloatFormat is floatlab.FloatFormat
+
+
+def test_the_three_modules_behind_functions_are_named_where_a_newcomer_looks():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for text in (floatlab.__doc__, page):
+        assert "from floatlab.formats import FloatFormat" in text
+        for name in ("array", "explain", "formats"):
+            assert f"`{name}`" in text

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.accumulators import get_accumulator
-from floatlab.amp.autocast import autocast
+from floatlab.amp.casting import autocast
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.autograd.tensor import recording
 from floatlab.errors import OptionError, StateError, check_option
