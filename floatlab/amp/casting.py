@@ -167,7 +167,7 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
         cast_policy.reset(self._tokens.pop())
 
     def __repr__(self) -> str:
-        formats = f"{self.format.name!r}, gradient_format={self.gradient_format.name!r}"
+        formats = f"{self.format.spec!r}, gradient_format={self.gradient_format.spec!r}"
         return f"autocast({formats}, enabled={self.enabled})"
 
 

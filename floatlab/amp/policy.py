@@ -68,7 +68,7 @@ class Policy:
         fmt = self.compute
 
         def cast_all(name: str, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(t if t.format is fmt else t.to(fmt) for t in tensors)
+            return tuple(t if t.format.same_as(fmt) else t.to(fmt) for t in tensors)
 
         token = cast_policy.set(cast_all)
         try:
