@@ -62,7 +62,7 @@ class Optimizer:
     master_weights : bool
         Keep an fp32 copy of each weight, update that, and round it into the weight.
     rounding, state_rounding : str
-        Rounding mode of the new weights and of the new state.
+        Rounding mode of the new weights and of the new state; in float64 nearest_even alone.
     rng : numpy.random.Generator or int, optional
         Needed by the stochastic modes.
 
@@ -129,6 +129,8 @@ class Optimizer:
             if name is not None:
                 tensor.name = name
             tensors.append(tensor)
+        for tensor in tensors:
+            self._check_modes(tensor.format)
         seen = {id(p) for g in self.param_groups for p in g["params"]}
         for position, tensor in enumerate(tensors):
             if not (tensor.is_leaf and tensor.requires_grad):
@@ -153,6 +155,20 @@ class Optimizer:
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
         self.param_groups.append({option: as_python(value) for option, value in complete.items()})
+
+    def _check_modes(self, fmt: FloatFormat) -> None:
+        """Raise OptionError if a rounding mode could not act on weights of `fmt`, or on their state."""
+        weight = _FP32 if self.master_weights else fmt
+        modes = (
+            ("rounding", self.rounding, fmt),
+            ("state_rounding", self.state_rounding, self.state_format or weight),
+        )
+        for option, mode, into in modes:
+            if mode != "nearest_even" and into.precision > 52:
+                raise OptionError(
+                    "A rounding mode acts on what was computed in a wider format, and nothing is wider than float64. "
+                    f"Got {option}={mode!r} for {into}. Leave it out."
+                )
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise OptionError if an option of `group` is out of its range."""
