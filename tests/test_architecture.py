@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -163,3 +164,22 @@ def test_the_three_modules_behind_functions_are_named_where_a_newcomer_looks():
         assert "from floatlab.formats import FloatFormat" in text
         for name in ("array", "explain", "formats"):
             assert f"`{name}`" in text
+
+
+BY_NAME = re.compile(
+    r"(fmt|format)\.name (==|!=|in |not in )|(==|!=) [\w.]*(fmt|format)\.name|(get\(|\[)[\w.]*(fmt|format)\.name[\])]"
+)
+
+
+def test_no_code_recognises_a_format_by_its_name():
+    """Anybody may call a format "float16"; what it does is compared with `FloatFormat.same_as`."""
+    found = {
+        (path.relative_to(ROOT).as_posix(), line.strip())
+        for path in FILES
+        if "verify" not in path.parts  # whose plan has names for its own formats
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if BY_NAME.search(line)
+    }
+    assert found == {("floatlab/plots/telemetry.py", "return name == fmt.name")}  # a file that holds no more
+    for line in ('if fmt.name == "float16":', "_NATIVE.get(self.format.name)", 'r["format"] == fmt.name'):
+        assert BY_NAME.search(line)
