@@ -27,8 +27,6 @@ from floatlab.sources import as_array, as_source, leaf_types
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 
-CLASSES = ("zero", "subnormal", "normal", "infinity", "nan")
-
 
 def encode(
     x: Any,

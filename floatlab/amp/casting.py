@@ -37,9 +37,8 @@ __all__ = [
 _FP32 = get_format("float32")
 _FP64 = get_format("float64")
 
-#: What autocast does to an operation's inputs. An operation in no list runs in the format of its inputs:
-# : relu, tanh, sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all
-# the others.
+#: What autocast does to an operation's inputs. An operation in no list runs in the format of its inputs: relu, tanh,
+#: sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all the others.
 AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
     # Sums of many products: what tensor cores are for, and what tolerates narrow operands.
     "low precision": ("matmul", "linear", "conv2d"),
