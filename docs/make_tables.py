@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from floatlab.amp.autocast import AUTOCAST_TABLE
+from floatlab.amp.casting import AUTOCAST_TABLE
 from floatlab.amp.rules import PRESETS
 from floatlab.autograd.ops import TABLE
 

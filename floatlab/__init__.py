@@ -9,6 +9,9 @@ underflow, and recover.
 
 The numbers are loaded at once. The rooms for training, figures and proofs are loaded when they are first used, so
 that ``import floatlab`` costs little more than NumPy.
+
+Three functions have the names of the modules that they come from: `array`, `explain` and `formats`. So ``import
+floatlab.formats as m`` gives the function; write ``from floatlab.formats import FloatFormat``.
 """
 
 from __future__ import annotations
@@ -236,14 +239,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"floatlab.{name}")  # which also makes it an attribute
-    if name in ("Tensor", "no_grad"):
-        value = getattr(import_module("floatlab.autograd"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'floatlab' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name that does not exist
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"floatlab.{name}")  # which also makes it an attribute
+        if name in ("Tensor", "no_grad"):
+            value = getattr(import_module("floatlab.autograd"), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'floatlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -538,7 +538,7 @@ def _evaluate(
         if product_format is not None:
             raise OptionError(
                 f"product_format belongs to an accumulator with an order. Got it with {str(how)!r}. "
-                f'Use accumulator="{fmt}".'
+                f'Use accumulator="{fmt.spec}".'
             )
         if isinstance(how, Wide) and product.plain:
             if fmt.same_as(_FLOAT64) and rounder.rounding == "nearest_even" and product.a.shape[-1]:

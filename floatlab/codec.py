@@ -27,8 +27,6 @@ from floatlab.sources import as_array, as_source, leaf_types
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 
-CLASSES = ("zero", "subnormal", "normal", "infinity", "nan")
-
 
 def encode(
     x: Any,
@@ -343,7 +341,7 @@ def as_codes(codes: Any, fmt: FloatFormat) -> Array:
     if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
         raise DtypeError(
             f"Codes are unsigned integers. Got dtype {array.dtype}. "
-            f"Use encode(x, {fmt.name!r}) to make codes of values."
+            f"Use encode(x, {fmt.spec!r}) to make codes of values."
         )
     if (array.size and array.dtype != fmt.code_dtype) or fmt.bits != 8 * fmt.code_dtype.itemsize:
         low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)

@@ -331,12 +331,12 @@ _EXACTLY: dict[str, Callable[[float, float], Fraction | None]] = {
 
 
 # -- algebraic functions -----------------------------------------------------------------------------
-# Each returns its result exactly, or cut off after 60 bits or more and half a unit of the last one added.
+# Each returns its result exactly, or cut off after `bits` bits or more and half a unit of the last one added.
 
 
-def _root(x: Fraction, degree: int, integer_root: Callable[[int], int]) -> Fraction:
+def _root(x: Fraction, degree: int, integer_root: Callable[[int], int], bits: int) -> Fraction:
     """Return the root of a positive number."""
-    shift = 60 * degree + max(0, x.denominator.bit_length() - x.numerator.bit_length())
+    shift = bits * degree + max(0, x.denominator.bit_length() - x.numerator.bit_length())
     shift += -shift % degree
     scaled = (x.numerator << shift) // x.denominator
     root = integer_root(scaled)
@@ -352,12 +352,12 @@ def _integer_cbrt(n: int) -> int:
     return root
 
 
-def _sqrt(x: Fraction) -> Fraction:
-    return _root(x, 2, math.isqrt)
+def _sqrt(x: Fraction, bits: int) -> Fraction:
+    return _root(x, 2, math.isqrt, bits)
 
 
-def _cbrt(x: Fraction) -> Fraction:
-    size = _root(abs(x), 3, _integer_cbrt)
+def _cbrt(x: Fraction, bits: int) -> Fraction:
+    size = _root(abs(x), 3, _integer_cbrt, bits)
     return size if x > 0 else -size
 
 
@@ -392,12 +392,12 @@ _TRANSCENDENTAL: dict[str, Callable[..., Decimal]] = {
     "logaddexp": _logaddexp,
     "logaddexp2": _logaddexp2,
 }
-_ALGEBRAIC: dict[str, Callable[..., Fraction]] = {
+_ALGEBRAIC: dict[str, Callable[..., Fraction]] = {  # the last argument: how many bits, at least
     "sqrt": _sqrt,
-    "rsqrt": lambda x: _sqrt(1 / x),
-    "reciprocal": lambda x: 1 / x,
+    "rsqrt": lambda x, bits: _sqrt(1 / x, bits),
+    "reciprocal": lambda x, bits: 1 / x,
     "cbrt": _cbrt,
-    "hypot": lambda a, b: _sqrt(a * a + b * b),
+    "hypot": lambda a, b, bits: _sqrt(a * a + b * b, bits),
 }
 NAMES = (*_TRANSCENDENTAL, *_ALGEBRAIC)
 
@@ -413,10 +413,10 @@ def _to_nearest(n: int, d: int) -> float:
         return math.inf if n > 0 else -math.inf
 
 
-def _settled(name: str, xs: tuple[float, ...], rounded: Callable[[int, int], T]) -> T:
-    """Ziv's loop: more digits until both ends of the enclosure round to the same number."""
+def _settled(name: str, xs: tuple[float, ...], rounded: Callable[[int, int], T], bits: int = 60) -> T:
+    """Ziv's loop: more digits until both ends of the enclosure round to the same number of less than `bits` bits."""
     if name in _ALGEBRAIC:
-        return rounded(*_ALGEBRAIC[name](*map(Fraction, xs)).as_integer_ratio())
+        return rounded(*_ALGEBRAIC[name](*map(Fraction, xs), bits).as_integer_ratio())
     exactly = _EXACTLY[name](*xs) if name in _EXACTLY else None
     if exactly is not None:
         return rounded(*exactly.as_integer_ratio())
@@ -473,11 +473,13 @@ def expand(name: str, x: float, bits: int) -> Fraction:
     >>> 2**40 * expand("exp", 1.0, 42)
     Fraction(2988782477963, 1)
     """
-    return _settled(name, (x,), lambda n, d: _odd_fraction(n, d, bits))
+    return _settled(name, (x,), lambda n, d: _odd_fraction(n, d, bits), bits + 1)
 
 
 def _odd_fraction(n: int, d: int, bits: int) -> Fraction:
     shift = bits - n.bit_length() + d.bit_length()
     scaled, rest = divmod(abs(n) << max(shift, 0), d << max(-shift, 0))
+    if scaled.bit_length() > bits:  # where the digits of n begin above those of d
+        scaled, rest, shift = scaled >> 1, rest | scaled & 1, shift - 1
     size = Fraction(scaled | (rest != 0)) / Fraction(2) ** shift
     return size if n > 0 else -size

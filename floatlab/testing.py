@@ -114,7 +114,8 @@ def _operands(actual: Any, desired: Any, fmt: Any) -> tuple[FloatArray, FloatArr
     for other in formats:
         if not other.same_as(known):
             raise FormatMismatchError(
-                f'Both sides have one format. Got {other} and {known}. Convert one of them with .astype("{known}").'
+                f"Both sides have one format. Got {other.spec} and {known.spec}. "
+                f'Convert one of them with .astype("{known.spec}").'
             )
     x, y = _in_format(actual, known), _in_format(desired, known)
     try:

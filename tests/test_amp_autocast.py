@@ -1,11 +1,13 @@
 """autocast: which operation runs in which format, nesting, the cache of cast weights, policies."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from torch_answers import answers
 
+import floatlab
 from floatlab import nn, optim
 from floatlab.amp import (
     AUTOCAST_TABLE,
@@ -20,7 +22,7 @@ from floatlab.amp import (
 from floatlab.autograd import Function, Tensor, apply, no_grad
 from floatlab.autograd.ops import TABLE
 from floatlab.errors import AutogradError, FormatError, FormatMismatchError
-from floatlab.formats import FloatFormat
+from floatlab.formats import FloatFormat, aliases
 
 
 def tensor(*shape: int, fmt: str = "fp32", grad: bool = False, seed: int = 0) -> Tensor:
@@ -412,6 +414,104 @@ def test_an_unknown_policy_suggests_the_nearest() -> None:
         get_policy("mixed_float61")
     with pytest.raises(FormatError):
         get_policy("params=float32,speed=float16")
+
+
+#: What jmp's `get_policy` makes of a text, from its documentation and its tests: params are float32 unless given,
+#: compute follows params, output follows compute.
+JMP_NAMES = {
+    "bf16": "bfloat16",
+    "bfloat16": "bfloat16",
+    "f16": "float16",
+    "float16": "float16",
+    "half": "float16",
+    "full": "float32",
+    "f32": "float32",
+    "float32": "float32",
+    "f64": "float64",
+    "float64": "float64",
+}
+JMP_KEYS = (("p", "params"), ("c", "compute"), ("o", "output"))
+
+
+@pytest.mark.parametrize("name", JMP_NAMES)
+def test_a_name_of_jmp_alone_is_one_format_for_everything(name: str) -> None:
+    fmt = JMP_NAMES[name]
+    assert get_policy(name) == Policy(fmt, fmt, fmt)
+
+
+@pytest.mark.parametrize(
+    ("text", "formats"),
+    [
+        ("p=f16", ("float16", "float16", "float16")),
+        ("c=f16", ("float32", "float16", "float16")),
+        ("o=f16", ("float32", "float32", "float16")),
+        ("p=f16,c=bf16", ("float16", "bfloat16", "bfloat16")),
+        ("p=bf16,o=full", ("bfloat16", "bfloat16", "float32")),
+        ("c=half,o=full", ("float32", "float16", "float32")),
+        ("o=full,c=bf16", ("float32", "bfloat16", "float32")),
+        ("p=full,c=bf16,o=full", ("float32", "bfloat16", "float32")),  # as jmp itself prints a policy
+        ("params=float32,compute=float16,output=float32", ("float32", "float16", "float32")),
+    ],
+)
+def test_what_a_policy_leaves_out_follows_as_in_jmp(text: str, formats: tuple[str, str, str]) -> None:
+    assert get_policy(text) == Policy(*formats)
+
+
+def test_every_text_of_jmps_grammar_means_what_it_means_there() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        which = [k for k in range(3) if rng.integers(2)] or [int(rng.integers(3))]
+        values = {k: str(rng.choice(list(JMP_NAMES))) for k in rng.permutation(which)}
+        text = ",".join(f"{JMP_KEYS[k][rng.integers(2)]}={value}" for k, value in values.items())
+        param = values.get(0, "f32")
+        compute = values.get(1, param)
+        output = values.get(2, compute)
+        assert get_policy(text) == Policy(*(JMP_NAMES[name] for name in (param, compute, output))), text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("junk,c=f16", "Got 'junk' in 'junk,c=f16'"),
+        ("c=f16,", "Got '' in"),
+        (",c=f16", "Got '' in"),
+        ("float16,float32", "Got 'float16' in"),
+        ("c=f16;o=f32", "Got 'f16;o=f32'"),
+        ("c = f16 o = f32", "Got 'f16 o = f32'"),
+        ("compute=float16,speed=float16", "Got 'speed'"),
+        ("cmpute=float16", 'Use "compute"'),
+        ("=f16", "Got ''"),
+        ("c=", "Got ''"),
+        ("c=f17", "Got 'f17'"),
+        ("c=flot16", 'Did you mean "float16"'),
+        ("c=f16,compute=f16", "Got 'compute=f16' as well"),
+        ("p=f16,c=f16,p=f32", "Got 'p=f32' as well"),
+        ("compute_float16", 'Did you mean "mixed_float16"'),
+        ("", "Got ''"),
+    ],
+)
+def test_junk_in_a_policy_is_refused_by_what_is_wrong_with_it(text: str, says: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(says)):
+        get_policy(text)
+
+
+def test_every_name_of_a_format_is_a_policy() -> None:
+    for fmt in floatlab.formats():
+        for name in (fmt.name, *aliases(fmt)):
+            assert get_policy(name) == Policy(fmt, fmt, fmt), name
+            assert get_policy(f"c={name}") == Policy("float32", fmt, fmt), name
+
+
+def test_what_is_no_text_is_refused_as_a_format_is() -> None:
+    for junk in (None, 3, [], {"c": "f16"}):
+        with pytest.raises(FormatError, match="A format is a name"):
+            get_policy(junk)
+
+
+def test_a_policy_prints_as_a_text_that_makes_it_again() -> None:
+    mine = FloatFormat("My, own=format", 5, 6, specials="finite")
+    for policy in (Policy(), Policy("fp16", mine, "e4m3"), get_policy(mine), get_policy("c=e5m9")):
+        assert get_policy(str(policy)) == policy
 
 
 def test_trees_are_cast_whole() -> None:

@@ -1,15 +1,17 @@
 """fp8 recipes: what is scaled, cast and multiplied, forward and backward, and how delayed scales move."""
 
+import itertools
 import math
 import weakref
+from fractions import Fraction
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from floatlab import nn, optim
+from floatlab import nn, optim, reference
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, autocast, fp8_autocast
-from floatlab.amp.fp8 import Slot
+from floatlab.amp.fp8 import Slot, _unscaled
 from floatlab.autograd import Tensor, no_grad
 from floatlab.errors import FloatlabError, OptionError, StateError
 from floatlab.formats import get_format
@@ -341,3 +343,34 @@ def test_a_saved_history_is_a_copy_both_ways() -> None:
     fp8.load_state_dict(saved, layer.named_parameters())
     saved["weight"]["input"]["history"].append(6.0)
     assert fp8.slots(layer.weight)["input"].history == [1.0, 5.0]
+
+
+#: Integers of 24 bits whose product of 72 bits is beside a tie of float32, so near that float64 makes it the tie.
+BESIDE_TIES = [(16531789, 14508069, 9876080), (11097675, 16272295, 15355059), (13121277, 13436827, 15794286)]
+
+
+@pytest.mark.parametrize("factors", BESIDE_TIES)
+@pytest.mark.parametrize("exponent", [-24, -100])
+def test_two_scales_are_taken_off_with_one_rounding(factors: tuple[int, int, int], exponent: int) -> None:
+    for x, a, b in itertools.permutations(factors):
+        scales = float(a) * 2.0**exponent, float(b) * 2.0**-24
+        value = np.float32([x * 2.0**-24, -x * 2.0**-40, 0.0, np.inf, -np.inf, np.nan])
+        result = _unscaled(value, scales[0] * scales[1]).data
+        exact = [Fraction(x) / 2**24, Fraction(-x) / 2**40]
+        exact = [n * Fraction(scales[0]) * Fraction(scales[1]) for n in exact]
+        expected = [reference.to_float(reference.round(n, get_format("float32")).value) for n in exact]
+        assert result[:2].tolist() == expected
+        assert np.array_equal(result[2:], [0.0, np.inf, -np.inf, np.nan], equal_nan=True)
+    twice = np.float32(np.float64(factors[0]) * (float(factors[1]) * float(factors[2])))
+    once = reference.to_float(reference.round(math.prod(factors), get_format("float32")).value)
+    assert twice != once  # so that the test would see it
+
+
+def test_scales_are_taken_off_subnormals_with_one_rounding() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        x, a, b = (np.float32(n) for n in rng.integers(1, 2**24, 3))
+        factor = float(a) * 2.0**-100 * float(b) * 2.0**-85
+        result = _unscaled(np.float32([x]), factor).data.item()
+        exact = Fraction(int(x)) * Fraction(factor)
+        assert result == reference.to_float(reference.round(exact, get_format("float32")).value)

@@ -364,6 +364,28 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
         GradScaler(**options)
 
 
+@pytest.mark.parametrize(
+    ("option", "good", "bad"),
+    [
+        ("growth_factor", np.float32(3.0), (1.0, 0.5, math.nan)),
+        ("backoff_factor", 0.25, (0.0, 1.0, 2.0, math.nan)),
+        ("growth_interval", np.int64(7), (0, -1)),
+    ],
+)
+def test_a_setter_takes_what_the_constructor_takes_and_refuses_what_it_refuses(
+    option: str, good: Any, bad: tuple[float, ...]
+) -> None:
+    scaler = GradScaler()
+    for value in bad:
+        before = getattr(scaler, f"get_{option}")()
+        with pytest.raises(OptionError, match=option):
+            getattr(scaler, f"set_{option}")(value)
+        assert getattr(scaler, f"get_{option}")() == before
+    getattr(scaler, f"set_{option}")(good)
+    assert scaler.state_dict() == GradScaler(**{option: good}).state_dict()
+    assert type(getattr(scaler, f"get_{option}")()) in (int, float)
+
+
 def test_an_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(OptionError, match='"keras"'):
         GradScaler.preset("kears")

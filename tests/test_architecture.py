@@ -1,12 +1,17 @@
 """The code is held to the table in docs/architecture.toml: who may import whom."""
 
 import ast
+import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+import floatlab
 
 ROOT = Path(__file__).parent.parent
 ROWS = tomllib.loads((ROOT / "docs" / "architecture.toml").read_text())["row"]
@@ -135,3 +140,46 @@ def test_importing_floatlab_needs_numpy_and_ml_dtypes_and_nothing_else():
         check=True,
     )
     assert loaded - set(bare.stdout.split()) - set(sys.stdlib_module_names) == {"floatlab"}
+
+
+def test_three_modules_stand_behind_a_function_of_their_name_and_no_more():
+    """What `import floatlab.formats as m` gives is the function; everything in a module can be imported *from* it."""
+    behind = set()
+    for info in pkgutil.walk_packages(floatlab.__path__, "floatlab."):
+        module = importlib.import_module(info.name)
+        parent, _, name = info.name.rpartition(".")
+        if getattr(sys.modules[parent], name) is not module:
+            behind.add(info.name)
+    assert behind == {"floatlab.array", "floatlab.explain", "floatlab.formats"}
+    for name in behind:
+        assert callable(getattr(floatlab, name.partition(".")[2]))
+    from floatlab.formats import FloatFormat  # the way that always works
+
+    assert FloatFormat is floatlab.FloatFormat
+
+
+def test_the_three_modules_behind_functions_are_named_where_a_newcomer_looks():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for text in (floatlab.__doc__, page):
+        assert "from floatlab.formats import FloatFormat" in text
+        for name in ("array", "explain", "formats"):
+            assert f"`{name}`" in text
+
+
+BY_NAME = re.compile(
+    r"(fmt|format)\.name (==|!=|in |not in )|(==|!=) [\w.]*(fmt|format)\.name|(get\(|\[)[\w.]*(fmt|format)\.name[\])]"
+)
+
+
+def test_no_code_recognises_a_format_by_its_name():
+    """Anybody may call a format "float16"; what it does is compared with `FloatFormat.same_as`."""
+    found = {
+        (path.relative_to(ROOT).as_posix(), line.strip())
+        for path in FILES
+        if "verify" not in path.parts  # whose plan has names for its own formats
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if BY_NAME.search(line)
+    }
+    assert found == {("floatlab/plots/telemetry.py", "return name == fmt.name")}  # a file that holds no more
+    for line in ('if fmt.name == "float16":', "_NATIVE.get(self.format.name)", 'r["format"] == fmt.name'):
+        assert BY_NAME.search(line)

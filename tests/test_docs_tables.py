@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from floatlab.amp.autocast import AUTOCAST_TABLE
+from floatlab.amp.casting import AUTOCAST_TABLE
 from floatlab.amp.rules import PRESETS
 from floatlab.autograd.ops import TABLE
 

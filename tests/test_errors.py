@@ -1,7 +1,11 @@
 """An error names the rule, the value, and the way out."""
 
+import re
+
+import numpy as np
 import pytest
 
+import floatlab as fl
 from floatlab import errors
 from floatlab.errors import FloatlabError, FormatError, OptionError, check_option, nearest_name
 
@@ -49,3 +53,87 @@ def test_the_choices_may_be_any_iterable():
 )
 def test_the_nearest_name_is_found_or_none_is(name, nearest):
     assert nearest_name(name, ["float16", "bfloat16"]) == nearest
+
+
+# -- two formats of one name -------------------------------------------------------------------------
+
+LONG = fl.get_format("float16")
+SHORT = fl.FloatFormat("float16", 4, 3, specials="fn")
+
+
+def parameter(fmt):
+    p = fl.Tensor([1.0, 2.0], requires_grad=True, format=fmt)
+    p.grad = fl.Tensor([1.0, 1.0], format=fmt)
+    return p
+
+
+def add_two_tensors():
+    return fl.Tensor([1.0], format=LONG) + fl.Tensor([1.0], format=SHORT)
+
+
+def backward_into_another_format():
+    p = parameter(LONG)
+    p.grad = fl.Tensor([1.0, 1.0], format=SHORT)
+    p.sum().backward()
+
+
+def load_another_model():
+    saved = fl.nn.Linear(2, 1, rng=0).to(SHORT).state_dict()
+    fl.nn.Linear(2, 1, rng=0).to(LONG).load_state_dict(saved)
+
+
+def load_another_optimizer():
+    saved = fl.optim.SGD([parameter(SHORT)]).state_dict()
+    fl.optim.SGD([parameter(LONG)]).load_state_dict(saved)
+
+
+def step_a_converted_weight():
+    model = fl.nn.Linear(2, 1, rng=0).to(LONG)
+    sgd = fl.optim.SGD(model.parameters())
+    for fmt in (LONG, SHORT):
+        model.to(fmt)
+        for p in model.parameters():
+            p.grad = fl.Tensor(np.ones(p.shape), format=fmt)
+        sgd.step()
+
+
+MIXTURES = [
+    lambda: fl.array([1.0], LONG) + fl.array([1.0], SHORT),
+    lambda: np.maximum(fl.array([1.0], LONG), fl.array([1.0], SHORT)),
+    lambda: fl.matmul(fl.array([1.0], LONG), fl.array([1.0], LONG), formats=(SHORT, SHORT)),
+    lambda: fl.testing.ulp_distance(fl.array([1.0], LONG), fl.array([1.0], SHORT)),
+    add_two_tensors,
+    backward_into_another_format,
+    load_another_model,
+    load_another_optimizer,
+    step_a_converted_weight,
+]
+
+
+@pytest.mark.parametrize("mix", MIXTURES, ids=range(len(MIXTURES)))
+def test_formats_that_differ_are_told_apart_in_the_message_whatever_their_names_are(mix):
+    with pytest.raises(FloatlabError, match=r"float16=e4m3b7fn"):
+        mix()
+
+
+MINE = fl.FloatFormat("My format", 5, 6)
+HANDED_BACK = [
+    lambda: fl.array([1.0], MINE) + np.array([1.0]),
+    lambda: np.fft.fft(fl.array([1.0], MINE)),
+    lambda: np.average(np.array([1.0, 2.0]), weights=fl.array([1.0, 2.0], MINE)),
+    lambda: fl.decode([1.5], MINE),
+    lambda: fl.matmul([1.0], [1.0], MINE, product_format="fp16"),
+    lambda: fl.Tensor([1.0], format=MINE) + np.array([1.0]),
+    lambda: fl.Tensor([1.0], format=MINE) + fl.Tensor([1.0]),
+    lambda: fl.testing.ulp_distance(fl.array([1.0], MINE), fl.array([1.0], "fp32")),
+    lambda: fl.nn.Linear(2, 1, rng=0).load_state_dict(fl.nn.Linear(2, 1, rng=0).to(MINE).state_dict()),
+]
+
+
+@pytest.mark.parametrize("call", HANDED_BACK, ids=range(len(HANDED_BACK)))
+def test_a_way_out_names_a_format_of_ones_own_as_get_format_takes_it(call):
+    with pytest.raises(FloatlabError) as caught:
+        call()
+    way_out = str(caught.value)
+    said = re.findall(r"[\"'](%4dy%20format=[^\"']*)[\"']", way_out)
+    assert said and fl.get_format(said[0]) == MINE, way_out

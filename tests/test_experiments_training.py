@@ -25,7 +25,7 @@ from floatlab.experiments.training import (
     weights_sha256,
 )
 from floatlab.experiments.underflow import RUNS, Underflow
-from floatlab.formats import FloatFormat
+from floatlab.formats import FloatFormat, get_format
 
 SHORT = """
 from dataclasses import replace
@@ -159,10 +159,14 @@ def test_the_demo_has_every_run_for_every_weight_and_seed():
 
 
 @pytest.mark.parametrize("make", [TrainingConfig, Run, Precision], ids=lambda c: c.__name__)
-def test_a_run_refuses_a_format_that_its_record_could_not_name(make) -> None:
-    for fmt in (FloatFormat("float16", 4, 4), FloatFormat("mine", 5, 3)):
-        with pytest.raises(FormatError, match="finds it again"):
-            make(format=fmt)
+def test_a_run_keeps_a_format_by_what_it_does_and_finds_it_again(make) -> None:
+    for fmt in (
+        FloatFormat("float16", 4, 4),
+        FloatFormat("mine", 5, 3),
+        FloatFormat("My, format", 3, 3, 9, "finite"),
+    ):
+        assert get_format(make(format=fmt).format) == fmt
+        assert make(format=make(format=fmt).format) == make(format=fmt)
     assert make(format=FloatFormat("mine", 5, 10)).format == "float16"
     assert make(format=FloatFormat("float16", 4, 3)).format == "float8_e4m3"  # named by its rule
     assert make(format="e4m3b20").format == "e4m3b20"

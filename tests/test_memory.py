@@ -370,3 +370,14 @@ def test_an_empty_report_has_no_bytes():
 
 def test_memory_is_there_by_its_public_name():
     assert fl.memory is memory
+
+
+def test_two_formats_of_one_name_are_added_up_apart() -> None:
+    real, short = fl.get_format("float16"), fl.FloatFormat("float16", 4, 3, specials="fn")
+    model = nn.Sequential(
+        nn.Linear(4, 4, bias=False, rng=0).to(real), nn.Linear(4, 4, bias=False, rng=0).to(short)
+    )
+    report = memory.measure(model[0], fl.Tensor(np.ones((1, 4)), format=real))
+    other = memory.measure(model[1], fl.Tensor(np.ones((1, 4)), format=short))
+    sums = memory.Report(report.items + other.items).by("format")
+    assert {fl.get_format(name) for name in sums} == {real, short}

@@ -11,6 +11,7 @@ from floatlab import nn
 from floatlab.amp import autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import ExperimentError, OptionError
+from floatlab.formats import FloatFormat
 from floatlab.optim import SGD
 from floatlab.telemetry import watch
 
@@ -206,3 +207,25 @@ def test_an_unknown_phase_is_refused_with_the_nearest():
     for plot in (plot_layers, plot_underflow):
         with pytest.raises(OptionError, match='Use "backward"'):
             plot([], phase="bakward")
+
+
+MINE = FloatFormat("My format", 5, 6)
+OTHER = FloatFormat("float16", 4, 3, specials="fn")
+
+
+@pytest.mark.parametrize("fmt", [MINE, OTHER, FloatFormat("mine", 5, 10)], ids=str)
+def test_layers_in_a_format_of_ones_own_are_drawn(fmt):
+    model = nn.Sequential(nn.Linear(8, 4, rng=0)).to(fmt)
+    with watch(model, SGD(model.parameters())) as log:
+        model(Tensor(np.ones((2, 8)), format=fmt)).sum().backward()
+    for chosen in (None, fmt, fmt.spec):
+        assert len(plot_layers(log.rows(), format=chosen, phase="forward").axes) >= 1
+    if fmt == OTHER:
+        with pytest.raises(ExperimentError, match="format float16"):
+            plot_layers(log.rows(), format="float16", phase="forward")
+
+
+def test_an_older_record_with_a_name_alone_is_drawn_where_that_is_the_format():
+    rows = [operation(format="mine"), operation()]
+    assert len(plot_layers(rows, format=FloatFormat("mine", 5, 6)).axes) == 1
+    assert len(plot_layers(rows, format="float16").axes) == 1

@@ -1,6 +1,7 @@
 """Elementary functions to any precision, rounded to odd: every bit against MPFR."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -155,3 +156,16 @@ def test_long_arguments_are_not_rounded_on_the_way():
         for name, function in (("arctan", gmpy2.atan), ("arcsinh", gmpy2.asinh), ("arcsin", gmpy2.asin)):
             for y in (x, -x, x * 2.0**-300, -x * 2.0**-20):
                 assert precise.nearest(name, y) == float(function(gmpy2.mpfr(y))), (name, y)
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sin", "tanh", "cbrt", "sqrt", "erf", "log1p"])
+def test_an_expansion_has_the_bits_that_were_asked_for_and_is_odd(name):
+    rng = np.random.default_rng(7)
+    for x in rng.uniform(0.01, 3.0, 20).tolist():
+        with gmpy2.context(precision=400):
+            value = Fraction(*getattr(gmpy2, name)(gmpy2.mpfr(x)).as_integer_ratio())
+        for bits in (2, 24, 42, 53, 200):
+            e = math.frexp(value)[1]
+            unit = Fraction(2) ** (e - bits)  # of the last place
+            cut = value / unit // 1
+            assert precise.expand(name, x, bits) == (cut | 1) * unit, (name, x, bits)

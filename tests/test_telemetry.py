@@ -575,6 +575,17 @@ def test_two_formats_of_one_name_have_a_record_each():
             x = Tensor([2.0**-7], format=fmt)
             x * x  # 2^-14: below the smallest subnormal of the one, a value of the other
     assert [r.underflows for r in log.operations] == [1, 0]
+    assert [fl.get_format(r.format) for r in log.operations] == [short, real]
+
+
+def test_an_update_names_formats_that_get_format_finds_again():
+    mine = fl.FloatFormat("My format", 5, 6)
+    w = Tensor([1.0], requires_grad=True, format=mine)
+    sgd = fl.optim.SGD([w], lr=0.1)
+    with watch(optimizer=sgd) as log:
+        w.grad = Tensor([1.0], format=mine)
+        sgd.step()
+    assert fl.get_format(log.updates[0].format) == fl.get_format(log.updates[0].updated_in) == mine
 
 
 @pytest.mark.parametrize(

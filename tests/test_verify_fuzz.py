@@ -18,7 +18,7 @@ from floatlab.errors import DataError, OptionError
 from floatlab.formats import SPECIALS, FloatFormat, get_format
 from floatlab.verify.fuzz import campaign
 from floatlab.verify.fuzz.campaign import Batch, fuzz, run_batch
-from floatlab.verify.fuzz.case import PRELUDE, Case, array_text, difference
+from floatlab.verify.fuzz.case import PRELUDE, Case, array_text, difference, format_text
 from floatlab.verify.fuzz.checks import CHECKS
 from floatlab.verify.fuzz.draw import ALL_MODES, any_format, any_number, any_options
 from floatlab.verify.fuzz.shrink import shrink
@@ -282,3 +282,9 @@ def test_the_command_prints_the_seed_and_ends_well(tmp_path):
     assert "seed 8" in done.stdout
     assert "0 disagreements" in done.stdout, done.stdout
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["float16", "e5m6", "binary", "binary8p4se", "mine"])
+def test_a_line_of_python_makes_a_format_again_whatever_its_name_is(name):
+    fmt = FloatFormat(name, 4, 2)
+    assert fl.get_format(eval(format_text(fmt))) == fmt

@@ -1,6 +1,6 @@
 """How does training in low precision work? Autocast, policies, loss scaling and fp8 recipes."""
 
-from floatlab.amp.autocast import (
+from floatlab.amp.casting import (
     AUTOCAST_TABLE,
     autocast,
     custom_bwd,

@@ -34,12 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.accumulators import get_accumulator
-from floatlab.amp.autocast import autocast
+from floatlab.amp.casting import autocast
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.autograd.tensor import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
+from floatlab.operations import multiply
 from floatlab.rounding import OVERFLOW_POLICIES, quantize
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
@@ -106,8 +107,8 @@ class Recipe:
     ) -> tuple[Array, float]:
         """Return scaled values of `fmt`, and by what to multiply a product of them to take the scale off.
 
-        The product by the scale is exact in float64, so that scaling and casting round once. Observers are told
-        of it as of an operation "quantize" of this `phase`.
+        The product of a value of float32 or less and the scale is exact in float64, so that scaling and casting
+        round once. Observers are told of it as of an operation "quantize" of this `phase`.
         """
         amax = float(np.abs(values).max()) if values.size else 0.0
         scale = self.scale(slot, amax, fmt)
@@ -218,7 +219,7 @@ class _ScaledProduct(Function):
                 ctx.product = apply(op, *ctx.operands, **params)
         finally:
             recording.reset(token)
-        return Tensor(ctx.product.data * np.float64(ctx.a * ctx.b))  # exact in float64, rounded once
+        return _unscaled(ctx.product.data, ctx.a * ctx.b)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -235,9 +236,23 @@ class _ScaledProduct(Function):
             scope.reset(layer)
         # The gradient of the input holds the weight's scale, and the other way round.
         return tuple(
-            None if operand.grad is None else Tensor(operand.grad.data * np.float64(inverse * other))
+            None if operand.grad is None else _unscaled(operand.grad.data, inverse * other)
             for operand, other in zip(operands, (ctx.b, ctx.a), strict=True)
         )
+
+
+def _unscaled(values: Array, factor: float) -> Tensor:
+    """Return float32 `values` times the product of two float32 scales, which has up to 48 bits, rounded once.
+
+    Float64 rounds such a product before float32 does. That can be seen only where it ends on a tie of float32, whose
+    last 29 bits are a 1 and zeros, or among the subnormals of float32, whose ties lie elsewhere.
+    """
+    product = np.multiply(values, factor, dtype=np.float64)
+    if _float32(factor) != factor:
+        tie = (product.view(np.int64) & (1 << 29) - 1) == 1 << 28
+        if (tie | ((abs(product) < _FP32.smallest_normal) & (product != 0))).any():
+            product = multiply(values, factor, _FP32)
+    return Tensor(product)
 
 
 _SLOTS = ("input", "weight", "gradient")

@@ -7,13 +7,12 @@ computes in `compute`, and what comes out is cast to `output`.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from floatlab.autograd import Tensor, cast_policy
-from floatlab.errors import FormatError, nearest_name
+from floatlab.errors import FormatError, check_option, nearest_name
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn import Module
 
@@ -69,7 +68,7 @@ class Policy:
         fmt = self.compute
 
         def cast_all(name: str, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return tuple(t if t.format is fmt else t.to(fmt) for t in tensors)
+            return tuple(t if t.format.same_as(fmt) else t.to(fmt) for t in tensors)
 
         token = cast_policy.set(cast_all)
         try:
@@ -82,7 +81,7 @@ class Policy:
         return PolicyModule(module.to(self.param), self)
 
     def __str__(self) -> str:
-        return f"params={self.param},compute={self.compute},output={self.output}"
+        return f"params={self.param.spec},compute={self.compute.spec},output={self.output.spec}"
 
 
 class PolicyModule(Module):
@@ -104,8 +103,7 @@ class PolicyModule(Module):
         return str(self.policy)
 
 
-# : The names of Keras. There a layer's results stay in the compute format, and one is told to make the
-# last layer
+#: The names of Keras. There a layer's results stay in the compute format, and one is told to make the last layer
 #: float32; a policy here covers the whole model, so its results are float32.
 POLICIES: dict[str, Policy] = {
     "float64": Policy("float64", "float64", "float64"),
@@ -116,7 +114,7 @@ POLICIES: dict[str, Policy] = {
     "mixed_bfloat16": Policy("float32", "bfloat16", "float32"),
 }
 
-_PARTS = {
+_KEYS = {
     "params": "param",
     "p": "param",
     "compute": "compute",
@@ -126,34 +124,80 @@ _PARTS = {
 }
 
 
-def get_policy(policy: str | Policy) -> Policy:
-    """Return a policy by its Keras name, or from jmp's notation ``"params=f32,compute=bf16,output=f32"``.
+def get_policy(policy: str | FloatFormat | Policy) -> Policy:
+    """Return a policy by its Keras name, by one format for everything, or from jmp's notation.
+
+    jmp writes a policy as ``"params=f32,compute=bf16,output=f32"``, or with first letters alone,
+    ``"p=f32,c=bf16,o=f32"``, in any order. What is left out follows: params are float32, compute is as params, and
+    output is as compute. So ``"p=f16"`` is float16 throughout, and ``"c=f16"`` is float16 but for the weights. "full"
+    is float32. Any name of `floatlab.get_format` may stand for a format.
+
+    Three things are settled here that jmp leaves open or to the machine: "half" is always float16 (to jmp it is
+    bfloat16 on a TPU), a key that comes twice is an error (jmp takes the last), and blanks beside a comma mean nothing.
 
     Raises
     ------
     FormatError
-        If the name is unknown; the message suggests the nearest.
+        If a name or a part is unknown, or a part comes twice; the message suggests the nearest.
+
+    References
+    ----------
+    jmp, "Mixed precision training in JAX", https://github.com/google-deepmind/jmp, ``jmp.get_policy``.
 
     Examples
     --------
     >>> str(get_policy("p=f32,c=bf16,o=f32"))
     'params=float32,compute=bfloat16,output=float32'
+    >>> str(get_policy("c=half"))
+    'params=float32,compute=float16,output=float16'
     """
     if isinstance(policy, Policy):
         return policy
-    if policy in POLICIES:
-        return POLICIES[policy]
-    parts = dict(re.findall(r"(\w+)=([\w.]+)", policy))
-    if parts and set(parts) <= set(_PARTS):
-        return Policy(**{_PARTS[key]: fmt for key, fmt in parts.items()})
-    if "=" not in policy and nearest_name(policy, POLICIES) is None:
-        fmt = get_format(policy)  # one format for everything; an unknown one is an error that suggests
-        return Policy(fmt, fmt, fmt)
-    guess = nearest_name(policy, POLICIES)
-    way_out = (
-        f'Did you mean "{guess}"?' if guess else 'Write "params=float32,compute=float16,output=float32".'
-    )
-    raise FormatError(f"A policy is one of: {', '.join(POLICIES)}. Got {policy!r}. {way_out}")
+    if isinstance(policy, str):
+        name = policy.strip()
+        if name in POLICIES:
+            return POLICIES[name]
+        return _from_parts(name) if "=" in name or "," in name else _of_one_format(name)
+    fmt = get_format(policy)
+    return Policy(fmt, fmt, fmt)
+
+
+def _from_parts(text: str) -> Policy:
+    """Read jmp's notation."""
+    given: dict[str, FloatFormat] = {}
+    for part in text.split(","):
+        key, equals, value = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise FormatError(
+                f"A part of a policy is written key=format. Got {part!r} in {text!r}. "
+                'Write "params=float32,compute=float16,output=float32".'
+            )
+        check_option(f"A key of the policy {text!r}", key, _KEYS, FormatError)
+        if _KEYS[key] in given:
+            raise FormatError(
+                f"A policy gives each of its formats once. Got {part.strip()!r} as well in {text!r}. Leave one out."
+            )
+        given[_KEYS[key]] = _format_of(value)
+    param = given.get("param", get_format("float32"))
+    compute = given.get("compute", param)
+    return Policy(param, compute, given.get("output", compute))
+
+
+def _of_one_format(name: str) -> Policy:
+    try:
+        fmt = _format_of(name)
+    except FormatError:
+        guess = nearest_name(name, POLICIES)
+        if guess is None:
+            raise
+        raise FormatError(
+            f'A policy is one of: {", ".join(POLICIES)}. Got {name!r}. Did you mean "{guess}"?'
+        ) from None
+    return Policy(fmt, fmt, fmt)
+
+
+def _format_of(name: str) -> FloatFormat:
+    return get_format("float32" if name == "full" else name)
 
 
 def _cast(tree: Any, fmt: FloatFormat) -> Any:

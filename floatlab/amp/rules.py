@@ -55,8 +55,7 @@ class ScalingRule:
                 )
 
 
-# : How the frameworks' loss scales differ. All halve and double; all skip the step when a gradient is
-# not finite.
+#: How the frameworks' loss scales differ. All halve and double; all skip the step when a gradient is not finite.
 PRESETS: dict[str, ScalingRule] = {
     "torch": ScalingRule(),
     "keras": ScalingRule(2.0**15, origin="keras.optimizers.LossScaleOptimizer (Keras 3)"),

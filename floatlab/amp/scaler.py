@@ -329,7 +329,7 @@ class GradScaler:
 
     def set_growth_factor(self, new_factor: float) -> None:
         """Set the growth factor."""
-        self._state.growth_factor = as_python(new_factor)
+        self._set("growth_factor", new_factor)
 
     def get_backoff_factor(self) -> float:
         """Return the backoff factor."""
@@ -337,7 +337,7 @@ class GradScaler:
 
     def set_backoff_factor(self, new_factor: float) -> None:
         """Set the backoff factor."""
-        self._state.backoff_factor = as_python(new_factor)
+        self._set("backoff_factor", new_factor)
 
     def get_growth_interval(self) -> int:
         """Return the growth interval."""
@@ -345,7 +345,12 @@ class GradScaler:
 
     def set_growth_interval(self, new_interval: int) -> None:
         """Set the growth interval."""
-        self._state.growth_interval = new_interval
+        self._set("growth_interval", new_interval)
+
+    def _set(self, option: str, value: Any) -> None:
+        value = as_python(value)
+        ScalingRule(**{option: value})  # which refuses one that is out of its range
+        setattr(self._state, option, value)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything the scaler remembers, for use after `update`; empty if it is disabled."""

@@ -534,7 +534,7 @@ class Flat:
 
 
 def _no(function: Any, args: Any) -> DtypeError:
-    fmt = next((x.format for x in args if isinstance(x, FloatArray)), "a format")
+    fmt = next((x.format.spec for x in args if isinstance(x, FloatArray)), "a format")
     name = f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}"
     return DtypeError(
         f"{name} has no meaning of its own in a float format. Got a FloatArray of {fmt}. "
@@ -572,12 +572,11 @@ def common_format(operation: str, operands: tuple[Any, ...]) -> FloatFormat:
         )
     for fmt in found[1:]:
         if not fmt.same_as(found[0]):
+            named = operation in ("add", "subtract", "multiply", "divide", "matmul", "dot")
+            way_out = f", or name the format of the result in fl.{operation}" if named else ""
             raise FormatMismatchError(
-                f"The operands of {operation} have one format. Got {found[0]} and {fmt}. "
-                f'Convert one of them with .astype("{found[0]}"), or name the format of the result in fl.{operation}.'
-                if operation in ("add", "subtract", "multiply", "divide", "matmul", "dot")
-                else f"The operands of {operation} have one format. Got {found[0]} and {fmt}. "
-                f'Convert one of them with .astype("{found[0]}").'
+                f"The operands of {operation} have one format. Got {found[0].spec} and {fmt.spec}. "
+                f'Convert one of them with .astype("{found[0].spec}"){way_out}.'
             )
     return found[0]
 

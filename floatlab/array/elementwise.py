@@ -122,7 +122,7 @@ def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
     )
     raise DtypeError(
         f"The operands of {operation} are FloatArrays and numbers. Got {kind} beside {fmt}. "
-        f'Round it first, with fl.array(x, "{fmt}").'
+        f'Round it first, with fl.array(x, "{fmt.spec}").'
     )
 
 

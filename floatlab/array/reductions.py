@@ -158,7 +158,8 @@ def _known(found: Sequence[FloatFormat | None], said: Sequence[Any]) -> Sequence
     for own, other in zip(found, formats, strict=True):
         if own is not None and other is not None and not own.same_as(other):
             raise OptionError(
-                f"formats names the format that an operand has. Got {other} for an array of {own}. Leave it out."
+                f"formats names the format that an operand has. Got {other.spec} for an array of {own.spec}. "
+                "Leave it out."
             )
     return formats if None not in formats else []
 

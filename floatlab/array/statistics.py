@@ -936,7 +936,7 @@ def _numpy_average(
     if not isinstance(a, FloatArray):
         raise DtypeError(
             f"numpy.average of numbers with weights of {weights.format} has no format. Got a {type(a).__name__}. "
-            f'Use fl.average(a, "{weights.format}", weights=weights).'
+            f'Use fl.average(a, "{weights.format.spec}", weights=weights).'
         )
     return average(a, axis=axis, weights=weights, returned=returned, **_given(keepdims=keepdims))
 

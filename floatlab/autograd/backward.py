@@ -148,7 +148,7 @@ def _accumulate(leaf: Tensor, data: Array) -> None:
         if not leaf.grad.format.same_as(fmt):
             raise FormatMismatchError(
                 "Gradients add up in one format. "
-                f"Got a .grad of format {leaf.grad.format} for a {leaf._describe()}. "
+                f"Got a .grad of format {leaf.grad.format.spec} for a {leaf._describe()}. "
                 "Set its .grad to None first."
             )
         data = _add(leaf.grad._data, data, fmt)

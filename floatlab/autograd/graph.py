@@ -61,7 +61,7 @@ def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
         raise FormatMismatchError(
             "A tensor computes with tensors of its format, and with numbers. "
             f"Got an array of dtype {value.dtype} beside a {like._describe()}. "
-            f'Use Tensor(array, format="{like.format}").'
+            f'Use Tensor(array, format="{like.format.spec}").'
         )
     if not isinstance(value, int | float | np.number | np.bool_ | np.ndarray) or np.iscomplexobj(value):
         raise DtypeError(
@@ -126,10 +126,10 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
     fmt = first.format
     for tensor in tensors:
         if tensor.format is not fmt and not tensor.format.same_as(fmt):
-            names = " and ".join(dict.fromkeys(str(t.format) for t in tensors))
+            names = " and ".join(dict.fromkeys(t.format.spec for t in tensors))
             raise FormatMismatchError(
                 f"{name} computes in one format. Got {names}. "
-                f'Convert one of them, as in x.to("{fmt}"), or use autocast.'
+                f'Convert one of them, as in x.to("{fmt.spec}"), or use autocast.'
             )
     if name == "cast":
         fmt, gradient_format = params["format"], params["gradient_format"]

@@ -208,7 +208,7 @@ class Tensor(TensorMethods):
 
     def _describe(self) -> str:
         name = f" {self.name!r}" if self.name else ""
-        return f"tensor{name} of shape {self.shape} and format {self.format}"
+        return f"tensor{name} of shape {self.shape} and format {self.format.spec}"
 
     def __repr__(self) -> str:
         values = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=50, precision=6)

@@ -12,7 +12,7 @@ import numpy as np
 from floatlab import nn
 from floatlab.amp import GradScaler, autocast
 from floatlab.autograd import Tensor
-from floatlab.errors import FormatError, check_option
+from floatlab.errors import check_option
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.optim import Optimizer
 
@@ -22,30 +22,13 @@ LOSS_SCALINGS = ("none", "static", "dynamic")
 
 
 def format_name(fmt: str | FloatFormat) -> str:
-    """Return the name that a record keeps of a format: the one by which `get_format` finds it again.
+    """Return what a record keeps of a format: the catalogue's name for it, or else its `FloatFormat.spec`.
 
-    Raises
-    ------
-    FormatError
-        If `get_format` finds another format by that name, or none.
-
-    Examples
-    --------
-    >>> format_name("fp16"), format_name(FloatFormat("mine", 5, 10))
-    ('float16', 'float16')
+    >>> format_name("fp16"), format_name(FloatFormat("mine", 5, 10)), format_name(FloatFormat("mine", 5, 6))
+    ('float16', 'float16', 'mine=e5m6b15')
     """
     found = get_format(fmt)
-    known = next((known for known in formats() if known.same_as(found)), found)
-    try:
-        again = get_format(known.name)
-    except FormatError:
-        again = None
-    if again is None or not again.same_as(found):
-        raise FormatError(
-            f"A run keeps the name of a format, by which get_format finds it again. Got {found!r}. "
-            'Name it by its fields, as in "e4m3b20".'
-        )
-    return known.name
+    return next((known for known in formats() if known.same_as(found)), found).spec
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,6 @@ class Neighbour:
     code: int | None
     count: int
 
-    @property
-    def is_odd(self) -> bool:
-        """Whether the last bit of the code is 1."""
-        return self.code is not None and self.code & 1 == 1
-
 
 @dataclass(frozen=True)
 class Explanation:

@@ -40,7 +40,7 @@ class Item:
     what : str
         The name of the parameter (and of its state), or the operation that keeps it for its derivative.
     format : str
-        Its format; "bool" and "int64" for masks and indices.
+        Its format, as `FloatFormat.spec` writes it; "bool" and "int64" for masks and indices.
     elements, bytes : int
         Its size.
     """

@@ -45,8 +45,7 @@ __all__ = [
 Pair = int | tuple[int, int]
 Product = Callable[..., Tensor]
 
-# : Asked before `linear` and `conv2d` compute, with the operation's name, its tensors and its
-# parameters: a room above
+#: Asked before `linear` and `conv2d` compute, with the operation's name, its tensors and its parameters: a room above
 #: can put another product in their place (amp.fp8 does). None: they compute as the table says.
 product_rule: ContextVar[Product | None] = ContextVar("floatlab_product_rule", default=None)
 

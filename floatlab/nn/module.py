@@ -284,8 +284,8 @@ class Module:
             if isinstance(saved, Tensor) and not saved.format.same_as(tensor.format):
                 raise StateError(
                     "A saved tensor must have the format of the one it is loaded into. Got "
-                    f"{saved.format.name} for {name!r} in {tensor.format.name}. Convert the model with "
-                    f".to({saved.format.name!r}) first."
+                    f"{saved.format.spec} for {name!r} in {tensor.format.spec}. Convert the model with "
+                    f".to({saved.format.spec!r}) first."
                 )
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:

@@ -1,6 +1,6 @@
 """How does a weight move? SGD and the Adam family; each `_update` is the rule, line for line.
 
-Each call on the bench `b` is one operation whose result is rounded once, into the format named by `to`:
+Each call on the bench `b` is one operation whose result is rounded into the format named by `to`:
 `b.compute` for intermediate results, `b.state` for what is remembered, `b.weight` for the weight. In the
 comments g is the gradient, w the weight.
 

@@ -1,16 +1,24 @@
-"""In which format does an optimizer compute? One operation, one rounding, into a named format.
+"""In which format does an optimizer compute? One operation at a time, each rounded into a named format.
 
-An update rule is a short list of array operations. PyTorch rounds the result of each of them once to the
-tensor's type, and so does a `Workbench`: every method is one operation, and `to` says into which of three
-formats its result goes.
+An update rule is a short list of array operations. PyTorch rounds the result of each of them to the tensor's
+type, and so does a `Workbench`: every method is one operation, and `to` says into which of three formats its
+result goes.
 
     compute   intermediate results: the weight's own format, or float32 where a master copy is kept
     state     what is remembered between steps: momentum, first and second moments
     weight    the weight itself; the only rounding that may be stochastic without being asked for twice
 
-In float32 the operations are NumPy's own, in place. In any narrower format they are evaluated in float64 and
-rounded once. Only ``+ - * /`` and ``sqrt`` are used: IEEE 754 defines each to the last bit, so that a run
-gives the same weights on every machine.
+Where the update computes in float32, the operations are NumPy's own, in place; a fused one (`Workbench.add_product`,
+say) is two or three of them, each rounded, and a state of a narrower format is rounded from float32. In any other
+format, and where float32 weights or state have another mode than nearest_even, they are evaluated in float64, and
+the result is rounded to the format. Only ``+ - * /`` and ``sqrt`` are used: IEEE 754 defines each to the last bit, so
+that a run gives the same weights on every machine.
+
+A product, a quotient and a root of values of at most 25 bits are so the exact results, rounded once: float64's own
+rounding cannot be seen (see `floatlab.routes`). Where a float64 scalar takes part, or in a fused operation, float64's
+roundings come first, of a relative 2^-53 each, and are seen if they end on a tie of the format, or in a directed
+mode on a value of it. PyTorch evaluates float16 and bfloat16 in float32, and has the same at 2^-24. Only to find the
+elements that are near a tie would take a tenth of the time of an Adam step, and almost always find none.
 """
 
 from __future__ import annotations
@@ -53,6 +61,11 @@ class Rounding:
         # (to NumPy, None would equal float64)
         return self.mode == "nearest_even" and native is not None and native == work
 
+    @property
+    def acts_on_float32(self) -> bool:
+        """Whether float32 results can be rounded so; of float32 itself no mode would leave any other."""
+        return self.mode == "nearest_even" or self.format.precision < 24
+
     def __call__(self, values: Array, out: Array) -> Array:
         """Round `values` into `out`; `values` is overwritten."""
         quantize(values, self.format, rounding=self.mode, rng=self.rng, out=values)
@@ -61,7 +74,10 @@ class Rounding:
 
 
 class Workbench:
-    """The operations of an update rule for one weight, each rounded once, with room to work in.
+    """The operations of an update rule for one weight, with room to work in.
+
+    Each is evaluated in float64, or in float32 (see the top of this file), in the order in which it is written, and
+    then rounded as `to` says.
 
     Parameters
     ----------
@@ -88,8 +104,11 @@ class Workbench:
         self.stored_as = stored_as
         self.compute, self.state, self.weight = compute, state, weight
         self._shape, self._pool = shape, pool
-        narrow = all(to.format.value_dtype == np.float32 for to in (compute, state, weight))
-        native = narrow and compute.is_native(np.dtype(np.float32))
+        all_three = (compute, state, weight)
+        narrow = all(to.format.value_dtype == np.float32 for to in all_three)
+        native = (
+            narrow and compute.is_native(np.dtype(np.float32)) and all(to.acts_on_float32 for to in all_three)
+        )
         self._type = np.dtype(np.float32 if native else np.float64)
         self._work = self._take("work", self._type)
         self._term = self._take("term", self._type)
@@ -140,7 +159,10 @@ class Workbench:
         return self._end(work, to, out)
 
     def add(self, x: Array, y: Array, factor: float = 1.0, *, to: Rounding, out: Array) -> Array:
-        """``x + factor * y``, rounded once."""
+        """``x + factor * y``.
+
+        Just above a tie, at 1 + 2.0**-8 * (1 + 2.0**-52) in bfloat16, float64 gives the tie, which becomes 1.
+        """
         work = self._begin(to, out)
         term = y if factor == 1.0 else np.multiply(y, factor, out=self._term, dtype=self._type)
         np.add(x, term, out=work, dtype=self._type)
@@ -149,7 +171,7 @@ class Workbench:
     def add_product(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
-        """``x + factor * y * z``, rounded once (PyTorch's ``addcmul``)."""
+        """``x + (factor * y) * z`` (PyTorch's ``addcmul``)."""
         work = self._begin(to, out)
         term = np.multiply(y, factor, out=self._term, dtype=self._type)
         np.multiply(term, z, out=term, dtype=self._type)
@@ -159,7 +181,7 @@ class Workbench:
     def add_quotient(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
-        """``x + factor * y / z``, rounded once (PyTorch's ``addcdiv``)."""
+        """``x + (factor * y) / z`` (PyTorch's ``addcdiv``)."""
         work = self._begin(to, out)
         term = np.multiply(y, factor, out=self._term, dtype=self._type)
         np.divide(term, z, out=term, dtype=self._type)
@@ -167,7 +189,7 @@ class Workbench:
         return self._end(work, to, out)
 
     def blend(self, x: Array, y: Array, share: float, *, to: Rounding, out: Array) -> Array:
-        """``x + share * (y - x)``, rounded once (PyTorch's ``lerp``)."""
+        """``x + share * (y - x)``, or from a share of 0.5 ``y - (1 - share) * (y - x)`` (PyTorch's ``lerp``)."""
         work = self._begin(to, out)
         term = np.subtract(y, x, out=self._term, dtype=self._type)
         if share < 0.5:

@@ -112,7 +112,7 @@ def clip_grad_norm_(
     if factor < 1.0 or math.isnan(factor):
         with np.errstate(invalid="ignore"):
             for gradient in gradients:
-                # In fp32 as in PyTorch; for a narrower format in float64, and rounded once.
+                # In fp32 as in PyTorch; for another format in float64, and then rounded.
                 scalar = np.float32 if gradient.format.same_as(_FP32) else np.float64
                 _store(gradient, gradient.data * scalar(factor))
     return norm

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from floatlab.autograd import Tensor
 from floatlab.autograd.numeric import is_subset
 from floatlab.environment import check_environment
-from floatlab.errors import OptionError, StateError, check_option
+from floatlab.errors import FormatError, OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.arithmetic import Rounding, Workbench
 from floatlab.rounding import ROUNDING_MODES
@@ -62,7 +62,7 @@ class Optimizer:
     master_weights : bool
         Keep an fp32 copy of each weight, update that, and round it into the weight.
     rounding, state_rounding : str
-        Rounding mode of the new weights and of the new state.
+        Rounding mode of the new weights and of the new state; in float64 nearest_even alone.
     rng : numpy.random.Generator or int, optional
         Needed by the stochastic modes.
 
@@ -129,6 +129,8 @@ class Optimizer:
             if name is not None:
                 tensor.name = name
             tensors.append(tensor)
+        for tensor in tensors:
+            self._check_modes(tensor.format)
         seen = {id(p) for g in self.param_groups for p in g["params"]}
         for position, tensor in enumerate(tensors):
             if not (tensor.is_leaf and tensor.requires_grad):
@@ -153,6 +155,20 @@ class Optimizer:
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
         self.param_groups.append({option: as_python(value) for option, value in complete.items()})
+
+    def _check_modes(self, fmt: FloatFormat) -> None:
+        """Raise OptionError if a rounding mode could not act on weights of `fmt`, or on their state."""
+        weight = _FP32 if self.master_weights else fmt
+        modes = (
+            ("rounding", self.rounding, fmt),
+            ("state_rounding", self.state_rounding, self.state_format or weight),
+        )
+        for option, mode, into in modes:
+            if mode != "nearest_even" and into.precision > 52:
+                raise OptionError(
+                    "A rounding mode acts on what was computed in a wider format, and nothing is wider than float64. "
+                    f"Got {option}={mode!r} for {into}. Leave it out."
+                )
 
     def _check_group(self, group: dict[str, Any]) -> None:
         """Raise OptionError if an option of `group` is out of its range."""
@@ -231,8 +247,8 @@ class Optimizer:
         if bench is not None and bench.stored_as is not p.format and not bench.stored_as.same_as(p.format):
             raise OptionError(
                 "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
-                f"{self._label(p, 0)} in {p.format}, first stepped in {bench.stored_as}. Create the optimizer "
-                "after the model is converted."
+                f"{self._label(p, 0)} in {p.format.spec}, first stepped in {bench.stored_as.spec}. Create the "
+                "optimizer after the model is converted."
             )
         if bench is None:
             weight = Rounding(_FP32) if self.master_weights else Rounding(p.format, self.rounding, self.rng)
@@ -256,29 +272,22 @@ class Optimizer:
         """Return what a saved state must agree on before it can be loaded."""
         return {
             "optimizer": type(self).__name__,
-            "state_format": None if self.state_format is None else self.state_format.name,
-            "state_layout": None if self.state_format is None else _layout(self.state_format),
+            "state_format": None if self.state_format is None else self.state_format.spec,
             "master_weights": self.master_weights,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of everything that the next steps depend on, apart from the weights themselves.
 
-        Keys: "settings", "param_groups" (options, and of each parameter its name, shape, format and the
-        format's layout: a name alone could be that of two formats),
+        Keys: "settings", "param_groups" (options, and of each parameter its name, shape and format, which is its
+        `FloatFormat.spec`: a name alone could be that of two formats),
         "state" (one dictionary a parameter, in order) and "rng" (the state of the generator, or None).
         """
         groups = []
         for group in self.param_groups:
             options = {key: value for key, value in group.items() if key != "params"}
             options["params"] = [
-                {
-                    "name": p.name,
-                    "shape": list(p.shape),
-                    "format": p.format.name,
-                    "layout": _layout(p.format),
-                }
-                for p in group["params"]
+                {"name": p.name, "shape": list(p.shape), "format": p.format.spec} for p in group["params"]
             ]
             groups.append(options)
         state = [
@@ -297,8 +306,10 @@ class Optimizer:
                 f"{sorted(missing)}. "
                 "Load what state_dict() returned."
             )
+        settings = dict(state_dict["settings"])
+        settings["state_format"] = _saved_format(settings, "state_format", "state_layout", self.state_format)
         for key, mine in self._settings().items():
-            saved = state_dict["settings"].get(key, mine if key == "state_layout" else None)
+            saved = settings.get(key)
             if saved != mine:
                 raise StateError(
                     f"A state is loaded into an optimizer of the same kind. Got {key}={saved!r} for "
@@ -324,11 +335,10 @@ class Optimizer:
                     f"The state of {label} must have its shape. Got {tuple(saved['shape'])} for {p.shape}. "
                     "Build the same model."
                 )
-            if saved["format"] != p.format.name or saved.get("layout", _layout(p.format)) != _layout(
-                p.format
-            ):
+            found = _saved_format(saved, "format", "layout", p.format)
+            if found != p.format.spec:
                 raise StateError(
-                    f"The state of {label} must have its format. Got {saved['format']} for {p.format.name}. "
+                    f"The state of {label} must have its format. Got {found} for {p.format.spec}. "
                     "Convert the model with .to() first."
                 )
             for key, value in state.items():
@@ -364,9 +374,19 @@ class Optimizer:
         return "\n".join(lines)
 
 
-def _layout(fmt: FloatFormat) -> list[Any]:
-    """Return what tells a format from another of its name, in plain values that any file holds."""
-    return [fmt.exponent_bits, fmt.mantissa_bits, fmt.bias, fmt.specials, fmt.signed]
+def _saved_format(saved: Mapping[str, Any], key: str, layout: str, mine: FloatFormat | None) -> str | None:
+    """Return the spec of a format in a saved state: that of `mine`, if both are the same by another name.
+
+    Older files hold the name alone, or the name and under `layout` the fields of the format.
+    """
+    text: str | None = saved.get(key)
+    if text is None or mine is None:
+        return text
+    try:
+        found = FloatFormat(text, *saved[layout]) if saved.get(layout) else get_format(text)
+    except FormatError:  # the name of somebody's own format, and nothing else is known of it
+        return mine.spec if text == mine.name else text
+    return mine.spec if found.same_as(mine) else found.spec
 
 
 def is_number(value: object) -> bool:

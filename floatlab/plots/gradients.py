@@ -87,7 +87,7 @@ def plot_gradients(
                 axis.axvline(lost, color=_EDGE, linewidth=1.3, linestyle=(0, (4, 3)), zorder=1)
                 if k == 0:
                     axis.annotate(
-                        f"← lost in {_SHORT.get(get_format(fmt).name, get_format(fmt).name)}",
+                        f"← lost in {_name(fmt)}",
                         xy=(lost, 1.0),
                         xycoords=("data", "axes fraction"),
                         xytext=(3, 5),
@@ -163,6 +163,11 @@ def _histograms(axis: Axes, kinds: Curves, *, top: float) -> None:
     axis.tick_params(labelbottom=False)
 
 
+def _name(fmt: FloatFormat | str) -> str:
+    known = get_format(fmt)
+    return _SHORT.get(known.spec, known.name)
+
+
 def _strips(axis: Axes, formats: Sequence[FloatFormat | str], low: float, high: float) -> None:
     for row, name in enumerate(formats):
         fmt = get_format(name)
@@ -185,9 +190,7 @@ def _strips(axis: Axes, formats: Sequence[FloatFormat | str], low: float, high: 
             fitting = text if room > 0.95 * len(text) else short if room > 0.95 * len(short) else ""
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5} if hatch else None
             axis.text((a + b) / 2, row, fitting, ha="center", va="center", fontsize=12, bbox=box)
-    axis.set_yticks(
-        range(len(formats)), [_SHORT.get(get_format(f).name, get_format(f).name) for f in formats]
-    )
+    axis.set_yticks(range(len(formats)), [_name(fmt) for fmt in formats])
     axis.set_ylim(len(formats) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0, labelsize=13)
     for side in ("left", "top", "right"):

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from floatlab.errors import ExperimentError, check_option
+from floatlab.errors import ExperimentError, FormatError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.plots.gradients import format_regions
 from floatlab.plots.style import COLOURS, label_lines, new_figure, tidy
@@ -61,7 +61,7 @@ def plot_layers(
     if format is None and chosen:
         format = min((r["format"] for r in chosen), key=lambda name: get_format(name).bits)
     fmt = None if format is None else get_format(format)
-    chosen = [r for r in chosen if fmt is not None and r["format"] == fmt.name]
+    chosen = [r for r in chosen if fmt is not None and _is(r["format"], fmt)]
     if fmt is None or not chosen:
         raise ExperimentError(
             f"A figure of layers needs operation records with histograms. Got none of phase {phase!r} and "
@@ -104,6 +104,14 @@ def _layers(records: Records) -> list[str]:
             r["layer"] for phase in ("forward", "backward") for r in operations if r["phase"] == phase
         )
     )
+
+
+def _is(name: str, fmt: FloatFormat) -> bool:
+    """Whether a record's format is `fmt`, by whatever name."""
+    try:
+        return get_format(name).same_as(fmt)
+    except FormatError:  # an older record of somebody's own format, which holds a name alone
+        return name == fmt.name
 
 
 def _range(records: Records, fmt: FloatFormat) -> tuple[float, float]:

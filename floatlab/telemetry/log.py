@@ -208,7 +208,7 @@ class Log:
                 layer=layer,
                 op=op,
                 of=of,
-                format=fmt.name,
+                format=fmt.spec,
                 calls=calls,
                 **vars(counts),
             )

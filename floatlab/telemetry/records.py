@@ -35,7 +35,7 @@ class OperationRecord(Counts):
     of : str
         In the phase "backward", what the gradient is of: "input", "weight", "bias", or "input 1" and so on.
     format : str
-        The format of the results.
+        The format of the results: its `FloatFormat.spec`, which is its name where that says it all.
     calls : int
         How often it ran.
     """
@@ -58,7 +58,7 @@ class UpdateRecord:
     step : int
         From 0.
     parameter, format : str
-        Its name, and the format of its weights.
+        Its name, and the format of its weights as in `OperationRecord`.
     updated_in : str
         The format that the update is added in: that of the weights, or fp32 where there is a master copy.
     values : int

@@ -55,8 +55,8 @@ class Updates:
             record = UpdateRecord(
                 step,
                 self._name(p),
-                p.format.name,
-                p.format.name if after is p.data else "float32",
+                p.format.spec,
+                p.format.spec if after is p.data else "float32",
                 p.size,
                 int(np.count_nonzero(driven)),
                 int(np.count_nonzero(driven & ~moved)),

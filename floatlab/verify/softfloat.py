@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.codec import decode
-from floatlab.formats import FloatFormat
+from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.verify.oracle import find, float_bits
 from floatlab.verify.tasks import Array, Outcome, Tally, Task
@@ -41,6 +41,7 @@ FLAGS = {
     "underflow": "UNDERFLOW",
     "inexact": "INEXACT",
 }
+_FLOAT16, _BFLOAT16, _FLOAT32 = (get_format(name) for name in ("float16", "bfloat16", "float32"))
 NAMES = {"subtract": "sub", "multiply": "mul", "divide": "div", "fma": "mul_add"}
 
 
@@ -48,7 +49,7 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
     """Return the tasks: one for each format, operation and mode."""
     found = []
     for fmt in kinds:
-        if fmt.name not in ("float16", "bfloat16", "float32"):
+        if fmt not in (_FLOAT16, _BFLOAT16, _FLOAT32):
             continue
         for name in OPERATIONS:
             for mode in MODES:
@@ -142,9 +143,9 @@ def _by_softfloat(fmt: FloatFormat, name: str, mode: str, codes: Array) -> tuple
     sf.set_tininess_mode(sf.TininessMode.AFTER_ROUNDING)
     rounding = getattr(sf.RoundingMode, MODES[mode])
     inexact, tiny = int(sf.ExceptionFlag.INEXACT), int(sf.ExceptionFlag.UNDERFLOW)
-    narrow = fmt.name == "bfloat16"
-    kind, width = (sf.Float16, 2) if fmt.name == "float16" else (sf.Float32, 4)
-    prefix = "f16" if fmt.name == "float16" else "f32"
+    narrow = fmt == _BFLOAT16
+    kind, width = (sf.Float16, 2) if fmt == _FLOAT16 else (sf.Float32, 4)
+    prefix = "f16" if fmt == _FLOAT16 else "f32"
     operation = getattr(sf, f"{prefix}_{NAMES.get(name, name)}")
     sf.set_rounding_mode(sf.RoundingMode.MIN_MAG if narrow else rounding)
     shift = 16 if narrow else 0

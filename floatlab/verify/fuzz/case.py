@@ -24,7 +24,7 @@ from floatlab import accumulators, reference
 from floatlab.array.core import FloatArray
 from floatlab.errors import FloatlabError
 from floatlab.flags import Flags
-from floatlab.formats import FloatFormat, formats
+from floatlab.formats import FloatFormat
 from floatlab.verify.tasks import Array
 
 __all__ = [
@@ -182,7 +182,7 @@ def format_text(fmt: FloatFormat) -> str:
     >>> format_text(get_format("e4m3")), format_text(FloatFormat("x", 4, 3, 20))
     ("'float8_e4m3fn'", "fl.FloatFormat('x', 4, 3, 20, 'ieee', True)")
     """
-    if fmt in formats() or fmt.name.startswith("binary"):
+    if fmt.spec == fmt.name:
         return repr(fmt.name)
     fields = (fmt.name, fmt.exponent_bits, fmt.mantissa_bits, fmt.bias, fmt.specials, fmt.signed)
     return f"fl.FloatFormat{fields!r}"

@@ -37,9 +37,8 @@ __all__ = [
 _FP32 = get_format("float32")
 _FP64 = get_format("float64")
 
-#: What autocast does to an operation's inputs. An operation in no list runs in the format of its inputs:
-# : relu, tanh, sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all
-# the others.
+#: What autocast does to an operation's inputs. An operation in no list runs in the format of its inputs: relu, tanh,
+#: sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all the others.
 AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
     # Sums of many products: what tensor cores are for, and what tolerates narrow operands.
     "low precision": ("matmul", "linear", "conv2d"),
@@ -167,7 +166,7 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
         cast_policy.reset(self._tokens.pop())
 
     def __repr__(self) -> str:
-        formats = f"{self.format.name!r}, gradient_format={self.gradient_format.name!r}"
+        formats = f"{self.format.spec!r}, gradient_format={self.gradient_format.spec!r}"
         return f"autocast({formats}, enabled={self.enabled})"
 
 

@@ -157,7 +157,7 @@ def _state(optimizer: Optimizer, names: Mapping[int, str]) -> Iterator[Item]:
 
 
 def _item(name: str, kind: str, elements: int, fmt: FloatFormat, what: str = "") -> Item:
-    return Item(name.rpartition(".")[0], kind, what or name, fmt.name, elements, size_of(elements, fmt))
+    return Item(name.rpartition(".")[0], kind, what or name, fmt.spec, elements, size_of(elements, fmt))
 
 
 # -- what the graph keeps ----------------------------------------------------------------------------
@@ -236,5 +236,5 @@ def _storage(array: Array) -> Array:
 def _size(array: Array, elements: int, fmt: FloatFormat) -> tuple[int, str]:
     """Return the bytes of so many values of `fmt`, or of a mask or indices, and the name of what they are."""
     if array.dtype.kind == "f":
-        return size_of(elements, fmt), fmt.name
+        return size_of(elements, fmt), fmt.spec
     return elements * array.itemsize, array.dtype.name
