@@ -21,11 +21,11 @@ networks with 8-bit floating point numbers", NeurIPS 2018 (chunks).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -47,6 +47,7 @@ __all__ = [
     "Pairwise",
     "Rounder",
     "Sequential",
+    "SumOptions",
     "Terms",
     "Wide",
     "get_accumulator",
@@ -490,6 +491,24 @@ def _float_adder(fmt: FloatFormat, exact: bool) -> Add:
         return rounded + zero
 
     return add
+
+
+class SumOptions(TypedDict, total=False):
+    """The options of everything that adds up.
+
+    accumulator is "wide" by default, "exact", a format for sequential accumulation, or any other name or object that
+    `get_accumulator` knows. formats are those that the operands are known to have, one each: they change no result,
+    but "wide" is faster for formats of few bits, whose sums float64 often holds exactly. The others are those of
+    `quantize`, and hold for every rounding on the way. Operands are taken as they are, and never flushed.
+    """
+
+    accumulator: str | FloatFormat | Accumulator
+    formats: Sequence[str | FloatFormat]
+    rounding: str
+    overflow: str | None
+    subnormals: str
+    rng: np.random.Generator | int | None
+    random_bits: int | None
 
 
 # -- exact terms -----------------------------------------------------------------------------------

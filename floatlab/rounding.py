@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -36,7 +36,14 @@ from floatlab.integers import Exact
 from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
 from floatlab.ratios import Rounded, round_ratio
-from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
+from floatlab.rules import (
+    OVERFLOW_POLICIES,
+    ROUNDING_MODES,
+    RoundingOptions,
+    Rule,
+    check_names,
+    make_rule,
+)
 from floatlab.sources import exact_source
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
@@ -153,30 +160,18 @@ def quantize(
     x: Any,
     fmt: Any,
     *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
     out: Array | None = ...,
     return_flags: Literal[False] = ...,
+    **options: Unpack[RoundingOptions],
 ) -> Array: ...
 @overload
 def quantize(
     x: Any,
     fmt: Any,
     *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
     out: Array | None = ...,
     return_flags: Literal[True],
+    **options: Unpack[RoundingOptions],
 ) -> tuple[Array, Flags]: ...
 def quantize(
     x: Any,
@@ -259,7 +254,7 @@ def quantize(
     """
     check_environment()
     if unknown:
-        refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
+        check_names("quantize", unknown, (*RoundingOptions.__annotations__, "return_flags", "out"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
