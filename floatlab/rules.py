@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, TypedDict
+from functools import cached_property, lru_cache, wraps
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ __all__ = [
     "RoundingOptions",
     "Rule",
     "check_names",
+    "checks_names",
     "drawing",
     "make_rule",
     "rule_of",
@@ -61,6 +62,7 @@ class RoundingOptions(TypedDict, total=False):
     random_integers: Any
 
 
+T = TypeVar("T")
 _NAMES = RoundingOptions.__annotations__.keys()
 
 # The modes that do not carry a positive (a negative) value beyond the largest finite one: IEEE 754-2019, 7.4.
@@ -174,6 +176,29 @@ rng, random_bits, random_integers. Got 'roundng'. Use "rounding".
             check_option(f"An option of {function}", name, known)
 
 
+def checks_names(kind: type[T]) -> type[T]:
+    """Have a dataclass of options check the names that it is made with.
+
+    >>> @checks_names
+    ... @dataclass
+    ... class Options:
+    ...     rounding: str = "nearest_even"
+    >>> Options(roundng="to_odd")
+    Traceback (most recent call last):
+    ...
+    floatlab.errors.OptionError: An option of Options must be one of: rounding. Got 'roundng'. Use "rounding".
+    """
+    made: Any = kind.__init__
+
+    @wraps(made)
+    def init(self: T, *args: Any, **options: Any) -> None:
+        check_names(kind.__name__, options, kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        made(self, *args, **options)
+
+    kind.__init__ = init  # type: ignore[method-assign, assignment]
+    return kind
+
+
 def settings(options: Mapping[str, Any]) -> tuple[str, str | None, str, bool]:
     """Return rounding, overflow, subnormals and flush_inputs; what was not given is what it is by default.
 
@@ -188,7 +213,7 @@ def settings(options: Mapping[str, Any]) -> tuple[str, str | None, str, bool]:
     )
 
 
-def drawing(options: RoundingOptions) -> tuple[np.random.Generator | int | None, int | None, Any]:
+def drawing(options: Mapping[str, Any]) -> tuple[np.random.Generator | int | None, int | None, Any]:
     """Return rng, random_bits and random_integers: what `floatlab.draws.RandomIntegers` is made of."""
     return options.get("rng"), options.get("random_bits"), options.get("random_integers")
 

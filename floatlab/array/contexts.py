@@ -23,11 +23,12 @@ from floatlab.draws import generator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option
 from floatlab.flags import FlagRecord, is_tracking, note, track_flags
 from floatlab.formats import FloatFormat
-from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, SUBNORMAL_RULES
+from floatlab.rules import OVERFLOW_POLICIES, ROUNDING_MODES, SUBNORMAL_RULES, checks_names
 
 __all__ = ["Arithmetic", "FlagRecord", "arithmetic", "current", "is_tracking", "note", "track_flags"]
 
 
+@checks_names
 @dataclass(frozen=True)
 class Arithmetic:
     """The options with which FloatArrays compute; those of `quantize`, and the accumulator of reductions."""

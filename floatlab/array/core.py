@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.rules import RoundingOptions, check_names
 from floatlab.sources import as_source, refuse_masked
 
 __all__ = [
@@ -179,7 +180,7 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- conversion --------------------------------------------------------------------------------------
 
-    def astype(self, fmt: Any, **options: Any) -> FloatArray:
+    def astype(self, fmt: Any, **options: Unpack[RoundingOptions]) -> FloatArray:
         """Return a copy in another format, rounded once; the options are those of `quantize`.
 
         >>> import floatlab as fl
@@ -598,7 +599,7 @@ def zero_of(operation: str, fmt: FloatFormat, way_out: str) -> float:
 # -- making one ------------------------------------------------------------------------------------------
 
 
-def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
+def array(x: Any, fmt: Any = None, **options: Unpack[RoundingOptions]) -> FloatArray:
     """Return a new FloatArray of numbers, rounded to a format.
 
     Parameters
@@ -629,10 +630,11 @@ def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
         raise FormatError(
             f'An array needs a format. Got a {type(x).__name__} and none. Say it: fl.array(x, "float16").'
         )
-    options = current().of_operation(**options)
+    check_names("array", options)
+    asked = current().of_operation(**options)
     if given is not None and given.same_as(fmt):
-        return _within(asarray(x, fmt), options)
-    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, options), fmt)
+        return _within(asarray(x, fmt), asked)
+    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, asked), fmt)
 
 
 def _rounded(numbers: Any, fmt: FloatFormat, options: dict[str, Any]) -> Array:

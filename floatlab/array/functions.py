@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from floatlab.array.calls import as_python, is_number
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
-from floatlab.array.elementwise import as_python, hold, is_number, multiply, subtract
+from floatlab.array.elementwise import hold, multiply, subtract
 from floatlab.array.exactly import first_place, split
 from floatlab.array.reductions import sum
 from floatlab.errors import DtypeError

@@ -1,0 +1,344 @@
+"""What was asked for, and what is handed back? The operands, the format and the options of one call on arrays.
+
+The functions of this folder take FloatArrays, numbers, and with a format named plain arrays as well. FloatArrays in, a
+FloatArray out; plain numbers in, plain values out. Options that are not given are those of the context.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal, Protocol, Unpack, overload
+
+import numpy as np
+
+from floatlab.accumulate import has_flags
+from floatlab.accumulators import SumOptions
+from floatlab.array.contexts import current
+from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
+from floatlab.array.exactly import split
+from floatlab.backend import Array
+from floatlab.errors import DtypeError, FormatError, check_switch
+from floatlab.flags import Flags, is_tracking, note
+from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding import quantize
+from floatlab.rules import RoundingOptions, check_names
+from floatlab.sources import as_source
+
+__all__ = [
+    "AxisOptions",
+    "Call",
+    "OfOne",
+    "OperationOptions",
+    "ReductionOptions",
+    "as_python",
+    "is_number",
+    "of_axes",
+    "of_format",
+    "of_matrices",
+    "of_one",
+    "of_spread",
+    "of_two",
+    "operation",
+    "reduction",
+    "resolve",
+]
+
+_FLOAT64 = get_format("float64")
+
+
+# -- options ---------------------------------------------------------------------------------------------------
+
+
+class OperationOptions(RoundingOptions, total=False):
+    """The options of an operation on elements, or a function of them: those of `floatlab.quantize`, and return_flags.
+
+    What is not given is taken from the context (`floatlab.arithmetic`). return_flags says whether to return the `Flags`
+    as well.
+    """
+
+    return_flags: bool
+
+
+class ReductionOptions(SumOptions, total=False):
+    """The options of a sum, and of all that is made of sums, as `floatlab.accumulators.SumOptions` describes them.
+
+    What is not given is taken from the context (`floatlab.arithmetic`). return_flags says whether to return the `Flags`
+    as well; only with the accumulators "wide" and "exact", which round once.
+    """
+
+    random_integers: Any
+    return_flags: bool
+
+
+class AxisOptions(SumOptions, total=False):
+    """Those of a sum, and over what it is taken: `axis`, which may be several, and whether these are kept."""
+
+    axis: Any
+    keepdims: bool
+
+
+class SpreadOptions(AxisOptions, total=False):
+    """Those of a variance: `ddof` is taken off the number of elements before dividing by it."""
+
+    ddof: float
+
+
+class ProductOptions(SumOptions, total=False):
+    """The options of a product of matrices, as `floatlab.accumulate.matmul` describes them."""
+
+    bias: Any
+    product_format: str | FloatFormat | None
+
+
+_OF_OPERATIONS = tuple(OperationOptions.__annotations__)
+_OF_REDUCTIONS = ("axis", "keepdims", *ReductionOptions.__annotations__)
+
+
+# -- types -----------------------------------------------------------------------------------------------------
+
+# What is returned with ``return_flags=True`` is a tuple. A function cannot say so without writing its signature down
+# twice; so each has one of these types, by a decorator that changes nothing else.
+
+
+class OfOne(Protocol):
+    """A function of one array."""
+
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
+    ) -> tuple[Any, Flags]: ...
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[RoundingOptions]
+    ) -> Any: ...
+
+
+class OfTwo(Protocol):
+    """A function of two arrays."""
+
+    @overload
+    def __call__(
+        self,
+        a: Any,
+        b: Any,
+        /,
+        fmt: Any = ...,
+        *,
+        return_flags: Literal[True],
+        **options: Unpack[RoundingOptions],
+    ) -> tuple[Any, Flags]: ...
+    @overload
+    def __call__(
+        self,
+        a: Any,
+        b: Any,
+        /,
+        fmt: Any = ...,
+        *,
+        return_flags: bool = ...,
+        **options: Unpack[RoundingOptions],
+    ) -> Any: ...
+
+
+class Reduction(Protocol):
+    """A function of the elements along one axis, several or all."""
+
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[AxisOptions]
+    ) -> tuple[Any, Flags]: ...
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[AxisOptions]
+    ) -> Any: ...
+
+
+class Spread(Protocol):
+    """A variance or a standard deviation."""
+
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[SpreadOptions]
+    ) -> tuple[Any, Flags]: ...
+    @overload
+    def __call__(
+        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[SpreadOptions]
+    ) -> Any: ...
+
+
+class Product(Protocol):
+    """A product of matrices or vectors."""
+
+    @overload
+    def __call__(
+        self,
+        a: Any,
+        b: Any,
+        fmt: Any = ...,
+        *,
+        return_flags: Literal[True],
+        **options: Unpack[ProductOptions],
+    ) -> tuple[Any, Flags]: ...
+    @overload
+    def __call__(
+        self, a: Any, b: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[ProductOptions]
+    ) -> Any: ...
+
+
+def of_one(function: Callable[..., Any]) -> OfOne:
+    """Return the function, as one of one array."""
+    return function
+
+
+def of_two(function: Callable[..., Any]) -> OfTwo:
+    """Return the function, as one of two arrays."""
+    return function
+
+
+def of_axes(function: Callable[..., Any]) -> Reduction:
+    """Return the function, as a reduction."""
+    return function
+
+
+def of_spread(function: Callable[..., Any]) -> Spread:
+    """Return the function, as one of the spread of the elements."""
+    return function
+
+
+def of_matrices(function: Callable[..., Any]) -> Product:
+    """Return the function, as a product."""
+    return function
+
+
+# -- one call --------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Call:
+    """What one call was asked for, checked: what its operands are, what it computes with, and what it returns."""
+
+    name: str
+    fmt: FloatFormat  # of the result
+    values: list[Any]  # of the operands
+    formats: list[FloatFormat | None]  # of the operands, where they have one
+    wrap: bool  # whether the result is a FloatArray
+    options: dict[str, Any]  # the context's, and in their stead the caller's
+    return_flags: bool
+    wanted: bool  # whether anybody wants flags: the caller, or a record
+
+    def run(self, compute: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        """Hand back what `compute` returns with the options."""
+        if self.wanted:
+            return self.finish(*compute(*args, return_flags=True, **more, **self.options))
+        return self.finish(compute(*args, **more, **self.options))
+
+    def finish(self, values: Array, flags: Flags | None = None) -> Any:
+        """Hand over values and flags: to those who track, and to the caller, as he asked."""
+        if flags is not None:
+            note(self.name, flags)
+        made = FloatArray._wrap(values, self.fmt) if self.wrap else values
+        return (made, flags) if self.return_flags else made
+
+
+def operation(name: str, operands: tuple[Any, ...], fmt: Any, options: Any) -> Call:
+    """Return what was asked of an operation on elements; the options are `OperationOptions`."""
+    check_names(name, options, _OF_OPERATIONS)
+    flags = _switch(options)
+    return Call(
+        name, *resolve(name, operands, fmt), current().of_operation(**options), flags, flags or is_tracking()
+    )
+
+
+def reduction(name: str, operands: tuple[Any, ...], fmt: Any, options: Any, *others: str) -> Call:
+    """Return what was asked of a sum, or of what is made of sums; the options are `ReductionOptions` and `others`."""
+    context = current()
+    if "flush_inputs" in options:  # which the context refuses, and says what to do
+        context = replace(context, flush_inputs=options.pop("flush_inputs"))
+    check_names(name, options, (*others, *_OF_REDUCTIONS))
+    flags = _switch(options)
+    given = context.of_reduction(**options)
+    wanted = flags or (is_tracking() and has_flags(given["accumulator"]))
+    return Call(name, *resolve(name, operands, fmt), given, flags, wanted)
+
+
+def _switch(options: Any) -> bool:
+    return "return_flags" in options and check_switch("return_flags", options.pop("return_flags"))
+
+
+# -- operands ----------------------------------------------------------------------------------------------
+
+
+def is_number(x: Any) -> bool:
+    """Return whether `x` is a real scalar, of Python or NumPy."""
+    return isinstance(x, int | float | Fraction | Decimal | np.integer | np.floating | np.bool_)
+
+
+@lru_cache(maxsize=512)
+def _number(x: int | float | Fraction, negative: bool, fmt: FloatFormat, overflow: str | None) -> Array:
+    """Round a number; `negative` tells -0 from 0 and NaNs from each other, which are the same key of a cache."""
+    rounded = quantize(x, fmt, overflow=overflow).astype(fmt.value_dtype)
+    rounded.flags.writeable = False
+    return rounded
+
+
+def as_python(x: Any) -> Any:
+    """Return a scalar as a number of Python, under which it can be remembered.
+
+    NumPy's scalars are no keys: np.float32(0.1) == 0.1 and np.float32(2**24) == 2**24 + 1 are true.
+    """
+    if isinstance(x, np.generic):
+        return x.item() if x.dtype.itemsize <= 8 else float(as_source(x, _FLOAT64))
+    if isinstance(x, Decimal):
+        near, rest = split(x)
+        return float(near) if rest is None else Fraction(x)
+    return x
+
+
+def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
+    """Return the values of an operand: a FloatArray's, or a number's, which is rounded to the format (to nearest).
+
+    An array of the format's own NumPy or ml_dtypes type is as good as a FloatArray.
+
+    Raises
+    ------
+    DtypeError
+        If it is another plain array, of which nobody said how it is to be rounded.
+    """
+    if isinstance(x, FloatArray):
+        return x.values
+    if is_number(x):
+        number = as_python(x)
+        negative = isinstance(number, float) and math.copysign(1.0, number) < 0
+        return _number(number, negative, fmt, current().overflow)
+    if has_own_type(x, fmt):
+        return asarray(x, fmt).values
+    kind = (
+        f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray | np.generic) else f"a {type(x).__name__}"
+    )
+    raise DtypeError(
+        f"The operands of {operation} are FloatArrays and numbers. Got {kind} beside {fmt}. "
+        f'Round it first, with fl.array(x, "{fmt.spec}").'
+    )
+
+
+def resolve(
+    operation: str, operands: tuple[Any, ...], fmt: Any
+) -> tuple[FloatFormat, list[Any], list[Any], bool]:
+    """Return the format of the result, the operands' values and formats (or None), and whether to wrap the result."""
+    wrap = any(isinstance(x, FloatArray) for x in operands)
+    if fmt is None:
+        if not wrap:
+            raise FormatError(
+                f"{operation} of plain numbers needs the format of the result. Got none. "
+                f'Say it, fl.{operation}(..., "float16"), or use FloatArrays.'
+            )
+        fmt = common_format(operation, operands)
+        return fmt, [of_format(operation, x, fmt) for x in operands], [fmt] * len(operands), True
+    values = [x.values if isinstance(x, FloatArray) else x for x in operands]
+    formats = [x.format if isinstance(x, FloatArray) else None for x in operands]
+    return get_format(fmt), values, formats, wrap
