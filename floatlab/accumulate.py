@@ -65,6 +65,7 @@ _ODD_BITS = 51  # so many bits of a number rounded to odd at 53 may be looked at
 _EXACT_INTEGERS = 2**53
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
 _PLAIN = Rounder()
+_NAMES = SumOptions.__annotations__.keys()
 
 
 def matmul(
@@ -321,7 +322,8 @@ def _asked(
 ) -> tuple[FloatFormat, Accumulator, Rounder, Sequence[str | FloatFormat]]:
     """Return the format, the accumulator, how it rounds, and the known formats; `others` are more options by name."""
     check_environment()
-    check_names(function, options, (*SumOptions.__annotations__, *others, "return_flags"))
+    if not options.keys() <= _NAMES:
+        check_names(function, options, (*SumOptions.__annotations__, *others, "return_flags"))
     fmt, how = get_format(fmt), get_accumulator(options.get("accumulator", "wide"))
     rounding, overflow, subnormals, _ = settings(options)
     make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be

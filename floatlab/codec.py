@@ -77,7 +77,8 @@ def encode(
     """
     if out is not None:
         raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
-    check_names("encode", options, (*RoundingOptions.__annotations__, "return_flags"))
+    if options:
+        check_names("encode", options, (*RoundingOptions.__annotations__, "return_flags"))
     check_environment()
     fmt = get_format(fmt)
     rule = make_rule(fmt, *settings(options))

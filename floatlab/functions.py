@@ -43,7 +43,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.pairs import PAIRS
 from floatlab.precise import sticky
 from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, check_names, drawing, make_rule, settings
+from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
 from floatlab.wide import (
     cos64,
@@ -337,20 +337,9 @@ class Task:
         return self.values(values), flags
 
 
-def _find_task(*options: Any) -> Task:
-    try:
-        return _task(*options)
-    except TypeError:  # a list, for instance, which no cache can look up, and which is no option either
-        return _task.__wrapped__(*options)
-
-
 @lru_cache(maxsize=64)
-def _task(
-    name: str, fmt: Any, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool
-) -> Task:
-    fmt = get_format(fmt)
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)  # refuses what cannot be
-    function = _ALL[name]
+def _task(name: str, rule: Rule, overflow: str | None) -> Task:
+    fmt, function = rule.fmt, _ALL[name]
     if fmt.precision > _WIDEST and function.primitive is None:
         have = ", ".join(n for n, f in TABLE.items() if f.primitive is not None)
         raise FormatError(
@@ -362,7 +351,7 @@ def _task(
             f"A function is rounded from a float64, which must have two bits to spare below the smallest value. "
             f"Got {fmt}, with {fmt.smallest_subnormal!r}. Use a format with a smaller bias."
         )
-    options = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
+    options = {"rounding": rule.rounding, "overflow": overflow, "subnormals": rule.subnormals}
     return Task(name, function, fmt, options, rule.flush_inputs)
 
 
@@ -503,8 +492,7 @@ def _evaluate(
     name: str, fmt: Any, given: tuple[Array, ...], return_flags: bool, options: RoundingOptions
 ) -> Any:
     """Return the results of a function for arrays of one shape, and its flags if they are wanted."""
-    check_names(name, options)
-    task = _find_task(name, fmt, *settings(options))
+    task = _task(name, rule_of(name, get_format(fmt), **options), options.get("overflow"))
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags and task.fmt.precision > _WIDEST:
         raise FormatError(

@@ -40,9 +40,9 @@ from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT, round_integer
 from floatlab.ratios import Rounded, round_ratio
-from floatlab.rounding import quantize
+from floatlab.rounding import quantize, round_floats
 from floatlab.routes import Route, choose
-from floatlab.rules import RoundingOptions, Rule, drawing, rule_of
+from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 
@@ -105,7 +105,7 @@ def operate(
     """
     fmt = get_format(fmt)
     check_environment()
-    rule, overflow = rule_of(name, fmt, options), options.get("overflow")
+    rule, overflow = rule_of(name, fmt, **options), options.get("overflow")
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
     if len({x.shape for x in xs}) > 1:
@@ -139,6 +139,12 @@ def operate(
             negative_zeros(name, xs, result)
         if result.size and math.isnan(float(result.max())):
             sign_nans(xs, result, fmt)
+        if not return_flags:
+            if rule.flush_inputs:  # of which the result is none
+                rule = make_rule(fmt, rule.rounding, overflow, rule.subnormals, False)
+            short = result.dtype.itemsize < fmt.value_dtype.itemsize  # operands, and a format of wide range
+            values = np.empty_like(result, fmt.value_dtype) if short else result
+            return round_floats(result, rule, values, draw).astype(fmt.value_dtype, copy=False)
         kept: dict[str, Any] = {
             "rounding": rule.rounding,
             "overflow": overflow,
@@ -147,12 +153,6 @@ def operate(
         if draw is not None:
             supplied = None if draw.supplied is None else draw.supplied.reshape(result.shape)
             kept |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": supplied}
-        if not return_flags:
-            in_place = (
-                result.dtype.itemsize >= fmt.value_dtype.itemsize
-            )  # short operands, and a format of wide range
-            values = quantize(result, fmt, **kept, out=result if in_place else None)
-            return values.astype(fmt.value_dtype, copy=False)
         values, flags = round_with_flags(result, fmt, kept)
         return values.astype(fmt.value_dtype, copy=False), flags_of_operation(name, xs, result, flags)
 

@@ -273,12 +273,17 @@ def quantize(
         if rest:
             put_exact(out, rest, rule, draw, flags)
         return out, flags
+    with ignore_float_errors(source):
+        round_floats(source, rule, out, draw)
+    if rest:
+        put_exact(out, rest, rule, draw)
+    return out
+
+
+def round_floats(source: Array, rule: Rule, out: Array, draw: RandomIntegers | None = None) -> Array:
+    """Round float32 or float64 numbers into `out`, which may be the source itself, and holds the format."""
     if source.size:
-        conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
-        with ignore_float_errors(source):
-            conversion.run(out, source, draw)
-        if rest:
-            put_exact(out, rest, rule, draw)
+        plan(rule, source.dtype, None if draw is None else draw.bits).run(out, source, draw)
     return out
 
 

@@ -247,11 +247,13 @@ class Call:
 
 def operation(name: str, operands: tuple[Any, ...], fmt: Any, options: Any) -> Call:
     """Return what was asked of an operation on elements; the options are `OperationOptions`."""
-    check_names(name, options, _OF_OPERATIONS)
-    flags = _switch(options)
-    return Call(
-        name, *resolve(name, operands, fmt), current().of_operation(**options), flags, flags or is_tracking()
-    )
+    flags = False
+    if options:
+        check_names(name, options, _OF_OPERATIONS)
+        flags = check_switch("return_flags", options.pop("return_flags", False))
+    target, values, formats, wrap = resolve(name, operands, fmt)
+    given = current().of_operation(**options)
+    return Call(name, target, values, formats, wrap, given, flags, flags or is_tracking())
 
 
 def reduction(name: str, operands: tuple[Any, ...], fmt: Any, options: Any, *others: str) -> Call:
@@ -259,15 +261,13 @@ def reduction(name: str, operands: tuple[Any, ...], fmt: Any, options: Any, *oth
     context = current()
     if "flush_inputs" in options:  # which the context refuses, and says what to do
         context = replace(context, flush_inputs=options.pop("flush_inputs"))
-    check_names(name, options, (*others, *_OF_REDUCTIONS))
-    flags = _switch(options)
+    flags = False
+    if options:
+        check_names(name, options, (*others, *_OF_REDUCTIONS))
+        flags = check_switch("return_flags", options.pop("return_flags", False))
     given = context.of_reduction(**options)
     wanted = flags or (is_tracking() and has_flags(given["accumulator"]))
     return Call(name, *resolve(name, operands, fmt), given, flags, wanted)
-
-
-def _switch(options: Any) -> bool:
-    return "return_flags" in options and check_switch("return_flags", options.pop("return_flags"))
 
 
 # -- operands ----------------------------------------------------------------------------------------------
