@@ -27,14 +27,16 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from floatlab.accumulators import (
     Accumulator,
+    AxisOptions,
     Exact,
+    ProductOptions,
     Rounder,
     Sequential,
     SumOptions,
@@ -68,6 +70,24 @@ _PLAIN = Rounder()
 _NAMES = SumOptions.__annotations__.keys()
 
 
+@overload
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[ProductOptions],
+) -> Array: ...
+@overload
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[True],
+    **options: Unpack[ProductOptions],
+) -> tuple[Array, Flags]: ...
 def matmul(
     a: ArrayLike,
     b: ArrayLike,
@@ -77,7 +97,7 @@ def matmul(
     product_format: str | FloatFormat | None = None,
     return_flags: bool = False,
     **options: Unpack[SumOptions],
-) -> Any:
+) -> Array | tuple[Array, Flags]:
     """Return the matrix product ``a @ b + bias`` in a format, rounded as the accumulator says.
 
     Parameters
@@ -144,7 +164,25 @@ def matmul(
     return _reshaped(result, shape)
 
 
-def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Any:
+@overload
+def dot(
+    x: ArrayLike,
+    y: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[ProductOptions],
+) -> Array: ...
+@overload
+def dot(
+    x: ArrayLike,
+    y: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[True],
+    **options: Unpack[ProductOptions],
+) -> tuple[Array, Flags]: ...
+def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Array | tuple[Array, Flags]:
     """Return the dot product of two vectors in a format; for matrices, their product, as `numpy.dot` does.
 
     Parameters
@@ -180,6 +218,18 @@ def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> A
     return matmul(x, y, fmt, **options)
 
 
+@overload
+def sum(
+    x: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[AxisOptions],
+) -> Array: ...
+@overload
+def sum(
+    x: ArrayLike, fmt: Any, *, return_flags: Literal[True], **options: Unpack[AxisOptions]
+) -> tuple[Array, Flags]: ...
 def sum(  # NumPy's name
     x: ArrayLike,
     fmt: str | FloatFormat,
@@ -188,7 +238,7 @@ def sum(  # NumPy's name
     keepdims: bool = False,
     return_flags: bool = False,
     **options: Unpack[SumOptions],
-) -> Any:
+) -> Array | tuple[Array, Flags]:
     """Return the sum over one, several or all axes in a format, rounded as the accumulator says.
 
     Parameters
@@ -226,6 +276,18 @@ def sum(  # NumPy's name
     return _reshaped(_evaluate(product, fmt, how, rounder, None, return_flags=return_flags), shape)
 
 
+@overload
+def mean(
+    x: ArrayLike,
+    fmt: str | FloatFormat,
+    *,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[AxisOptions],
+) -> Array: ...
+@overload
+def mean(
+    x: ArrayLike, fmt: Any, *, return_flags: Literal[True], **options: Unpack[AxisOptions]
+) -> tuple[Array, Flags]: ...
 def mean(
     x: ArrayLike,
     fmt: str | FloatFormat,
@@ -234,7 +296,7 @@ def mean(
     keepdims: bool = False,
     return_flags: bool = False,
     **options: Unpack[SumOptions],
-) -> Any:
+) -> Array | tuple[Array, Flags]:
     """Return the mean over one, several or all axes in a format.
 
     With the accumulators "wide" and "exact" it is the exact sum divided by the number of terms, rounded once; with

@@ -41,10 +41,12 @@ from floatlab.rules import make_rule
 
 __all__ = [
     "Accumulator",
+    "AxisOptions",
     "Chunked",
     "Exact",
     "Kahan",
     "Pairwise",
+    "ProductOptions",
     "Rounder",
     "Sequential",
     "SumOptions",
@@ -509,6 +511,20 @@ class SumOptions(TypedDict, total=False):
     subnormals: str
     rng: np.random.Generator | int | None
     random_bits: int | None
+
+
+class AxisOptions(SumOptions, total=False):
+    """Those of a sum, and over what it is taken: `axis`, which may be several, and whether these are kept."""
+
+    axis: Any
+    keepdims: bool
+
+
+class ProductOptions(SumOptions, total=False):
+    """The options of a product of matrices, as `floatlab.accumulate.matmul` describes them."""
+
+    bias: Any
+    product_format: str | FloatFormat | None
 
 
 # -- exact terms -----------------------------------------------------------------------------------

@@ -39,6 +39,10 @@ def encode(
 def encode(
     x: Any, fmt: Any, *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
 ) -> tuple[Array, Flags]: ...
+@overload
+def encode(
+    x: Any, fmt: Any, *, return_flags: bool, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]: ...
 def encode(
     x: Any, fmt: Any, *, return_flags: bool = False, out: None = None, **options: Unpack[RoundingOptions]
 ) -> Array | tuple[Array, Flags]:

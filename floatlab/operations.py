@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -53,6 +53,26 @@ OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "f
 _FLOAT64 = get_format("float64")
 
 
+@overload
+def operate(
+    name: str,
+    operands: Sequence[Any],
+    fmt: Any,
+    *,
+    return_flags: Literal[False] = ...,
+    formats: Sequence[FloatFormat | None] = ...,
+    **options: Unpack[RoundingOptions],
+) -> Array: ...
+@overload
+def operate(
+    name: str,
+    operands: Sequence[Any],
+    fmt: Any,
+    *,
+    return_flags: Literal[True],
+    formats: Sequence[FloatFormat | None] = ...,
+    **options: Unpack[RoundingOptions],
+) -> tuple[Array, Flags]: ...
 def operate(
     name: str,
     operands: Sequence[Any],
@@ -61,7 +81,7 @@ def operate(
     return_flags: bool = False,
     formats: Sequence[FloatFormat | None] = (),
     **options: Unpack[RoundingOptions],
-) -> Any:
+) -> Array | tuple[Array, Flags]:
     """Return the result of one of `OPERATIONS` in a format, rounded once from the exact result.
 
     Parameters

@@ -173,6 +173,10 @@ def quantize(
     return_flags: Literal[True],
     **options: Unpack[RoundingOptions],
 ) -> tuple[Array, Flags]: ...
+@overload
+def quantize(
+    x: Any, fmt: Any, *, out: Array | None = ..., return_flags: bool, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]: ...
 def quantize(
     x: Any,
     fmt: Any,

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, Unpack, overload
 import numpy as np
 
 from floatlab.accumulate import has_flags
-from floatlab.accumulators import SumOptions
+from floatlab.accumulators import AxisOptions, ProductOptions, SumOptions
 from floatlab.array.contexts import current
 from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import split
@@ -30,7 +30,6 @@ from floatlab.rules import RoundingOptions, check_names
 from floatlab.sources import as_source
 
 __all__ = [
-    "AxisOptions",
     "Call",
     "OfOne",
     "OperationOptions",
@@ -75,24 +74,10 @@ class ReductionOptions(SumOptions, total=False):
     return_flags: bool
 
 
-class AxisOptions(SumOptions, total=False):
-    """Those of a sum, and over what it is taken: `axis`, which may be several, and whether these are kept."""
-
-    axis: Any
-    keepdims: bool
-
-
 class SpreadOptions(AxisOptions, total=False):
     """Those of a variance: `ddof` is taken off the number of elements before dividing by it."""
 
     ddof: float
-
-
-class ProductOptions(SumOptions, total=False):
-    """The options of a product of matrices, as `floatlab.accumulate.matmul` describes them."""
-
-    bias: Any
-    product_format: str | FloatFormat | None
 
 
 _OF_OPERATIONS = tuple(OperationOptions.__annotations__)
