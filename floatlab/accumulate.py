@@ -27,19 +27,16 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from floatlab.accumulators import (
     Accumulator,
-    AxisOptions,
     Exact,
-    ProductOptions,
     Rounder,
     Sequential,
-    SumOptions,
     Terms,
     Wide,
     get_accumulator,
@@ -56,6 +53,7 @@ from floatlab.operations import operate
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import check_names, make_rule, settings
+from floatlab.signatures import SumOptions, of_axes, of_matrices
 from floatlab.sources import as_array, as_source
 from floatlab.specials import round_with_flags
 
@@ -70,24 +68,7 @@ _PLAIN = Rounder()
 _NAMES = SumOptions.__annotations__.keys()
 
 
-@overload
-def matmul(
-    a: ArrayLike,
-    b: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[False] = ...,
-    **options: Unpack[ProductOptions],
-) -> Array: ...
-@overload
-def matmul(
-    a: ArrayLike,
-    b: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[True],
-    **options: Unpack[ProductOptions],
-) -> tuple[Array, Flags]: ...
+@of_matrices
 def matmul(
     a: ArrayLike,
     b: ArrayLike,
@@ -117,7 +98,7 @@ def matmul(
     return_flags : bool
         Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
     **options
-        Those of `floatlab.accumulators.SumOptions`; `formats` has an entry for a, for b and, if given, for bias.
+        Those of `floatlab.signatures.SumOptions`; `formats` has an entry for a, for b and, if given, for bias.
 
     Returns
     -------
@@ -164,24 +145,7 @@ def matmul(
     return _reshaped(result, shape)
 
 
-@overload
-def dot(
-    x: ArrayLike,
-    y: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[False] = ...,
-    **options: Unpack[ProductOptions],
-) -> Array: ...
-@overload
-def dot(
-    x: ArrayLike,
-    y: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[True],
-    **options: Unpack[ProductOptions],
-) -> tuple[Array, Flags]: ...
+@of_matrices
 def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Array | tuple[Array, Flags]:
     """Return the dot product of two vectors in a format; for matrices, their product, as `numpy.dot` does.
 
@@ -218,18 +182,7 @@ def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> A
     return matmul(x, y, fmt, **options)
 
 
-@overload
-def sum(
-    x: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[False] = ...,
-    **options: Unpack[AxisOptions],
-) -> Array: ...
-@overload
-def sum(
-    x: ArrayLike, fmt: Any, *, return_flags: Literal[True], **options: Unpack[AxisOptions]
-) -> tuple[Array, Flags]: ...
+@of_axes
 def sum(  # NumPy's name
     x: ArrayLike,
     fmt: str | FloatFormat,
@@ -276,18 +229,7 @@ def sum(  # NumPy's name
     return _reshaped(_evaluate(product, fmt, how, rounder, None, return_flags=return_flags), shape)
 
 
-@overload
-def mean(
-    x: ArrayLike,
-    fmt: str | FloatFormat,
-    *,
-    return_flags: Literal[False] = ...,
-    **options: Unpack[AxisOptions],
-) -> Array: ...
-@overload
-def mean(
-    x: ArrayLike, fmt: Any, *, return_flags: Literal[True], **options: Unpack[AxisOptions]
-) -> tuple[Array, Flags]: ...
+@of_axes
 def mean(
     x: ArrayLike,
     fmt: str | FloatFormat,

@@ -21,11 +21,11 @@ networks with 8-bit floating point numbers", NeurIPS 2018 (chunks).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -41,15 +41,12 @@ from floatlab.rules import make_rule
 
 __all__ = [
     "Accumulator",
-    "AxisOptions",
     "Chunked",
     "Exact",
     "Kahan",
     "Pairwise",
-    "ProductOptions",
     "Rounder",
     "Sequential",
-    "SumOptions",
     "Terms",
     "Wide",
     "get_accumulator",
@@ -493,38 +490,6 @@ def _float_adder(fmt: FloatFormat, exact: bool) -> Add:
         return rounded + zero
 
     return add
-
-
-class SumOptions(TypedDict, total=False):
-    """The options of everything that adds up.
-
-    accumulator is "wide" by default, "exact", a format for sequential accumulation, or any other name or object that
-    `get_accumulator` knows. formats are those that the operands are known to have, one each: they change no result,
-    but "wide" is faster for formats of few bits, whose sums float64 often holds exactly. The others are those of
-    `quantize`, and hold for every rounding on the way. Operands are taken as they are, and never flushed.
-    """
-
-    accumulator: str | FloatFormat | Accumulator
-    formats: Sequence[str | FloatFormat]
-    rounding: str
-    overflow: str | None
-    subnormals: str
-    rng: np.random.Generator | int | None
-    random_bits: int | None
-
-
-class AxisOptions(SumOptions, total=False):
-    """Those of a sum, and over what it is taken: `axis`, which may be several, and whether these are kept."""
-
-    axis: Any
-    keepdims: bool
-
-
-class ProductOptions(SumOptions, total=False):
-    """The options of a product of matrices, as `floatlab.accumulate.matmul` describes them."""
-
-    bias: Any
-    product_format: str | FloatFormat | None
 
 
 # -- exact terms -----------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "f
 _FLOAT64 = get_format("float64")
 
 
+class _Options(RoundingOptions, total=False):
+    formats: Sequence[FloatFormat | None]
+
+
 @overload
 def operate(
     name: str,
@@ -60,18 +64,11 @@ def operate(
     fmt: Any,
     *,
     return_flags: Literal[False] = ...,
-    formats: Sequence[FloatFormat | None] = ...,
-    **options: Unpack[RoundingOptions],
+    **options: Unpack[_Options],
 ) -> Array: ...
 @overload
 def operate(
-    name: str,
-    operands: Sequence[Any],
-    fmt: Any,
-    *,
-    return_flags: Literal[True],
-    formats: Sequence[FloatFormat | None] = ...,
-    **options: Unpack[RoundingOptions],
+    name: str, operands: Sequence[Any], fmt: Any, *, return_flags: Literal[True], **options: Unpack[_Options]
 ) -> tuple[Array, Flags]: ...
 def operate(
     name: str,

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, Protocol, Unpack, overload
+from typing import Any
 
 import numpy as np
 
 from floatlab.accumulate import has_flags
-from floatlab.accumulators import AxisOptions, ProductOptions, SumOptions
 from floatlab.array.contexts import current
 from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import split
@@ -26,22 +25,15 @@ from floatlab.errors import DtypeError, FormatError, check_switch
 from floatlab.flags import Flags, is_tracking, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, check_names
+from floatlab.rules import check_names
+from floatlab.signatures import OperationOptions, ReductionOptions
 from floatlab.sources import as_source
 
 __all__ = [
     "Call",
-    "OfOne",
-    "OperationOptions",
-    "ReductionOptions",
     "as_python",
     "is_number",
-    "of_axes",
     "of_format",
-    "of_matrices",
-    "of_one",
-    "of_spread",
-    "of_two",
     "operation",
     "reduction",
     "resolve",
@@ -50,154 +42,8 @@ __all__ = [
 _FLOAT64 = get_format("float64")
 
 
-# -- options ---------------------------------------------------------------------------------------------------
-
-
-class OperationOptions(RoundingOptions, total=False):
-    """The options of an operation on elements, or a function of them: those of `floatlab.quantize`, and return_flags.
-
-    What is not given is taken from the context (`floatlab.arithmetic`). return_flags says whether to return the `Flags`
-    as well.
-    """
-
-    return_flags: bool
-
-
-class ReductionOptions(SumOptions, total=False):
-    """The options of a sum, and of all that is made of sums, as `floatlab.accumulators.SumOptions` describes them.
-
-    What is not given is taken from the context (`floatlab.arithmetic`). return_flags says whether to return the `Flags`
-    as well; only with the accumulators "wide" and "exact", which round once.
-    """
-
-    random_integers: Any
-    return_flags: bool
-
-
-class SpreadOptions(AxisOptions, total=False):
-    """Those of a variance: `ddof` is taken off the number of elements before dividing by it."""
-
-    ddof: float
-
-
 _OF_OPERATIONS = tuple(OperationOptions.__annotations__)
 _OF_REDUCTIONS = ("axis", "keepdims", *ReductionOptions.__annotations__)
-
-
-# -- types -----------------------------------------------------------------------------------------------------
-
-# What is returned with ``return_flags=True`` is a tuple. A function cannot say so without writing its signature down
-# twice; so each has one of these types, by a decorator that changes nothing else.
-
-
-class OfOne(Protocol):
-    """A function of one array."""
-
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
-    ) -> tuple[Any, Flags]: ...
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[RoundingOptions]
-    ) -> Any: ...
-
-
-class OfTwo(Protocol):
-    """A function of two arrays."""
-
-    @overload
-    def __call__(
-        self,
-        a: Any,
-        b: Any,
-        /,
-        fmt: Any = ...,
-        *,
-        return_flags: Literal[True],
-        **options: Unpack[RoundingOptions],
-    ) -> tuple[Any, Flags]: ...
-    @overload
-    def __call__(
-        self,
-        a: Any,
-        b: Any,
-        /,
-        fmt: Any = ...,
-        *,
-        return_flags: bool = ...,
-        **options: Unpack[RoundingOptions],
-    ) -> Any: ...
-
-
-class Reduction(Protocol):
-    """A function of the elements along one axis, several or all."""
-
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[AxisOptions]
-    ) -> tuple[Any, Flags]: ...
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[AxisOptions]
-    ) -> Any: ...
-
-
-class Spread(Protocol):
-    """A variance or a standard deviation."""
-
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: Literal[True], **options: Unpack[SpreadOptions]
-    ) -> tuple[Any, Flags]: ...
-    @overload
-    def __call__(
-        self, x: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[SpreadOptions]
-    ) -> Any: ...
-
-
-class Product(Protocol):
-    """A product of matrices or vectors."""
-
-    @overload
-    def __call__(
-        self,
-        a: Any,
-        b: Any,
-        fmt: Any = ...,
-        *,
-        return_flags: Literal[True],
-        **options: Unpack[ProductOptions],
-    ) -> tuple[Any, Flags]: ...
-    @overload
-    def __call__(
-        self, a: Any, b: Any, fmt: Any = ..., *, return_flags: bool = ..., **options: Unpack[ProductOptions]
-    ) -> Any: ...
-
-
-def of_one(function: Callable[..., Any]) -> OfOne:
-    """Return the function, as one of one array."""
-    return function
-
-
-def of_two(function: Callable[..., Any]) -> OfTwo:
-    """Return the function, as one of two arrays."""
-    return function
-
-
-def of_axes(function: Callable[..., Any]) -> Reduction:
-    """Return the function, as a reduction."""
-    return function
-
-
-def of_spread(function: Callable[..., Any]) -> Spread:
-    """Return the function, as one of the spread of the elements."""
-    return function
-
-
-def of_matrices(function: Callable[..., Any]) -> Product:
-    """Return the function, as a product."""
-    return function
 
 
 # -- one call --------------------------------------------------------------------------------------------------

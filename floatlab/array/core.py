@@ -37,9 +37,18 @@ __all__ = [
     "zero_of",
 ]
 
+
 # Who computes: a ufunc, or any other function of NumPy, and what stands in for it. Filled by the other files here.
-UFUNCS: dict[Any, Callable[..., Any]] = {}
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+class _Table(dict[Any, Callable[..., Any]]):
+    def __setitem__(self, function: Any, stand_in: Callable[..., Any]) -> None:
+        if function in self:  # then one of the two would never be called
+            raise ValueError(
+                f"A function of NumPy has one stand-in. Got a second one for {function.__name__}."
+            )
+        super().__setitem__(function, stand_in)
+
+
+UFUNCS, FUNCTIONS = _Table(), _Table()
 
 
 class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):

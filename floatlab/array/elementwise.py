@@ -13,16 +13,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.calls import (
-    OfOne,
-    OperationOptions,
-    as_python,
-    is_number,
-    of_format,
-    of_one,
-    of_two,
-    operation,
-)
+from floatlab.array.calls import as_python, is_number, of_format, operation
 from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import COMPARISONS, compare, nearest
 from floatlab.backend import Array
@@ -32,6 +23,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import flushed, operate
 from floatlab.rounding import quantize
+from floatlab.signatures import OfOne, OperationOptions, of_one, of_two
 from floatlab.sources import as_source
 
 __all__ = [

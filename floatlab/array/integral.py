@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.calls import OperationOptions, of_two, operation
+from floatlab.array.calls import operation
 from floatlab.array.contexts import current
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, _into
@@ -27,6 +27,7 @@ from floatlab.flags import is_tracking
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT
 from floatlab.operations import operate
+from floatlab.signatures import OperationOptions, of_two
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, sign_nans
 

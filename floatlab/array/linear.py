@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.calls import ReductionOptions, is_number, of_format, reduction, resolve
+from floatlab.array.calls import is_number, of_format, reduction, resolve
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
 from floatlab.array.elementwise import _into, multiply
 from floatlab.array.ratios import Pair, root
@@ -34,6 +34,7 @@ from floatlab.array.statistics import (
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
+from floatlab.signatures import ReductionOptions
 from floatlab.sources import as_source
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]

@@ -10,10 +10,11 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.calls import OperationOptions, is_number, of_two, operation
+from floatlab.array.calls import is_number, operation
 from floatlab.array.core import UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, reciprocal, square
 from floatlab.functions import evaluate_pair
+from floatlab.signatures import OperationOptions, of_two
 
 __all__ = ["arctan2", "hypot", "logaddexp", "logaddexp2", "power"]
 

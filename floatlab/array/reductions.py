@@ -14,15 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.calls import (
-    Call,
-    ReductionOptions,
-    of_axes,
-    of_format,
-    of_matrices,
-    operation,
-    reduction,
-)
+from floatlab.array.calls import Call, of_format, operation, reduction
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS
 from floatlab.backend import Array, widened
@@ -31,6 +23,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, check_names
+from floatlab.signatures import ReductionOptions, of_axes, of_matrices
 from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]

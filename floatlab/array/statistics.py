@@ -24,14 +24,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.calls import (
-    Call,
-    ReductionOptions,
-    of_axes,
-    of_spread,
-    reduction,
-    resolve,
-)
+from floatlab.array.calls import Call, reduction, resolve
 from floatlab.array.core import FUNCTIONS, FloatArray
 from floatlab.array.elementwise import _into
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_once
@@ -43,6 +36,7 @@ from floatlab.flags import Flags, is_tracking
 from floatlab.formats import get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
+from floatlab.signatures import ReductionOptions, of_axes, of_spread
 from floatlab.sources import as_source
 
 __all__ = [
