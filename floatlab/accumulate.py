@@ -27,12 +27,20 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from floatlab.accumulators import Accumulator, Exact, Rounder, Sequential, Terms, Wide, get_accumulator
+from floatlab.accumulators import (
+    Accumulator,
+    Exact,
+    Rounder,
+    Sequential,
+    Terms,
+    Wide,
+    get_accumulator,
+)
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.draws import RandomIntegers, generator
@@ -44,7 +52,8 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
-from floatlab.rules import make_rule
+from floatlab.rules import check_names, make_rule, settings
+from floatlab.signatures import SumOptions, of_axes, of_matrices
 from floatlab.sources import as_array, as_source
 from floatlab.specials import round_with_flags
 
@@ -56,24 +65,20 @@ _ODD_BITS = 51  # so many bits of a number rounded to odd at 53 may be looked at
 _EXACT_INTEGERS = 2**53
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
 _PLAIN = Rounder()
+_NAMES = SumOptions.__annotations__.keys()
 
 
+@of_matrices
 def matmul(
     a: ArrayLike,
     b: ArrayLike,
     fmt: str | FloatFormat,
     *,
-    accumulator: str | FloatFormat | Accumulator = "wide",
     bias: ArrayLike | None = None,
     product_format: str | FloatFormat | None = None,
-    formats: Sequence[str | FloatFormat] = (),
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    rng: np.random.Generator | int | None = None,
-    random_bits: int | None = None,
     return_flags: bool = False,
-) -> Any:
+    **options: Unpack[SumOptions],
+) -> Array | tuple[Array, Flags]:
     """Return the matrix product ``a @ b + bias`` in a format, rounded as the accumulator says.
 
     Parameters
@@ -84,22 +89,16 @@ def matmul(
         for `a`, a column for `b`.
     fmt : str or FloatFormat
         The format of the result.
-    accumulator : str, FloatFormat or Accumulator
-        "wide", "exact", a format for sequential accumulation, or any other name or object of
-        `floatlab.accumulators`.
     bias : array_like, optional
         Added before anything is rounded; for accumulators with an order it is the first term. It must
         broadcast to the result's shape.
     product_format : str or FloatFormat, optional
         Round each product to this format before it is added. Only for accumulators with an order; by default
         products are exact (and rounded to float64 if the operands have more than 26 bits).
-    formats : sequence of str or FloatFormat, optional
-        The formats that the operands are known to have: of a, b and, if given, bias. It changes no result,
-        but "wide" is faster for formats of few bits, whose sums float64 often holds exactly.
-    rounding, overflow, subnormals, rng, random_bits
-        As for `quantize`; they hold for every rounding on the way.
     return_flags : bool
         Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
+    **options
+        Those of `floatlab.signatures.SumOptions`; `formats` has an entry for a, for b and, if given, for bias.
 
     Returns
     -------
@@ -129,10 +128,7 @@ def matmul(
     >>> matmul(a, np.ones((3, 1)), "fp16", accumulator="fp16")  # 2048 + 1 is not
     array([[2048.]], dtype=float32)
     """
-    check_environment()
-    fmt = get_format(fmt)
-    how = get_accumulator(accumulator)
-    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    fmt, how, rounder, formats = _asked("matmul", fmt, options, "bias", "product_format")
     (xs, x_narrow), (ys, y_narrow) = _operand(a, how), _operand(b, how)
     addends, bias_narrow = ([None], True) if bias is None else _operand(bias, how)
     shape, full = _result_shape(xs[0], ys[0], addends[0])
@@ -149,7 +145,8 @@ def matmul(
     return _reshaped(result, shape)
 
 
-def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Array:
+@of_matrices
+def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> Array | tuple[Array, Flags]:
     """Return the dot product of two vectors in a format; for matrices, their product, as `numpy.dot` does.
 
     Parameters
@@ -185,21 +182,16 @@ def dot(x: ArrayLike, y: ArrayLike, fmt: str | FloatFormat, **options: Any) -> A
     return matmul(x, y, fmt, **options)
 
 
+@of_axes
 def sum(  # NumPy's name
     x: ArrayLike,
     fmt: str | FloatFormat,
     *,
     axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
-    accumulator: str | FloatFormat | Accumulator = "wide",
-    formats: Sequence[str | FloatFormat] = (),
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    rng: np.random.Generator | int | None = None,
-    random_bits: int | None = None,
     return_flags: bool = False,
-) -> Any:
+    **options: Unpack[SumOptions],
+) -> Array | tuple[Array, Flags]:
     """Return the sum over one, several or all axes in a format, rounded as the accumulator says.
 
     Parameters
@@ -212,7 +204,7 @@ def sum(  # NumPy's name
         The axes to sum over, all by default. Several axes are added in the order of the flattened index.
     keepdims : bool
         Whether the axes stay, with length 1.
-    accumulator, formats, rounding, overflow, subnormals, rng, random_bits, return_flags
+    return_flags, **options
         As for `matmul`; `formats` has one entry, that of `x`.
 
     Returns
@@ -232,28 +224,21 @@ def sum(  # NumPy's name
     >>> sum(x, "bf16"), sum(x, "bf16", accumulator="bf16")
     (array(10., dtype=float32), array(4., dtype=float32))
     """
-    check_environment()
-    fmt, how = get_format(fmt), get_accumulator(accumulator)
-    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    fmt, how, rounder, formats = _asked("sum", fmt, options, "axis", "keepdims")
     product, shape, _ = _rows(x, axis, keepdims, how, formats)
     return _reshaped(_evaluate(product, fmt, how, rounder, None, return_flags=return_flags), shape)
 
 
+@of_axes
 def mean(
     x: ArrayLike,
     fmt: str | FloatFormat,
     *,
     axis: int | Sequence[int] | None = None,
     keepdims: bool = False,
-    accumulator: str | FloatFormat | Accumulator = "wide",
-    formats: Sequence[str | FloatFormat] = (),
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    rng: np.random.Generator | None = None,
-    random_bits: int | None = None,
     return_flags: bool = False,
-) -> Any:
+    **options: Unpack[SumOptions],
+) -> Array | tuple[Array, Flags]:
     """Return the mean over one, several or all axes in a format.
 
     With the accumulators "wide" and "exact" it is the exact sum divided by the number of terms, rounded once; with
@@ -262,7 +247,7 @@ def mean(
 
     Parameters
     ----------
-    x, fmt, axis, keepdims, accumulator, formats, rounding, overflow, subnormals, rng, random_bits, return_flags
+    x, fmt, axis, keepdims, return_flags, **options
         As for `sum`.
 
     Returns
@@ -276,9 +261,7 @@ def mean(
     >>> mean([2.0**100, 1.0, -(2.0**100)], "bf16")  # a third, rounded once
     array(0.33398438, dtype=float32)
     """
-    check_environment()
-    fmt, how = get_format(fmt), get_accumulator(accumulator)
-    rounder = _rounder(fmt, rounding, overflow, subnormals, rng, random_bits)
+    fmt, how, rounder, formats = _asked("mean", fmt, options, "axis", "keepdims")
     product, shape, count = _rows(x, axis, keepdims, how, formats)
     if not isinstance(how, Wide | Exact):
         _refuse_flags(how, return_flags)
@@ -338,18 +321,20 @@ class _Product:
         return array_module(self.a).zeros(self.shape) if self.addend is None else self.addend.copy()
 
 
-def _rounder(
-    fmt: FloatFormat,
-    rounding: str,
-    overflow: str | None,
-    subnormals: str,
-    rng: np.random.Generator | int | None,
-    random_bits: int | None,
-) -> Rounder:
+def _asked(
+    function: str, fmt: str | FloatFormat, options: SumOptions, *others: str
+) -> tuple[FloatFormat, Accumulator, Rounder, Sequence[str | FloatFormat]]:
+    """Return the format, the accumulator, how it rounds, and the known formats; `others` are more options by name."""
+    check_environment()
+    if not options.keys() <= _NAMES:
+        check_names(function, options, (*SumOptions.__annotations__, *others, "return_flags"))
+    fmt, how = get_format(fmt), get_accumulator(options.get("accumulator", "wide"))
+    rounding, overflow, subnormals, _ = settings(options)
     make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
-    if (rounding, overflow, subnormals, random_bits) == ("nearest_even", None, "gradual", None):
-        return _PLAIN  # which never looks at its generator
-    return Rounder(rounding, overflow, subnormals, generator(rng), random_bits)
+    rounder, bits = _PLAIN, options.get("random_bits")  # which never looks at its generator
+    if (rounding, overflow, subnormals, bits) != ("nearest_even", None, "gradual", None):
+        rounder = Rounder(rounding, overflow, subnormals, generator(options.get("rng")), bits)
+    return fmt, how, rounder, options.get("formats", ())
 
 
 def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:

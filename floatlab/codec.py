@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -18,30 +18,32 @@ from floatlab.backend import Array, array_module, block_length, ignore_float_err
 from floatlab.blocks import refuse_nan
 from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
+from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.kernel import scratch
 from floatlab.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding import convert_with_flags, plan, prepare, put_exact, quantize
-from floatlab.rules import Rule, make_rule, refuse_unknown
+from floatlab.rules import RoundingOptions, Rule, check_names, drawing, make_rule, settings
 from floatlab.sources import as_array, as_source, leaf_types
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 
 
+@overload
 def encode(
-    x: Any,
-    fmt: Any,
-    *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    rng: np.random.Generator | int | None = None,
-    random_bits: int | None = None,
-    random_integers: Any = None,
-    return_flags: bool = False,
-    **unknown: Any,
-) -> Any:
+    x: Any, fmt: Any, *, return_flags: Literal[False] = ..., **options: Unpack[RoundingOptions]
+) -> Array: ...
+@overload
+def encode(
+    x: Any, fmt: Any, *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
+) -> tuple[Array, Flags]: ...
+@overload
+def encode(
+    x: Any, fmt: Any, *, return_flags: bool, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]: ...
+def encode(
+    x: Any, fmt: Any, *, return_flags: bool = False, out: None = None, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]:
     """Round numbers to a format and return the codes.
 
     Parameters
@@ -50,8 +52,12 @@ def encode(
         Real numbers of any kind and shape.
     fmt : str, FloatFormat or dtype
         The format.
-    rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers, return_flags
-        As in `quantize`; with the same random integers the codes are those of the same values.
+    return_flags : bool
+        Whether to return the `Flags` as well.
+    out : None
+        For the sake of `quantize`; the codes are a new array.
+    **options
+        Those of `quantize`; with the same random integers the codes are those of the same values.
 
     Returns
     -------
@@ -71,14 +77,14 @@ def encode(
     >>> encode([0.1, -448.0, float("nan")], "e4m3").tolist()
     [29, 254, 127]
     """
-    if unknown:
-        if unknown.pop("out", None) is not None:
-            raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
-        refuse_unknown("encode", unknown)
+    if out is not None:
+        raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
+    if options:
+        check_names("encode", options, (*RoundingOptions.__annotations__, "return_flags"))
     check_environment()
     fmt = get_format(fmt)
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
-    source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
+    rule = make_rule(fmt, *settings(options))
+    source, rest, draw = prepare(x, rule, *drawing(options))
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = convert_with_flags(source, rule, draw)
         if rest:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.pairs import PAIRS
 from floatlab.precise import sticky
 from floatlab.rounding import quantize
-from floatlab.rules import make_rule
+from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
 from floatlab.wide import (
     cos64,
@@ -337,20 +337,9 @@ class Task:
         return self.values(values), flags
 
 
-def _find_task(*options: Any) -> Task:
-    try:
-        return _task(*options)
-    except TypeError:  # a list, for instance, which no cache can look up, and which is no option either
-        return _task.__wrapped__(*options)
-
-
 @lru_cache(maxsize=64)
-def _task(
-    name: str, fmt: Any, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool
-) -> Task:
-    fmt = get_format(fmt)
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)  # refuses what cannot be
-    function = _ALL[name]
+def _task(name: str, rule: Rule, overflow: str | None) -> Task:
+    fmt, function = rule.fmt, _ALL[name]
     if fmt.precision > _WIDEST and function.primitive is None:
         have = ", ".join(n for n, f in TABLE.items() if f.primitive is not None)
         raise FormatError(
@@ -362,7 +351,7 @@ def _task(
             f"A function is rounded from a float64, which must have two bits to spare below the smallest value. "
             f"Got {fmt}, with {fmt.smallest_subnormal!r}. Use a format with a smaller bias."
         )
-    options = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
+    options = {"rounding": rule.rounding, "overflow": overflow, "subnormals": rule.subnormals}
     return Task(name, function, fmt, options, rule.flush_inputs)
 
 
@@ -375,47 +364,14 @@ def _blocks(size: int) -> Iterator[slice]:
 
 @overload
 def evaluate(
-    name: str,
-    x: Any,
-    fmt: Any,
-    *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
-    return_flags: Literal[False] = ...,
+    name: str, x: Any, fmt: Any, *, return_flags: Literal[False] = ..., **options: Unpack[RoundingOptions]
 ) -> Array: ...
 @overload
 def evaluate(
-    name: str,
-    x: Any,
-    fmt: Any,
-    *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
-    return_flags: Literal[True],
+    name: str, x: Any, fmt: Any, *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
 ) -> tuple[Array, Flags]: ...
 def evaluate(
-    name: str,
-    x: Any,
-    fmt: Any,
-    *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    rng: np.random.Generator | int | None = None,
-    random_bits: int | None = None,
-    random_integers: Any = None,
-    return_flags: bool = False,
+    name: str, x: Any, fmt: Any, *, return_flags: bool = False, **options: Unpack[RoundingOptions]
 ) -> Array | tuple[Array, Flags]:
     """Return f(x) for each element, correctly rounded to a format.
 
@@ -431,12 +387,11 @@ def evaluate(
         The format of the result. With more than 24 bits of precision the result is that of the float64 function of
         `floatlab.wide`, where there is one: the same on every CPU, but not always correctly rounded. From cbrt on it
         is the nearest float64, which takes a tenth of a millisecond for each element.
-    rounding, overflow, subnormals, rng, random_bits, random_integers
-        As in `quantize`. The result at a pole, as of log(0), is treated as an infinity, any other as a finite number.
-    flush_inputs : bool
-        Whether an x below the format's smallest normal value counts as zero.
     return_flags : bool
         Whether to return the `Flags` as well. For formats of at most 24 bits of precision.
+    **options
+        Those of `quantize`. The result at a pole, as of log(0), is treated as an infinity, any other as a finite
+        number; with flush_inputs, an x below the format's smallest normal value counts as zero.
 
     Returns
     -------
@@ -463,27 +418,26 @@ def evaluate(
     """
     check_environment()
     check_option("function", name, FUNCTIONS)
-    task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    drawn = (rng, random_bits, random_integers)
-    return _evaluate(task, (as_source(x, _FLOAT64),), drawn, return_flags)
+    return _evaluate(name, fmt, (as_source(x, _FLOAT64),), return_flags, options)
 
 
+@overload
 def evaluate_pair(
     name: str,
     a: Any,
     b: Any,
     fmt: Any,
     *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    rng: np.random.Generator | None = None,
-    random_bits: int | None = None,
-    random_integers: Any = None,
-    return_flags: bool = False,
-) -> Any:
+    return_flags: Literal[False] = ...,
+    **options: Unpack[RoundingOptions],
+) -> Array: ...
+@overload
+def evaluate_pair(
+    name: str, a: Any, b: Any, fmt: Any, *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
+) -> tuple[Array, Flags]: ...
+def evaluate_pair(
+    name: str, a: Any, b: Any, fmt: Any, *, return_flags: bool = False, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]:
     """Return f(a, b) for each pair of elements, correctly rounded to a format.
 
     Parameters
@@ -495,7 +449,7 @@ def evaluate_pair(
     fmt : str, FloatFormat or dtype
         The format of the result. With more than 24 bits of precision the result is that of float64, rounded to
         nearest, which takes a tenth of a millisecond for each pair.
-    rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers, return_flags
+    return_flags, **options
         As in `evaluate`.
 
     Returns
@@ -523,8 +477,6 @@ def evaluate_pair(
     """
     check_environment()
     check_option("function", name, FUNCTIONS_OF_TWO)
-    task = _find_task(name, fmt, rounding, overflow, subnormals, flush_inputs)
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     given = (as_source(a, _FLOAT64), as_source(b, _FLOAT64))
     try:
         given = tuple(array_module(given[0]).broadcast_arrays(*given))
@@ -533,11 +485,15 @@ def evaluate_pair(
             f"The operands of {name} have shapes that broadcast. Got {given[0].shape} and {given[1].shape}. "
             "Reshape one of them."
         ) from None
-    return _evaluate(task, given, (rng, random_bits, random_integers), return_flags)
+    return _evaluate(name, fmt, given, return_flags, options)
 
 
-def _evaluate(task: Task, given: tuple[Array, ...], drawn: tuple[Any, Any, Any], return_flags: bool) -> Any:
-    """Return the results of a task for arrays of one shape, and its flags if they are wanted."""
+def _evaluate(
+    name: str, fmt: Any, given: tuple[Array, ...], return_flags: bool, options: RoundingOptions
+) -> Any:
+    """Return the results of a function for arrays of one shape, and its flags if they are wanted."""
+    task = _task(name, rule_of(name, get_format(fmt), **options), options.get("overflow"))
+    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags and task.fmt.precision > _WIDEST:
         raise FormatError(
             f"Flags need a correctly rounded result, which formats of at most {_WIDEST} bits have. Got {task.fmt}. "
@@ -547,7 +503,7 @@ def _evaluate(task: Task, given: tuple[Array, ...], drawn: tuple[Any, Any, Any],
     flat = [asnumpy(x).reshape(-1) if is_gpu_array(x) else x.reshape(-1) for x in given]
     integers = None
     if task.options["rounding"].startswith("stochastic"):
-        draw = RandomIntegers(*drawn)
+        draw = RandomIntegers(*drawing(options))
         draw.fit(flat[0] if draw.supplied is None else flat[0].reshape(shape))
         integers = np.asarray(draw.block(0, flat[0].size)).astype(np.int64)
         task = replace(task, options=task.options | {"random_bits": draw.bits})

@@ -61,6 +61,8 @@ def integer_to_odd(n: int, exponent: int) -> float:
     ('0x1.0000000000001p+0', -1.7976931348623157e+308)
     """
     size = abs(n)
+    if n == 0:
+        return 0.0
     if size.bit_length() + exponent > 1024:
         return -_LARGEST if n < 0 else _LARGEST
     drop = max(size.bit_length() - 53, -1074 - exponent, 0)
@@ -75,4 +77,4 @@ def ratio_to_odd(n: int, d: int) -> float:
     >>> ratio_to_odd(1, 3).hex(), ratio_to_odd(-3, 4)
     ('0x1.5555555555555p-2', -0.75)
     """
-    return integer_to_odd(*from_ratio(n, d)) if n else 0.0
+    return integer_to_odd(*from_ratio(n, d))

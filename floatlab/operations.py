@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -41,91 +41,45 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT
 from floatlab.odd import integer_to_odd, nudge
 from floatlab.ratios import Rounded, round_ratio
-from floatlab.rounding import quantize
+from floatlab.rounding import quantize, round_floats
 from floatlab.routes import Route, choose
-from floatlab.rules import Rule, make_rule
+from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 
-__all__ = ["OPERATIONS", "add", "divide", "flushed", "fma", "multiply", "operate", "sqrt", "subtract"]
+__all__ = ["OPERATIONS", "flushed", "operate"]
 
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}  # and their operands
 
 _FLOAT64 = get_format("float64")
 
 
-# -- the public functions --------------------------------------------------------------------------------
+class _Options(RoundingOptions, total=False):
+    formats: Sequence[FloatFormat | None]
 
 
-def add(a: Any, b: Any, fmt: Any, **options: Any) -> Any:
-    """Return a + b in a format, rounded once; the options are those of `operate`.
-
-    >>> add(448.0, 20.0, "e4m3", overflow="saturate").item()
-    448.0
-    """
-    return operate("add", (a, b), fmt, **options)
-
-
-def subtract(a: Any, b: Any, fmt: Any, **options: Any) -> Any:
-    """Return a - b in a format, rounded once; the options are those of `operate`.
-
-    >>> subtract(1.0, 2.0**-60, "fp16", rounding="toward_zero").item()
-    0.99951171875
-    """
-    return operate("subtract", (a, b), fmt, **options)
-
-
-def multiply(a: Any, b: Any, fmt: Any, **options: Any) -> Any:
-    """Return a * b in a format, rounded once; the options are those of `operate`.
-
-    >>> multiply([1.5, 300.0], [1.5, 300.0], "fp16").tolist()
-    [2.25, inf]
-    """
-    return operate("multiply", (a, b), fmt, **options)
-
-
-def divide(a: Any, b: Any, fmt: Any, **options: Any) -> Any:
-    """Return a / b in a format, rounded once; the options are those of `operate`.
-
-    >>> divide(1.0, 3.0, "bf16").item()
-    0.333984375
-    """
-    return operate("divide", (a, b), fmt, **options)
-
-
-def sqrt(x: Any, fmt: Any, **options: Any) -> Any:
-    """Return the square root of x in a format, rounded once; the options are those of `operate`.
-
-    >>> sqrt([2.0, -1.0, -0.0], "bf16").tolist()
-    [1.4140625, nan, -0.0]
-    """
-    return operate("sqrt", (x,), fmt, **options)
-
-
-def fma(a: Any, b: Any, c: Any, fmt: Any, **options: Any) -> Any:
-    """Return a * b + c in a format, rounded once; the options are those of `operate`.
-
-    >>> fma(0.1015625, 10.0, -1.0, "e4m3").item()  # the product alone would be rounded to 1
-    0.015625
-    """
-    return operate("fma", (a, b, c), fmt, **options)
-
-
+@overload
 def operate(
     name: str,
     operands: Sequence[Any],
     fmt: Any,
     *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    rng: np.random.Generator | int | None = None,
-    random_bits: int | None = None,
-    random_integers: Any = None,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[_Options],
+) -> Array: ...
+@overload
+def operate(
+    name: str, operands: Sequence[Any], fmt: Any, *, return_flags: Literal[True], **options: Unpack[_Options]
+) -> tuple[Array, Flags]: ...
+def operate(
+    name: str,
+    operands: Sequence[Any],
+    fmt: Any,
+    *,
     return_flags: bool = False,
-    formats: Sequence[FloatFormat] = (),
-) -> Any:
+    formats: Sequence[FloatFormat | None] = (),
+    **options: Unpack[RoundingOptions],
+) -> Array | tuple[Array, Flags]:
     """Return the result of one of `OPERATIONS` in a format, rounded once from the exact result.
 
     Parameters
@@ -136,15 +90,14 @@ def operate(
         Real numbers that float64 holds exactly; their shapes broadcast. They need not be values of `fmt`.
     fmt : str, FloatFormat or dtype
         The format of the result.
-    rounding, overflow, subnormals, rng, random_bits, random_integers
-        As in `quantize`.
-    flush_inputs : bool
-        Whether an operand below the format's smallest normal value counts as a zero of its sign.
     return_flags : bool
         Whether to return the `Flags` as well.
-    formats : sequence of FloatFormat
+    formats : sequence of FloatFormat or None
         The formats that the operands are known to be values of, one each. It changes no result, but makes a faster
         route possible.
+    **options
+        Those of `quantize`; flush_inputs says whether an operand below the format's smallest normal value counts as a
+        zero of its sign.
 
     Returns
     -------
@@ -160,19 +113,26 @@ def operate(
         If the shapes do not broadcast.
     DtypeError, FormatError, OptionError
         As `quantize`. OverflowPolicyError also for an invalid operation in a format without NaN.
+
+    Examples
+    --------
+    >>> operate("add", (448.0, 20.0), "e4m3", overflow="saturate").item()
+    448.0
+    >>> operate("fma", (0.1015625, 10.0, -1.0), "e4m3").item()  # the product alone would be rounded to 1
+    0.015625
     """
     fmt = get_format(fmt)
     check_environment()
-    rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    rule, overflow = rule_of(name, fmt, **options), options.get("overflow")
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)
-    if flush_inputs:
+    if rule.flush_inputs:
         xs = [flushed(x, fmt) for x in xs]
     draw = None
     if rule.variant is not None:
-        draw = RandomIntegers(rng, random_bits, random_integers)
+        draw = RandomIntegers(*drawing(options))
         draw.fit(xs[0])
     known = tuple(formats) if formats else (None,) * len(xs)
     route = choose(
@@ -193,22 +153,25 @@ def operate(
         else:
             result = _to_odd(name, xs, route)
         result = array_module(xs[0]).asarray(result, order="C")  # a scalar, or transposed
-        if rounding == "toward_negative" and name in ("add", "subtract", "fma"):
+        if rule.rounding == "toward_negative" and name in ("add", "subtract", "fma"):
             negative_zeros(name, xs, result)
         if result.size and math.isnan(float(result.max())):
             sign_nans(xs, result, fmt)
-        options: dict[str, Any] = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
-        if draw is not None:
-            options |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": draw.supplied}
-            if draw.supplied is not None:
-                options["random_integers"] = draw.supplied.reshape(result.shape)
         if not return_flags:
-            in_place = (
-                result.dtype.itemsize >= fmt.value_dtype.itemsize
-            )  # short operands, and a format of wide range
-            values = quantize(result, fmt, **options, out=result if in_place else None)
-            return values.astype(fmt.value_dtype, copy=False)
-        values, flags = round_with_flags(result, fmt, options)
+            if rule.flush_inputs:  # of which the result is none
+                rule = make_rule(fmt, rule.rounding, overflow, rule.subnormals, False)
+            short = result.dtype.itemsize < fmt.value_dtype.itemsize  # operands, and a format of wide range
+            values = np.empty_like(result, fmt.value_dtype) if short else result
+            return round_floats(result, rule, values, draw).astype(fmt.value_dtype, copy=False)
+        kept: dict[str, Any] = {
+            "rounding": rule.rounding,
+            "overflow": overflow,
+            "subnormals": rule.subnormals,
+        }
+        if draw is not None:
+            supplied = None if draw.supplied is None else draw.supplied.reshape(result.shape)
+            kept |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": supplied}
+        values, flags = round_with_flags(result, fmt, kept)
         return values.astype(fmt.value_dtype, copy=False), flags_of_operation(name, xs, result, flags)
 
 

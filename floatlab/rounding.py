@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy as np
 
@@ -37,7 +37,14 @@ from floatlab.kernel import kernel_for
 from floatlab.lookup import Lookup, has_keys
 from floatlab.modes import Discarded, decides_by_code
 from floatlab.ratios import Rounded, round_ratio
-from floatlab.rules import OPTIONS, OVERFLOW_POLICIES, ROUNDING_MODES, Rule, make_rule, refuse_unknown
+from floatlab.rules import (
+    OVERFLOW_POLICIES,
+    ROUNDING_MODES,
+    RoundingOptions,
+    Rule,
+    check_names,
+    make_rule,
+)
 from floatlab.sources import exact_source
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
@@ -144,31 +151,23 @@ def quantize(
     x: Any,
     fmt: Any,
     *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
     out: Array | None = ...,
     return_flags: Literal[False] = ...,
+    **options: Unpack[RoundingOptions],
 ) -> Array: ...
 @overload
 def quantize(
     x: Any,
     fmt: Any,
     *,
-    rounding: str = ...,
-    overflow: str | None = ...,
-    subnormals: str = ...,
-    flush_inputs: bool = ...,
-    rng: np.random.Generator | int | None = ...,
-    random_bits: int | None = ...,
-    random_integers: Any = ...,
     out: Array | None = ...,
     return_flags: Literal[True],
+    **options: Unpack[RoundingOptions],
 ) -> tuple[Array, Flags]: ...
+@overload
+def quantize(
+    x: Any, fmt: Any, *, out: Array | None = ..., return_flags: bool, **options: Unpack[RoundingOptions]
+) -> Array | tuple[Array, Flags]: ...
 def quantize(
     x: Any,
     fmt: Any,
@@ -250,7 +249,7 @@ def quantize(
     """
     check_environment()
     if unknown:
-        refuse_unknown("quantize", unknown, (*OPTIONS, "out"))
+        check_names("quantize", unknown, (*RoundingOptions.__annotations__, "return_flags", "out"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
@@ -269,12 +268,17 @@ def quantize(
         if rest:
             put_exact(out, rest, rule, draw, flags)
         return out, flags
+    with ignore_float_errors(source):
+        round_floats(source, rule, out, draw)
+    if rest:
+        put_exact(out, rest, rule, draw)
+    return out
+
+
+def round_floats(source: Array, rule: Rule, out: Array, draw: RandomIntegers | None = None) -> Array:
+    """Round float32 or float64 numbers into `out`, which may be the source itself, and holds the format."""
     if source.size:
-        conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
-        with ignore_float_errors(source):
-            conversion.run(out, source, draw)
-        if rest:
-            put_exact(out, rest, rule, draw)
+        plan(rule, source.dtype, None if draw is None else draw.bits).run(out, source, draw)
     return out
 
 

@@ -5,9 +5,10 @@ Source of the overflow policies: IEEE 754-2019, 7.4; IEEE P3109, 4.7.5 (SatFinit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -15,22 +16,44 @@ from floatlab.errors import OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
 from floatlab.modes import MODES, Mode
 
-__all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "SUBNORMAL_RULES", "Rule", "make_rule", "refuse_unknown"]
+__all__ = [
+    "OVERFLOW_POLICIES",
+    "ROUNDING_MODES",
+    "SUBNORMAL_RULES",
+    "RoundingOptions",
+    "Rule",
+    "check_names",
+    "checks_names",
+    "drawing",
+    "make_rule",
+    "rule_of",
+    "settings",
+]
 
 ROUNDING_MODES = tuple(MODES)
 # "propagate" and "saturate" are P3109's SatPropagate and SatFinite, "infinity" (or "nan") its SatNone.
 OVERFLOW_POLICIES = ("infinity", "nan", "saturate", "propagate")
 SUBNORMAL_RULES = ("gradual", "flush")
-OPTIONS = (
-    "rounding",
-    "overflow",
-    "subnormals",
-    "flush_inputs",
-    "rng",
-    "random_bits",
-    "random_integers",
-    "return_flags",
-)
+
+
+class RoundingOptions(TypedDict, total=False):
+    """How a number is rounded: the options of everything that rounds. `floatlab.quantize` says what each of them means.
+
+    What rounds to one format takes them as ``**options: Unpack[RoundingOptions]``, hands them on as they are, and
+    leaves the names to `check_names` and the values to `make_rule`.
+    """
+
+    rounding: str
+    overflow: str | None
+    subnormals: str
+    flush_inputs: bool
+    rng: np.random.Generator | int | None
+    random_bits: int | None
+    random_integers: Any
+
+
+T = TypeVar("T")
+_NAMES = RoundingOptions.__annotations__.keys()
 
 
 @dataclass(frozen=True, eq=False)  # one object for each set of options, thanks to the cache of `make_rule`
@@ -128,14 +151,84 @@ def default_overflow(fmt: FloatFormat) -> str:
     return "infinity" if fmt.has_infinity else "nan" if fmt.has_nan else "saturate"
 
 
-def refuse_unknown(function: str, unknown: Iterable[str], known: Iterable[str] = OPTIONS) -> None:
-    """Raise `OptionError` for the first of the keyword arguments that a function does not know; name the nearest.
+# -- options by name ------------------------------------------------------------------------------------------
 
-    >>> refuse_unknown("quantize", {"roundng": "to_odd"})
+
+def check_names(function: str, options: Mapping[str, object], known: Iterable[str] = _NAMES) -> None:
+    """Raise `OptionError` for the first of the options whose name a function does not know; suggest the nearest.
+
+    >>> check_names("array", {"roundng": "to_odd"})
     Traceback (most recent call last):
     ...
-    floatlab.errors.OptionError: An option of quantize must be one of: rounding, overflow, subnormals, flush_inputs, \
-rng, random_bits, random_integers, return_flags. Got 'roundng'. Use "rounding".
+    floatlab.errors.OptionError: An option of array must be one of: rounding, overflow, subnormals, flush_inputs, \
+rng, random_bits, random_integers. Got 'roundng'. Use "rounding".
     """
-    for name in unknown:
-        check_option(f"An option of {function}", name, known)
+    for name in options:
+        if name not in known:
+            check_option(f"An option of {function}", name, known)
+
+
+def checks_names(kind: type[T]) -> type[T]:
+    """Have a dataclass of options check the names that it is made with.
+
+    >>> @checks_names
+    ... @dataclass
+    ... class Options:
+    ...     rounding: str = "nearest_even"
+    >>> Options(roundng="to_odd")
+    Traceback (most recent call last):
+    ...
+    floatlab.errors.OptionError: An option of Options must be one of: rounding. Got 'roundng'. Use "rounding".
+    """
+    made: Any = kind.__init__
+
+    @wraps(made)
+    def init(self: T, *args: Any, **options: Any) -> None:
+        check_names(kind.__name__, options, kind.__dataclass_fields__)  # type: ignore[attr-defined]
+        made(self, *args, **options)
+
+    kind.__init__ = init  # type: ignore[method-assign, assignment]
+    return kind
+
+
+def settings(options: Mapping[str, Any]) -> tuple[str, str | None, str, bool]:
+    """Return rounding, overflow, subnormals and flush_inputs; what was not given is what it is by default.
+
+    >>> settings({"overflow": "saturate"})
+    ('nearest_even', 'saturate', 'gradual', False)
+    """
+    return (
+        options.get("rounding", "nearest_even"),
+        options.get("overflow"),
+        options.get("subnormals", "gradual"),
+        options.get("flush_inputs", False),
+    )
+
+
+def drawing(options: Mapping[str, Any]) -> tuple[np.random.Generator | int | None, int | None, Any]:
+    """Return rng, random_bits and random_integers: what `floatlab.draws.RandomIntegers` is made of."""
+    return options.get("rng"), options.get("random_bits"), options.get("random_integers")
+
+
+def rule_of(
+    function: str,
+    fmt: FloatFormat,
+    *,
+    rounding: str = "nearest_even",
+    overflow: str | None = None,
+    subnormals: str = "gradual",
+    flush_inputs: bool = False,
+    rng: Any = None,
+    random_bits: int | None = None,
+    random_integers: Any = None,
+    **unknown: Any,
+) -> Rule:
+    """Return the rule that the options of a function ask for, names and values checked.
+
+    >>> from floatlab.formats import get_format
+    >>> rule_of("add", get_format("fp16"), rounding="to_odd").over
+    (65504.0, -65504.0)
+    """
+    if unknown:
+        check_names(function, unknown)
+    return make_rule(fmt, rounding, overflow, subnormals, flush_inputs)

@@ -67,7 +67,8 @@ def round_with_flags(result: Array, fmt: FloatFormat, options: dict[str, Any]) -
     """
     xp = array_module(result)
     if not (fmt.signed and fmt.has_zero) or options["rounding"].startswith("stochastic"):
-        return quantize(result, fmt, **options, return_flags=True)
+        rounded: tuple[Array, Flags] = quantize(result, fmt, **options, return_flags=True)
+        return rounded
     values = quantize(result, fmt, **options)
     size = xp.abs(result)
     lowest, highest = np.float64(2 * fmt.smallest_normal), np.float64(fmt.max)  # which float32 may not hold

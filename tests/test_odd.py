@@ -75,5 +75,5 @@ def test_integers_and_ratios_of_every_size_are_rounded_to_odd() -> None:
         if n:
             assert integer_to_odd(n, e) == reference_odd(Fraction(n) * Fraction(2) ** e), (n, e)
             assert ratio_to_odd(n, d) == reference_odd(Fraction(n, d)), (n, d)
-    assert ratio_to_odd(0, 7) == integer_to_odd(0, 5) == 0.0
+    assert ratio_to_odd(0, 7) == integer_to_odd(0, 5) == integer_to_odd(0, 5000) == 0.0
     assert ratio_to_odd(-1, 3 << 5000) == -(2.0**-1074)

@@ -40,7 +40,7 @@ from floatlab.autograd.tensor import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
-from floatlab.operations import multiply
+from floatlab.operations import operate
 from floatlab.rounding import OVERFLOW_POLICIES, quantize
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
@@ -251,7 +251,7 @@ def _unscaled(values: Array, factor: float) -> Tensor:
     if _float32(factor) != factor:
         tie = (product.view(np.int64) & (1 << 29) - 1) == 1 << 28
         if (tie | ((abs(product) < _FP32.smallest_normal) & (product != 0))).any():
-            product = multiply(values, factor, _FP32)
+            product = operate("multiply", (values, factor), _FP32)
     return Tensor(product)
 
 

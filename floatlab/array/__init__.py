@@ -1,6 +1,7 @@
 """Arrays that compute in a format: `FloatArray`, the functions on it, and NumPy's protocols.
 
 - `core.py`: the class, and how one is made.
+- `calls.py`: what one call was asked for, and what it hands back.
 - `contexts.py`: in which mode and with which accumulator, and which flags were raised.
 - `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.

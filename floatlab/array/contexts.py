@@ -24,11 +24,12 @@ from floatlab.errors import OptionError, OverflowPolicyError, check_option
 from floatlab.flags import FlagRecord, is_tracking, note, track_flags
 from floatlab.formats import FloatFormat
 from floatlab.modes import MODES
-from floatlab.rules import OVERFLOW_POLICIES, SUBNORMAL_RULES
+from floatlab.rules import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
 
 __all__ = ["Arithmetic", "FlagRecord", "arithmetic", "current", "is_tracking", "note", "track_flags"]
 
 
+@checks_names
 @dataclass(frozen=True)
 class Arithmetic:
     """The options with which FloatArrays compute; those of `quantize`, and the accumulator of reductions."""

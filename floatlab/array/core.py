@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
+from floatlab.rules import RoundingOptions, check_names
 from floatlab.sources import as_source, refuse_masked
 
 __all__ = [
@@ -36,9 +37,18 @@ __all__ = [
     "zero_of",
 ]
 
+
 # Who computes: a ufunc, or any other function of NumPy, and what stands in for it. Filled by the other files here.
-UFUNCS: dict[Any, Callable[..., Any]] = {}
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+class _Table(dict[Any, Callable[..., Any]]):
+    def __setitem__(self, function: Any, stand_in: Callable[..., Any]) -> None:
+        if function in self:  # then one of the two would never be called
+            raise ValueError(
+                f"A function of NumPy has one stand-in. Got a second one for {function.__name__}."
+            )
+        super().__setitem__(function, stand_in)
+
+
+UFUNCS, FUNCTIONS = _Table(), _Table()
 
 
 class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -179,7 +189,7 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- conversion --------------------------------------------------------------------------------------
 
-    def astype(self, fmt: Any, **options: Any) -> FloatArray:
+    def astype(self, fmt: Any, **options: Unpack[RoundingOptions]) -> FloatArray:
         """Return a copy in another format, rounded once; the options are those of `quantize`.
 
         >>> import floatlab as fl
@@ -597,7 +607,7 @@ def zero_of(operation: str, fmt: FloatFormat, way_out: str) -> float:
 # -- making one ------------------------------------------------------------------------------------------
 
 
-def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
+def array(x: Any, fmt: Any = None, **options: Unpack[RoundingOptions]) -> FloatArray:
     """Return a new FloatArray of numbers, rounded to a format.
 
     Parameters
@@ -628,10 +638,11 @@ def array(x: Any, fmt: Any = None, **options: Any) -> FloatArray:
         raise FormatError(
             f'An array needs a format. Got a {type(x).__name__} and none. Say it: fl.array(x, "float16").'
         )
-    options = current().of_operation(**options)
+    check_names("array", options)
+    asked = current().of_operation(**options)
     if given is not None and given.same_as(fmt):
-        return _within(asarray(x, fmt), options)
-    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, options), fmt)
+        return _within(asarray(x, fmt), asked)
+    return FloatArray._wrap(_rounded(x.values if isinstance(x, FloatArray) else x, fmt, asked), fmt)
 
 
 def _rounded(numbers: Any, fmt: FloatFormat, options: dict[str, Any]) -> Array:

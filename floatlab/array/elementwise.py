@@ -7,25 +7,23 @@ result is rounded once to that one (IEEE 754 calls this a formatOf operation).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from fractions import Fraction
-from functools import lru_cache, partial
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking, note
+from floatlab.array.calls import as_python, is_number, of_format, operation
 from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
-from floatlab.array.exactly import COMPARISONS, compare, nearest, split
+from floatlab.array.exactly import COMPARISONS, compare, nearest
 from floatlab.backend import Array
 from floatlab.codec import next_down, next_up, spacing
-from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError, check_switch
+from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import flushed, operate
 from floatlab.rounding import quantize
+from floatlab.signatures import OfOne, OperationOptions, of_one, of_two
 from floatlab.sources import as_source
 
 __all__ = [
@@ -70,115 +68,21 @@ __all__ = [
 _FLOAT64 = get_format("float64")
 
 
-# -- operands ----------------------------------------------------------------------------------------------
+def _operation(name: str, operands: tuple[Any, ...], fmt: Any, options: OperationOptions) -> Any:
+    call = operation(name, operands, fmt, options)
+    return call.run(operate, name, call.values, call.fmt, formats=call.formats)
 
 
-def is_number(x: Any) -> bool:
-    """Return whether `x` is a real scalar, of Python or NumPy."""
-    return isinstance(x, int | float | Fraction | Decimal | np.integer | np.floating | np.bool_)
-
-
-@lru_cache(maxsize=512)
-def _number(x: int | float | Fraction, negative: bool, fmt: FloatFormat, overflow: str | None) -> Array:
-    """Round a number; `negative` tells -0 from 0 and NaNs from each other, which are the same key of a cache."""
-    rounded = quantize(x, fmt, overflow=overflow).astype(fmt.value_dtype)
-    rounded.flags.writeable = False
-    return rounded
-
-
-def as_python(x: Any) -> Any:
-    """Return a scalar as a number of Python, under which it can be remembered.
-
-    NumPy's scalars are no keys: np.float32(0.1) == 0.1 and np.float32(2**24) == 2**24 + 1 are true.
-    """
-    if isinstance(x, np.generic):
-        return x.item() if x.dtype.itemsize <= 8 else float(as_source(x, _FLOAT64))
-    if isinstance(x, Decimal):
-        near, rest = split(x)
-        return float(near) if rest is None else Fraction(x)
-    return x
-
-
-def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
-    """Return the values of an operand: a FloatArray's, or a number's, which is rounded to the format (to nearest).
-
-    An array of the format's own NumPy or ml_dtypes type is as good as a FloatArray.
-
-    Raises
-    ------
-    DtypeError
-        If it is another plain array, of which nobody said how it is to be rounded.
-    """
-    if isinstance(x, FloatArray):
-        return x.values
-    if is_number(x):
-        number = as_python(x)
-        negative = isinstance(number, float) and math.copysign(1.0, number) < 0
-        return _number(number, negative, fmt, current().overflow)
-    if has_own_type(x, fmt):
-        return asarray(x, fmt).values
-    kind = (
-        f"an array of dtype {x.dtype}" if isinstance(x, np.ndarray | np.generic) else f"a {type(x).__name__}"
-    )
-    raise DtypeError(
-        f"The operands of {operation} are FloatArrays and numbers. Got {kind} beside {fmt}. "
-        f'Round it first, with fl.array(x, "{fmt.spec}").'
-    )
-
-
-def resolve(
-    operation: str, operands: tuple[Any, ...], fmt: Any
-) -> tuple[FloatFormat, list[Any], list[Any], bool]:
-    """Return the format of the result, the operands' values and formats (or None), and whether to wrap the result."""
-    wrap = any(isinstance(x, FloatArray) for x in operands)
-    if fmt is None:
-        if not wrap:
-            raise FormatError(
-                f"{operation} of plain numbers needs the format of the result. Got none. "
-                f'Say it, fl.{operation}(..., "float16"), or use FloatArrays.'
-            )
-        fmt = common_format(operation, operands)
-        return fmt, [of_format(operation, x, fmt) for x in operands], [fmt] * len(operands), True
-    values = [x.values if isinstance(x, FloatArray) else x for x in operands]
-    formats = [x.format if isinstance(x, FloatArray) else None for x in operands]
-    return get_format(fmt), values, formats, wrap
-
-
-def _finish(name: str, result: Any, fmt: FloatFormat, wrap: bool, flags: Any, return_flags: bool) -> Any:
-    if flags is not None:
-        note(name, flags)
-    made = FloatArray._wrap(result, fmt) if wrap else result
-    return (made, flags) if return_flags else made
-
-
-def _operation(
-    name: str, operands: tuple[Any, ...], fmt: Any, return_flags: bool, options: dict[str, Any]
-) -> Any:
-    target, values, formats, wrap = resolve(name, operands, fmt)
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    wanted = return_flags or is_tracking()
-    options = current().of_operation(**options)
-    result = operate(name, values, target, formats=formats, return_flags=wanted, **options)
-    values, flags = result if wanted else (result, None)
-    return _finish(name, values, target, wrap, flags, return_flags)
-
-
-def _function(name: str, x: Any, fmt: Any, return_flags: bool, options: dict[str, Any]) -> Any:
-    target, (values,), _, wrap = resolve(name, (x,), fmt)
-    options = current().of_operation(**options)
-    flags = None
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    if return_flags or is_tracking():
-        result, flags = evaluate(name, values, target, return_flags=True, **options)
-    else:
-        result = evaluate(name, values, target, **options)
-    return _finish(name, result, target, wrap, flags, return_flags)
+def _function(name: str, x: Any, fmt: Any, options: OperationOptions) -> Any:
+    call = operation(name, (x,), fmt, options)
+    return call.run(evaluate, name, call.values[0], call.fmt)
 
 
 # -- the functions -------------------------------------------------------------------------------------------
 
 
-def add(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def add(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a + b, rounded once.
 
     Parameters
@@ -188,11 +92,9 @@ def add(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **option
         any real numbers, taken exactly.
     fmt : str, FloatFormat or dtype, optional
         The format of the result.
-    return_flags : bool
-        Whether to return the `Flags` as well.
     **options
-        Those of `quantize`: rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers. What is
-        not given is taken from the context (`floatlab.arithmetic`).
+        Those of `quantize`: rounding, overflow, subnormals, flush_inputs, rng, random_bits, random_integers,
+        return_flags. What is not given is taken from the context (`floatlab.arithmetic`).
 
     Returns
     -------
@@ -208,58 +110,60 @@ def add(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **option
     >>> fl.add(0.1, 0.2, "fp16", rounding="toward_zero").item()
     0.2998046875
     """
-    return _operation("add", (a, b), fmt, return_flags, options)
+    return _operation("add", (a, b), fmt, options)
 
 
-def subtract(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def subtract(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a - b, rounded once; see `add`."""
-    return _operation("subtract", (a, b), fmt, return_flags, options)
+    return _operation("subtract", (a, b), fmt, options)
 
 
-def multiply(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def multiply(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a * b, rounded once; see `add`."""
-    return _operation("multiply", (a, b), fmt, return_flags, options)
+    return _operation("multiply", (a, b), fmt, options)
 
 
-def divide(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def divide(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a / b, rounded once; see `add`. A number over zero is an infinity, and raises divide_by_zero."""
-    return _operation("divide", (a, b), fmt, return_flags, options)
+    return _operation("divide", (a, b), fmt, options)
 
 
-def sqrt(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_one
+def sqrt(x: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return the square root of x, rounded once; see `add`. That of -0 is -0; of less, NaN and invalid."""
-    return _operation("sqrt", (x,), fmt, return_flags, options)
+    return _operation("sqrt", (x,), fmt, options)
 
 
-def fma(a: Any, b: Any, c: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+def fma(a: Any, b: Any, c: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a * b + c, rounded once; see `add`."""
-    return _operation("fma", (a, b, c), fmt, return_flags, options)
+    return _operation("fma", (a, b, c), fmt, options)
 
 
-def square(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_one
+def square(x: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return x * x, rounded once; see `add`."""
-    return _operation("multiply", (x, x), fmt, return_flags, options)
+    return _operation("multiply", (x, x), fmt, options)
 
 
-def reciprocal(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_one
+def reciprocal(x: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return 1 / x, rounded once; see `add`. The 1 is a number, not an operand: it is neither rounded nor flushed."""
-    target, (values,), formats, wrap = resolve("reciprocal", (x,), fmt)
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    wanted = return_flags or is_tracking()
-    options = current().of_operation(**options)
-    if check_switch("flush_inputs", options["flush_inputs"]):
+    call = operation("reciprocal", (x,), fmt, options)
+    (values,), target = call.values, call.fmt
+    if check_switch("flush_inputs", call.options["flush_inputs"]):
         values = flushed(as_source(values, get_format("float64")), target)
+        call.options["flush_inputs"] = False
     has_one = target.smallest_subnormal <= 1 <= target.max
-    known = (target, formats[0]) if has_one and formats[0] is not None else ()
-    options["flush_inputs"] = False
-    result = operate("divide", (1.0, values), target, formats=known, return_flags=wanted, **options)
-    values, flags = result if wanted else (result, None)
-    return _finish("reciprocal", values, target, wrap, flags, return_flags)
+    known = (target, call.formats[0]) if has_one and call.formats[0] is not None else ()
+    return call.run(operate, "divide", (1.0, values), target, formats=known)
 
 
-def _make(name: str, what: str) -> Callable[..., Any]:
-    def function(x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
-        return _function(name, x, fmt, return_flags, options)
+def _make(name: str, what: str) -> OfOne:
+    def function(x: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
+        return _function(name, x, fmt, options)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
@@ -525,33 +429,9 @@ def _next_after(a: Any, b: Any) -> FloatArray:
         return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
 
 
-for _name in ("add", "subtract", "multiply", "divide", "sqrt", "square", "reciprocal"):
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
-for _name in (
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "cbrt",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "deg2rad",
-    "rad2deg",
-):
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
+for _name in __all__:
+    if isinstance(getattr(np, _name, None), np.ufunc):
+        UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
 for _name in COMPARISONS:
     UFUNCS[getattr(np, _name)] = _comparison(_name)
 for _name in (

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from floatlab.array.calls import as_python, is_number
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
-from floatlab.array.elementwise import as_python, hold, is_number, multiply, subtract
+from floatlab.array.elementwise import hold, multiply, subtract
 from floatlab.array.exactly import first_place, split
 from floatlab.array.reductions import sum
 from floatlab.errors import DtypeError
@@ -45,14 +46,13 @@ _MOVING = (
 )
 _MOVING_SECOND = ("compress", "extract")  # after a condition
 _AT_LEAST = ("atleast_1d", "atleast_2d", "atleast_3d")
-_WRITING = ("putmask", "place", "put", "fill_diagonal")  # in place: elements, then values
 _JOINING = ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack")
 _SPLITTING = ("split", "array_split", "hsplit", "vsplit", "dsplit")
 _PLAIN = (  # the result is no number of the format
     *("argsort", "argmax", "argmin", "nanargmax", "nanargmin", "argpartition", "lexsort"),
     *("nonzero", "argwhere", "flatnonzero", "count_nonzero", "any", "all", "isneginf", "isposinf"),
     *("shape", "ndim", "size", "iscomplexobj", "isrealobj", "iscomplex", "isreal"),
-    *("histogram", "histogram_bin_edges", "array2string", "array_repr", "array_str"),
+    *("array2string", "array_repr", "array_str"),
 )
 _COMPARING = ("isclose", "allclose", "array_equal", "array_equiv", "isin", "digitize")
 
@@ -193,25 +193,6 @@ def _unique(
         kept = FloatArray._wrap(found, x.format)
     results = (kept, *([places] if return_index else []), *rest)
     return results if len(results) > 1 else kept
-
-
-def _writing(name: str) -> Callable[..., Any]:
-    function, required = getattr(np, name), {"fill_diagonal": 1}.get(name, 2)
-
-    def stand_in(x: Any, *args: Any, **kwargs: Any) -> None:
-        between, value, rest = args[: required - 1], args[required - 1], args[required:]
-        if isinstance(x, FloatArray):
-            function(x._data, *map(_values, between), x._held(name, value), *rest, **kwargs)
-        else:
-            function(x, *map(_values, between), _values(value), *rest, **kwargs)
-
-    return stand_in
-
-
-def _insert(x: Any, places: Any, value: Any, axis: Any = None) -> Any:
-    if not isinstance(x, FloatArray):
-        return np.insert(x, places, _values(value), axis)
-    return x._like(np.insert(x._data, places, x._held("insert", value), axis))
 
 
 _NO_FILL = "np.where, with a value to fill in"
@@ -362,8 +343,6 @@ for _name in _MOVING_SECOND:
     _register(_name, _moving(_name, 1))
 for _name in _AT_LEAST:
     _register(_name, _at_least(_name))
-for _name in _WRITING:
-    _register(_name, _writing(_name))
 for _name in _JOINING:
     _register(_name, _joining(_name))
 for _name in _SPLITTING:
@@ -380,7 +359,6 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "sort": _sort,
     "partition": _partition,
     "unique": _unique,
-    "insert": _insert,
     "diag": _diag,
     "resize": _resize,
     "searchsorted": _searchsorted,

@@ -10,21 +10,24 @@ F.10.7.1), ``remainder`` and ``floor_divide`` go with the floor, as Python's ``%
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
+from floatlab.array.calls import operation
+from floatlab.array.contexts import current
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
-from floatlab.array.elementwise import _elementwise, _into, resolve
-from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, round_once
+from floatlab.array.elementwise import _elementwise, _into
+from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
 from floatlab.backend import Array
 from floatlab.errorfree import two_product, two_sum
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import add_to_odd
+from floatlab.flags import is_tracking
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT
 from floatlab.operations import operate
+from floatlab.signatures import OperationOptions, of_two
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, sign_nans
 
@@ -41,29 +44,22 @@ Compute = Callable[
 
 
 def _operation(
-    name: str,
-    operands: tuple[Any, ...],
-    fmt: Any,
-    return_flags: bool,
-    options: dict[str, Any],
-    compute: Compute,
+    name: str, operands: tuple[Any, ...], fmt: Any, options: OperationOptions, compute: Compute
 ) -> Any:
     """Round what `compute(xs, short, room)` finds: float64 results, and exact ones in their stead."""
-    target, values, formats, wrap = resolve(name, operands, fmt)
-    options = current().of_operation(**options)
-    xs = _float64(name, values)
-    if options["flush_inputs"]:
-        xs = [_flush(x, target) for x in xs]
-    wanted = return_flags or is_tracking()
-    short = all(f is not None and f.precision <= _SHORT for f in (*formats, target))
+    call = operation(name, operands, fmt, options)
+    xs = _float64(name, call.values)
+    if call.options["flush_inputs"]:
+        xs = [_flush(x, call.fmt) for x in xs]
+    short = all(f is not None and f.precision <= _SHORT for f in (*call.formats, call.fmt))
     with np.errstate(all="ignore"):
-        total, exceptions = compute(xs, short, has_room(target, options))
+        total, exceptions = compute(xs, short, has_room(call.fmt, call.options))
     total = np.array(total, np.float64, order="C")
-    sign_nans(xs, total, target)
-    values, flags = round_once(total, target, options, wanted, exceptions)
+    sign_nans(xs, total, call.fmt)
+    values, flags = round_once(total, call.fmt, call.options, call.wanted, exceptions)
     if flags is not None:
         flags = flags_of_operation("divide" if name == "floor_divide" else name, xs, total, flags)
-    return finish(name, values, flags, target, wrap, return_flags)
+    return call.finish(values, flags)
 
 
 def _flush(x: Array, fmt: FloatFormat) -> Array:
@@ -85,7 +81,8 @@ def _float64(name: str, values: list[Any]) -> list[Array]:
 # -- division -------------------------------------------------------------------------------------------------
 
 
-def fmod(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def fmod(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return what is left of a after taking off b as often as it fits: a - trunc(a / b) * b, with the sign of a.
 
     Of operands of one format it is exact. ``fmod(a, 0)`` and ``fmod(infinity, b)`` are NaN and invalid, and
@@ -95,14 +92,15 @@ def fmod(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **optio
     >>> fl.fmod(fl.array([5.5, -5.5, 448.0], "e4m3"), 3)
     FloatArray([ 2.5, -2.5,  1. ], format=float8_e4m3fn)
     """
-    return _operation("fmod", (a, b), fmt, return_flags, options, _fmod)
+    return _operation("fmod", (a, b), fmt, options, _fmod)
 
 
 def _fmod(xs: list[Array], short: bool, room: bool) -> Exact:
     return np.fmod(*xs), {}  # a float64 is exact here, as any IEEE format would be
 
 
-def remainder(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def remainder(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return a - floor(a / b) * b, rounded once: what ``a % b`` is in Python and NumPy, with the sign of b.
 
     It is not always a value of the format: -2^-9 % 1 is 1 - 2^-9, which rounds to 1. ``remainder(a, 0)`` and
@@ -112,7 +110,7 @@ def remainder(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **
     >>> fl.array([5.5, -5.5, -0.001953125], "e4m3") % 3
     FloatArray([2.5, 0.5, 3. ], format=float8_e4m3fn)
     """
-    return _operation("remainder", (a, b), fmt, return_flags, options, _remainder)
+    return _operation("remainder", (a, b), fmt, options, _remainder)
 
 
 def _remainder(xs: list[Array], short: bool, room: bool) -> Exact:
@@ -129,7 +127,8 @@ def _remainder(xs: list[Array], short: bool, room: bool) -> Exact:
     return total, exceptions
 
 
-def floor_divide(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def floor_divide(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return the floor of the exact quotient a / b, rounded once: ``a // b``.
 
     A number over zero is an infinity, and raises divide_by_zero; an infinity over anything, and 0 / 0, is NaN
@@ -139,7 +138,7 @@ def floor_divide(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False,
     >>> fl.array([7.0, -7.0, 448.0], "e4m3") // 2
     FloatArray([  3.,  -4., 224.], format=float8_e4m3fn)
     """
-    return _operation("floor_divide", (a, b), fmt, return_flags, options, _floor_divide)
+    return _operation("floor_divide", (a, b), fmt, options, _floor_divide)
 
 
 def _floor_divide(xs: list[Array], short: bool, room: bool) -> Exact:
@@ -182,8 +181,8 @@ def modf(x: Any) -> tuple[FloatArray, FloatArray]:
     >>> [part.tolist() for part in modf(fl.array([3.5, -0.75], "e4m3"))]
     [[0.5, -0.75], [3.0, -0.0]]
     """
-    whole = _operation("modf", (x,), None, False, {}, lambda xs, short, room: (np.trunc(xs[0]), {}))
-    return _operation("modf", (x,), None, False, {}, lambda xs, short, room: (_fraction(xs[0]), {})), whole
+    whole = _operation("modf", (x,), None, {}, lambda xs, short, room: (np.trunc(xs[0]), {}))
+    return _operation("modf", (x,), None, {}, lambda xs, short, room: (_fraction(xs[0]), {})), whole
 
 
 def _fraction(x: Array) -> Array:
@@ -199,12 +198,13 @@ def frexp(x: Any) -> tuple[FloatArray, Any]:
     >>> frexp(fl.array([6.0, 0.375], "e4m3"))
     (FloatArray([0.75, 0.75], format=float8_e4m3fn), array([ 3, -1], dtype=int32))
     """
-    mantissa = _operation("frexp", (x,), None, False, {}, lambda xs, short, room: (np.frexp(xs[0])[0], {}))
+    mantissa = _operation("frexp", (x,), None, {}, lambda xs, short, room: (np.frexp(xs[0])[0], {}))
     values = np.asarray(x.values, np.float64)
     return mantissa, np.frexp(_flush(values, x.format) if current().flush_inputs else values)[1]
 
 
-def ldexp(x: Any, n: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def ldexp(x: Any, n: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return x * 2^n, rounded once; n is an integer, or an array of integers. Other parameters as in `floatlab.add`.
 
     >>> import floatlab as fl
@@ -241,7 +241,7 @@ def ldexp(x: Any, n: Any, fmt: Any = None, *, return_flags: bool = False, **opti
         xs[0] = np.ascontiguousarray(x).reshape(x.shape)
         return total, exceptions
 
-    return _operation("ldexp", (x,), fmt, return_flags, options, compute)
+    return _operation("ldexp", (x,), fmt, options, compute)
 
 
 def _regular(n: Any) -> Array:
@@ -260,7 +260,7 @@ def heaviside(x: Any, at_zero: Any) -> Any:
     >>> heaviside(fl.array([-2.0, 0.0, 3.0], "e4m3"), 0.5)
     FloatArray([0. , 0.5, 1. ], format=float8_e4m3fn)
     """
-    return _operation("heaviside", (x, at_zero), None, False, {}, _heaviside)
+    return _operation("heaviside", (x, at_zero), None, {}, _heaviside)
 
 
 def _heaviside(xs: list[Array], short: bool, room: bool) -> Exact:
@@ -310,7 +310,7 @@ def round_decimals(x: Any, decimals: int = 0) -> Any:
                 total.flat[i] = np.copysign(0.0, x.flat[i])
         return total, exceptions
 
-    return _operation("round", (x,), None, False, {}, compute)
+    return _operation("round", (x,), None, {}, compute)
 
 
 def _rounding_of_float64(fmt: FloatFormat) -> str | None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.contexts import current, is_tracking
+from floatlab.array.calls import is_number, of_format, reduction, resolve
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
-from floatlab.array.elementwise import _into, is_number, multiply, of_format, resolve
+from floatlab.array.elementwise import _into, multiply
 from floatlab.array.ratios import Pair, root
 from floatlab.array.reductions import matmul, sum
 from floatlab.array.statistics import (
@@ -27,7 +27,6 @@ from floatlab.array.statistics import (
     _interval_of_roots,
     _is_exact,
     _moments,
-    _no_flags,
     _rows,
     _settled,
     _unit_bound,
@@ -35,6 +34,7 @@ from floatlab.array.statistics import (
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
+from floatlab.signatures import ReductionOptions
 from floatlab.sources import as_source
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]
@@ -53,8 +53,7 @@ def norm(
     ord: Any = None,
     axis: Any = None,
     keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    **options: Unpack[ReductionOptions],
 ) -> Any:
     """Return a norm of vectors or matrices.
 
@@ -70,7 +69,7 @@ def norm(
         matrices, 1 and inf are those of columns and rows, and 2 is not had here.
     axis : int or pair of int, optional
         One for vectors, two for matrices. By default all elements together if `ord` is None, else those that `x` has.
-    keepdims, return_flags, **options
+    keepdims, **options
         As in `floatlab.var`. With an accumulator that has an order, every square and partial sum is rounded.
 
     Raises
@@ -86,11 +85,11 @@ def norm(
     """
     axes = _axes_of_norm(_data(x).shape, ord, axis)
     if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
-        return _euclidean(x, fmt, axes, keepdims, return_flags, options)
+        return _euclidean(x, fmt, axes, keepdims, options)
     if len(axes) == 1 and ord in (1, 0, np.inf, -np.inf):
-        return _norm_of_vectors(x, fmt, ord, axes[0], keepdims, return_flags, options)
+        return _norm_of_vectors(x, fmt, ord, axes[0], keepdims, options)
     if len(axes) == 2 and ord in (1, -1, np.inf, -np.inf):
-        return _norm_of_matrices(x, fmt, ord, axes, keepdims, return_flags, options)
+        return _norm_of_matrices(x, fmt, ord, axes, keepdims, options)
     known = "None, 2, 1, 0, inf and -inf" if len(axes) == 1 else 'None, "fro", 1, -1, inf and -inf'
     raise OptionError(
         f"A norm of {'vectors' if len(axes) == 1 else 'matrices'} is one of: {known}. Got ord={ord!r}. "
@@ -116,24 +115,18 @@ def _axes_of_norm(shape: tuple[int, ...], ord: Any, axis: Any) -> tuple[int, ...
     return axes
 
 
-def _euclidean(
-    x: Any, fmt: Any, axes: tuple[int, ...], keepdims: bool, return_flags: bool, options: dict[str, Any]
-) -> Any:
-    target, (values,), _, wrap = resolve("norm", (x,), fmt)
-    given = current().of_reduction(**options)
-    rows = _rows(values, axes, keepdims)
-    if not _is_exact(given):
-        _no_flags("norm", given, return_flags)
-        result = _composed_root(rows.values, target, given).reshape(rows.shape)
-        return FloatArray._wrap(result, target) if wrap else result
+def _euclidean(x: Any, fmt: Any, axes: tuple[int, ...], keepdims: bool, options: Any) -> Any:
+    call = reduction("norm", (x,), fmt, options, "ord")
+    rows = _rows(call.values[0], axes, keepdims)
+    if not _is_exact(call):
+        return call.finish(_composed_root(rows.values, call).reshape(rows.shape))
     numbers = np.where(np.isfinite(rows.values), rows.values, 0.0)
 
     def interval() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         total = (numbers * numbers).sum(axis=1)
         return _interval_of_roots(*_interval(total, total * _unit_bound(numbers.shape[1])))
 
-    settled, estimate = _settled(interval, [numbers], target, given, return_flags or is_tracking())
-    settled &= np.isfinite(rows.values).all(axis=1)
+    settled, estimate = _settled(interval, [numbers], np.isfinite(rows.values).all(axis=1), call)
     sums = _moments(rows.values, False, ~settled)
     special = np.where(np.isnan(rows.values).any(axis=1), np.nan, np.abs(sums.special))
     special = np.where(np.isnan(special) & ~sums.has_nan, np.inf, special)  # inf and -inf, but no NaN
@@ -142,40 +135,28 @@ def _euclidean(
     for i in np.flatnonzero((special == 0) & ~settled).tolist():
         if sums.squares[i]:
             exceptions[i] = root(int(sums.squares[i]), 1, 2 * sums.exponent)
-    return _deliver("norm", total, exceptions, rows, target, wrap, return_flags, given, sums.has_nan)
+    return _deliver(call, total, exceptions, rows, sums.has_nan)
 
 
-def _norm_of_vectors(
-    x: Any, fmt: Any, ord: float, axis: int, keepdims: bool, return_flags: bool, options: dict[str, Any]
-) -> Any:
+def _norm_of_vectors(x: Any, fmt: Any, ord: float, axis: int, keepdims: bool, options: Any) -> Any:
     target, (values,), _, wrap = resolve("norm", (x,), fmt)
     sizes = np.abs(as_source(values, _FLOAT64))
-    if ord == 1:
-        return _wrapped(
-            sum(sizes, target, axis=axis, keepdims=keepdims, return_flags=return_flags, **options),
-            target,
-            wrap,
-        )
     if ord == 0:
-        numbers = np.sum(sizes != 0, axis=axis, keepdims=True)
-    else:
-        numbers = _chosen(sizes, ord, axis)
-    made = sum(numbers, target, axis=axis, keepdims=keepdims, return_flags=return_flags, **options)
-    return _wrapped(made, target, wrap)
+        sizes = np.sum(sizes != 0, axis=axis, keepdims=True)
+    elif ord != 1:
+        sizes = _chosen(sizes, ord, axis)
+    return _wrapped(sum(sizes, target, axis=axis, keepdims=keepdims, **options), target, wrap)
 
 
 def _norm_of_matrices(
-    x: Any,
-    fmt: Any,
-    ord: float,
-    axes: tuple[int, ...],
-    keepdims: bool,
-    return_flags: bool,
-    options: dict[str, Any],
+    x: Any, fmt: Any, ord: float, axes: tuple[int, ...], keepdims: bool, options: Any
 ) -> Any:
     """Return the largest (the smallest) of the sums; rounding keeps their order, so it may come first."""
     target, (values,), _, wrap = resolve("norm", (x,), fmt)
-    _no_return_of_flags(ord, return_flags)
+    if options.get("return_flags"):
+        raise OptionError(
+            f"A norm of matrices that is the largest of sums has no flags. Got ord={ord!r}. Leave return_flags out."
+        )
     ndim = np.ndim(values)
     rows, columns = (i % ndim for i in axes)
     summed, chosen = (rows, columns) if abs(ord) == 1 else (columns, rows)
@@ -191,13 +172,6 @@ def _chosen(x: Array, ord: float, axis: int) -> Array:
         )
     found: Array = (np.max if ord > 0 else np.min)(x, axis=axis, keepdims=True)
     return found
-
-
-def _no_return_of_flags(ord: float, return_flags: bool) -> None:
-    if return_flags:
-        raise OptionError(
-            f"A norm of matrices that is the largest of sums has no flags. Got ord={ord!r}. Leave return_flags out."
-        )
 
 
 def _wrapped(made: Any, fmt: Any, wrap: bool) -> Any:
@@ -372,7 +346,8 @@ def _einsum_of_one(x: Any, term: str, output: str, fmt: Any, options: dict[str, 
     gone = [c for c in term if c not in output]
     order = [term.index(c) for c in (*output, *gone)]
     moved = _moved(x, order, tuple(_data(x).shape[i] for i in order))
-    if not gone and fmt is None and isinstance(x, FloatArray):
+    if not gone and fmt is None and isinstance(x, FloatArray):  # nothing is added up
+        reduction("einsum", (x,), fmt, options)  # looks at the options all the same
         return moved.copy()
     return sum(moved, fmt, axis=tuple(range(len(output), len(term))), **options)
 

@@ -6,38 +6,29 @@ Operands and options are those of `floatlab.add`: FloatArrays of one format, and
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
+from floatlab.array.calls import is_number, operation
 from floatlab.array.core import UFUNCS, FloatArray
-from floatlab.array.elementwise import _elementwise, _finish, is_number, reciprocal, resolve, square
+from floatlab.array.elementwise import _elementwise, reciprocal, square
 from floatlab.functions import evaluate_pair
+from floatlab.signatures import OperationOptions, of_two
 
 __all__ = ["arctan2", "hypot", "logaddexp", "logaddexp2", "power"]
 
 
 def _pair(
-    name: str,
-    operands: tuple[Any, ...],
-    fmt: Any,
-    return_flags: bool,
-    options: dict[str, Any],
-    exponent: float | None = None,
+    name: str, operands: tuple[Any, ...], fmt: Any, options: OperationOptions, exponent: float | None = None
 ) -> Any:
-    target, values, _, wrap = resolve(name, operands, fmt)
-    a, b = values if exponent is None else (*values, exponent)
-    options = current().of_operation(**options)
-    flags = None
-    if return_flags or is_tracking():
-        result, flags = evaluate_pair(name, a, b, target, return_flags=True, **options)
-    else:
-        result = evaluate_pair(name, a, b, target, **options)
-    return _finish(name, result, target, wrap, flags, return_flags)
+    call = operation(name, operands, fmt, options)
+    a, b = call.values if exponent is None else (*call.values, exponent)
+    return call.run(evaluate_pair, name, a, b, call.fmt)
 
 
-def hypot(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def hypot(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return the square root of a * a + b * b, rounded once; see `add`. It is infinite if a or b is, even with a NaN.
 
     The squares overflow nowhere. In formats of more than 24 bits of precision this and the other functions of two
@@ -49,10 +40,11 @@ def hypot(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **opti
     >>> fl.hypot(fl.array([3.0, 60000.0], "fp16"), fl.array([4.0, 25000.0], "fp16"))
     FloatArray([    5., 64992.], format=float16)
     """
-    return _pair("hypot", (a, b), fmt, return_flags, options)
+    return _pair("hypot", (a, b), fmt, options)
 
 
-def arctan2(y: Any, x: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def arctan2(y: Any, x: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return the angle of the point (x, y) in radians, from -pi to pi, rounded once; see `add`.
 
     Zeros count with their sign, and infinities as points of the diagonals (IEEE 754-2019, 9.2.1, atan2).
@@ -63,10 +55,11 @@ def arctan2(y: Any, x: Any, fmt: Any = None, *, return_flags: bool = False, **op
     >>> fl.arctan2([0.0, -0.0, 1.0], [-1.0, -1.0, 0.0], "fp16").tolist()
     [3.140625, -3.140625, 1.5703125]
     """
-    return _pair("arctan2", (y, x), fmt, return_flags, options)
+    return _pair("arctan2", (y, x), fmt, options)
 
 
-def power(x: Any, y: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def power(x: Any, y: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return x to the power of y, rounded once; see `add`.
 
     A plain number as the exponent of a FloatArray is taken exactly if it is an integer or 1/2, in any format; other
@@ -86,11 +79,11 @@ def power(x: Any, y: Any, fmt: Any = None, *, return_flags: bool = False, **opti
     """
     exponent = _exact_exponent(y) if isinstance(x, FloatArray) else None
     if exponent == 2:
-        return square(x, fmt, return_flags=return_flags, **options)
+        return square(x, fmt, **options)
     if exponent == -1:
-        return reciprocal(x, fmt, return_flags=return_flags, **options)
+        return reciprocal(x, fmt, **options)
     operands = (x, y) if exponent is None else (x,)
-    return _pair("power", operands, fmt, return_flags, options, exponent)
+    return _pair("power", operands, fmt, options, exponent)
 
 
 def _exact_exponent(y: Any) -> float | None:
@@ -100,7 +93,8 @@ def _exact_exponent(y: Any) -> float | None:
     return float(y) if y in (math.floor(y), 0.5) else None
 
 
-def logaddexp(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def logaddexp(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return log(exp(a) + exp(b)), rounded once; see `add`. The exponentials overflow nowhere.
 
     Examples
@@ -109,10 +103,11 @@ def logaddexp(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **
     >>> fl.logaddexp([1000.0, 0.0], [1000.0, -float("inf")], "fp16").tolist()
     [1000.5, 0.0]
     """
-    return _pair("logaddexp", (a, b), fmt, return_flags, options)
+    return _pair("logaddexp", (a, b), fmt, options)
 
 
-def logaddexp2(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_two
+def logaddexp2(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptions]) -> Any:
     """Return log2(2**a + 2**b), rounded once; see `add` and `logaddexp`.
 
     Examples
@@ -121,9 +116,9 @@ def logaddexp2(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, *
     >>> fl.logaddexp2(3.0, 3.0, "fp16").item()
     4.0
     """
-    return _pair("logaddexp2", (a, b), fmt, return_flags, options)
+    return _pair("logaddexp2", (a, b), fmt, options)
 
 
-for _function in (hypot, arctan2, power, logaddexp, logaddexp2):
-    UFUNCS[getattr(np, _function.__name__)] = _elementwise(_function.__name__, _function)
+for _name in __all__:
+    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
 UFUNCS[np.float_power] = _elementwise("float_power", power)

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import note
-from floatlab.array.core import FloatArray
 from floatlab.backend import Array
 from floatlab.draws import RandomIntegers
 from floatlab.flags import Flags
@@ -21,10 +19,10 @@ from floatlab.formats import FloatFormat
 from floatlab.odd import integer_to_odd
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
-from floatlab.rules import make_rule
+from floatlab.rules import drawing, make_rule, settings
 from floatlab.specials import round_with_flags
 
-__all__ = ["Pair", "as_pair", "finish", "has_room", "ratio", "root", "round_once"]
+__all__ = ["Pair", "as_pair", "has_room", "ratio", "root", "round_once"]
 
 Pair = tuple[int, int]
 
@@ -74,10 +72,7 @@ def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
     """
     beyond = 1
     if options["rounding"].startswith("stochastic"):
-        beyond = RandomIntegers(
-            options.get("rng"), options.get("random_bits"), options.get("random_integers")
-        ).bits
-        beyond += 2
+        beyond = RandomIntegers(*drawing(options)).bits + 2
     lowest = fmt.etiny - beyond
     return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1072
 
@@ -96,7 +91,7 @@ def round_once(
     total : array of float64
         The exact results, or, where `has_room`, the exact results rounded to odd.
     options
-        Those of an operation (`floatlab.array.contexts.Arithmetic.of_operation`).
+        Those of an operation or a reduction (see `floatlab.array.calls.Call`).
     wanted : bool
         Whether flags are wanted; without, None stands in their place.
     exceptions : mapping of int to Pair
@@ -107,7 +102,7 @@ def round_once(
     array of ``fmt.value_dtype``
     Flags or None
     """
-    kept = {k: v for k, v in options.items() if k != "flush_inputs"}
+    kept = {k: v for k, v in options.items() if k not in ("flush_inputs", "accumulator")}
     total = np.array(total, np.float64, order="C")
     flat = total.reshape(-1)
     if exceptions and not has_room(fmt, options):
@@ -124,10 +119,10 @@ def _one_by_one(
     total: Array, fmt: FloatFormat, kept: dict[str, Any], wanted: bool, exceptions: Mapping[int, Pair]
 ) -> tuple[Array, Flags | None]:
     """Round results of a format so wide that float64 has no bits to spare: as fractions, and nothing between."""
-    rule = make_rule(fmt, kept["rounding"], kept["overflow"], kept["subnormals"], False)
+    rule = make_rule(fmt, *settings(kept))
     integers, bits = np.zeros(total.size, np.uint64), 0
     if rule.variant is not None:
-        draw = RandomIntegers(kept.get("rng"), kept.get("random_bits"), kept.get("random_integers"))
+        draw = RandomIntegers(*drawing(kept))
         draw.fit(total)
         integers, bits = draw.block(0, total.size), draw.bits
         kept = kept | {"rng": None, "random_integers": integers.reshape(total.shape)}
@@ -143,13 +138,3 @@ def _one_by_one(
             for name in ("invalid", "overflow", "underflow", "inexact"):
                 getattr(flags, name).reshape(-1)[i] = getattr(found, name)
     return values, flags
-
-
-def finish(
-    name: str, values: Array, flags: Flags | None, fmt: FloatFormat, wrap: bool, return_flags: bool
-) -> Any:
-    """Hand over values and flags: to those who track, and to the caller, as he asked."""
-    if flags is not None:
-        note(name, flags)
-    made = FloatArray._wrap(values, fmt) if wrap else values
-    return (made, flags) if return_flags else made

@@ -9,19 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.contexts import current, is_tracking, note
+from floatlab.array.calls import Call, of_format, operation, reduction
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
-from floatlab.array.elementwise import REDUCERS, of_format, resolve
+from floatlab.array.elementwise import REDUCERS
 from floatlab.backend import Array, widened
-from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
+from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
+from floatlab.rules import RoundingOptions, check_names
+from floatlab.signatures import ReductionOptions, of_axes, of_matrices
 from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
@@ -30,14 +32,9 @@ __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
 # -- sums and products ---------------------------------------------------------------------------------------
 
 
+@of_axes
 def sum(
-    x: Any,
-    fmt: Any = None,
-    *,
-    axis: int | Sequence[int] | None = None,
-    keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
 ) -> Any:
     """Return the sum over one, several or all axes, with a named accumulator.
 
@@ -49,12 +46,11 @@ def sum(
         The format of the result; by default that of `x`.
     axis, keepdims
         As in `numpy.sum`.
-    return_flags : bool
-        Whether to return the `Flags` as well; only with the accumulators "wide" and "exact", which round once.
     **options
         accumulator ("wide", "exact", a format name for sequential accumulation, or another of
         `floatlab.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken from the
-        context (`floatlab.arithmetic`).
+        context (`floatlab.arithmetic`). return_flags says whether to return the `Flags` as well; only with the
+        accumulators "wide" and "exact", which round once.
 
     Examples
     --------
@@ -63,10 +59,11 @@ def sum(
     >>> fl.sum(ones), fl.sum(ones, accumulator="e4m3")
     (FloatArray(64., format=float8_e4m3fn), FloatArray(16., format=float8_e4m3fn))
     """
-    return _over_axes("sum", accumulate.sum, x, fmt, axis, keepdims, return_flags, options)
+    return _over_axes("sum", accumulate.sum, x, fmt, axis, keepdims, options)
 
 
-def matmul(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_matrices
+def matmul(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the matrix product, with a named accumulator.
 
     Parameters
@@ -75,10 +72,8 @@ def matmul(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **opt
         Shapes as in `numpy.matmul`. Without `fmt` they have one format.
     fmt : str, FloatFormat or dtype, optional
         The format of the result; with it, the operands may have any formats.
-    return_flags : bool
-        As in `sum`.
     **options
-        Those of `sum`; also bias and product_format, as in `floatlab.accumulate.matmul`.
+        Those of `sum`, return_flags among them; also bias and product_format, as in `floatlab.accumulate.matmul`.
 
     Examples
     --------
@@ -87,40 +82,33 @@ def matmul(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **opt
     >>> fl.matmul(a, a.T), fl.matmul(a, a.T, "fp16")
     (FloatArray([[6.]], format=float8_e4m3fn), FloatArray([[6.25]], format=float16))
     """
-    return _product("matmul", accumulate.matmul, a, b, fmt, return_flags, options)
+    return _product("matmul", accumulate.matmul, a, b, fmt, options)
 
 
-def dot(a: Any, b: Any, fmt: Any = None, *, return_flags: bool = False, **options: Any) -> Any:
+@of_matrices
+def dot(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the dot product of two vectors, or the product of two matrices; see `matmul`.
 
     >>> import floatlab as fl
     >>> fl.dot([1e8, 1.0, -1e8], [1e8, 1.0, 1e8], "fp16").item()
     1.0
     """
-    return _product("dot", accumulate.dot, a, b, fmt, return_flags, options)
+    return _product("dot", accumulate.dot, a, b, fmt, options)
 
 
 def _product(
-    name: str,
-    function: Callable[..., Array],
-    a: Any,
-    b: Any,
-    fmt: Any,
-    return_flags: bool,
-    options: dict[str, Any],
+    name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any, options: dict[str, Any]
 ) -> Any:
-    target, (x, y), formats, wrap = resolve(name, (a, b), fmt)
-    bias = options.get("bias")
+    bias, product_format = options.pop("bias", None), options.pop("product_format", None)
+    call = reduction(name, (a, b), fmt, options, "bias", "product_format")
+    more: dict[str, Any] = {}
+    if product_format is not None:
+        more["product_format"] = product_format
     if bias is not None:
-        bias = of_format(name, bias, target) if fmt is None else _plain(bias)
-        formats = [*formats, _format_of(options["bias"]) if fmt is not None else target]
-        options = options | {"bias": bias}
-    known = _known(formats, options.pop("formats", ()))
-
-    def compute(**given: Any) -> Any:
-        return function(x, y, target, formats=known, **given)
-
-    return _reduce(name, compute, target, wrap, return_flags, options)
+        more["bias"] = of_format(name, bias, call.fmt) if fmt is None else _plain(bias)
+        call.formats.append(_format_of(bias) if fmt is not None else call.fmt)
+    known = _known(call.formats, call.options.pop("formats", ()))
+    return call.run(function, *call.values, call.fmt, formats=known, **more)
 
 
 def _over_axes(
@@ -130,16 +118,11 @@ def _over_axes(
     fmt: Any,
     axis: Any,
     keepdims: bool,
-    return_flags: bool,
-    options: dict[str, Any],
+    options: ReductionOptions,
 ) -> Any:
-    target, (values,), formats, wrap = resolve(name, (x,), fmt)
-    known = _known(formats, options.pop("formats", ()))
-
-    def compute(**given: Any) -> Any:
-        return function(values, target, axis=axis, keepdims=keepdims, formats=known, **given)
-
-    return _reduce(name, compute, target, wrap, return_flags, options)
+    call = reduction(name, (x,), fmt, options)
+    known = _known(call.formats, call.options.pop("formats", ()))
+    return call.run(function, *call.values, call.fmt, axis=axis, keepdims=keepdims, formats=known)
 
 
 def _plain(x: Any) -> Any:
@@ -164,34 +147,9 @@ def _known(found: Sequence[FloatFormat | None], said: Sequence[Any]) -> Sequence
     return formats if None not in formats else []
 
 
-def _reduce(
-    name: str,
-    compute: Callable[..., Any],
-    fmt: FloatFormat,
-    wrap: bool,
-    return_flags: bool,
-    options: dict[str, Any],
-) -> Any:
-    return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    options = current().of_reduction(**options)
-    wanted = return_flags or (is_tracking() and accumulate.has_flags(options["accumulator"]))
-    if not wanted:
-        result = compute(**options)
-        return FloatArray._wrap(result, fmt) if wrap else result
-    result, flags = compute(return_flags=True, **options)
-    note(name, flags)
-    made = FloatArray._wrap(result, fmt) if wrap else result
-    return (made, flags) if return_flags else made
-
-
+@of_axes
 def mean(
-    x: Any,
-    fmt: Any = None,
-    *,
-    axis: Any = None,
-    keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
 ) -> Any:
     """Return the mean: with the accumulators "wide" and "exact" the exact one, rounded once; else sum / n.
 
@@ -204,41 +162,43 @@ def mean(
     >>> fl.mean(fl.array([448.0, 448.0, 416.0], "e4m3"))
     FloatArray(448., format=float8_e4m3fn)
     """
-    return _over_axes("mean", accumulate.mean, x, fmt, axis, keepdims, return_flags, options)
+    return _over_axes("mean", accumulate.mean, x, fmt, axis, keepdims, options)
 
 
 # -- one after the other -----------------------------------------------------------------------------------
 
 
-def _one_by_one(
-    operation: str, values: np.ndarray, target: FloatFormat, options: dict[str, Any]
-) -> np.ndarray:
+def _one_by_one(step: str, values: np.ndarray, call: Call) -> np.ndarray:
     """Return all partial results along the first axis."""
-    options = current().of_operation(**options)
-    partial = np.empty(values.shape, target.value_dtype)
+    partial = np.empty(values.shape, call.fmt.value_dtype)
     for i in range(len(values)):
         if i == 0:
-            partial[0] = quantize(values[0], target, **options)
+            partial[0] = quantize(values[0], call.fmt, **call.options)
         else:
-            partial[i] = operate(operation, (partial[i - 1], values[i]), target, **options)
+            partial[i] = operate(step, (partial[i - 1], values[i]), call.fmt, **call.options)
     return partial
 
 
-def _cumulate(name: str, operation: str, x: Any, fmt: Any, axis: Any, options: dict[str, Any]) -> Any:
-    target, (values,), _, wrap = resolve(name, (x,), fmt)
-    values = widened(as_source(values, get_format("float64")))
+def _asked(name: str, x: Any, fmt: Any, options: RoundingOptions) -> tuple[Call, Array]:
+    """Return what was asked for, and the numbers in float64."""
+    check_names(name, options, ("axis", "keepdims", *RoundingOptions.__annotations__))
+    call = operation(name, (x,), fmt, options)
+    return call, widened(as_source(call.values[0], get_format("float64")))
+
+
+def _cumulate(name: str, step: str, x: Any, fmt: Any, axis: Any, options: RoundingOptions) -> Any:
+    call, values = _asked(name, x, fmt, options)
     if axis is None:
         values, axis = values.reshape(-1), 0
     if not isinstance(axis, int | np.integer) or not -values.ndim <= axis < values.ndim:
         raise ShapeError(
             f"axis names a dimension of x. Got {axis!r} for shape {values.shape}. Use another axis."
         )
-    partial = _one_by_one(operation, np.moveaxis(values, axis, 0), target, options)
-    result = np.ascontiguousarray(np.moveaxis(partial, 0, axis))
-    return FloatArray._wrap(result, target) if wrap else result
+    partial = _one_by_one(step, np.moveaxis(values, axis, 0), call)
+    return call.finish(np.ascontiguousarray(np.moveaxis(partial, 0, axis)))
 
 
-def cumsum(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) -> Any:
+def cumsum(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Unpack[RoundingOptions]) -> Any:
     """Return the partial sums along an axis, each rounded to the format; options as in `add`.
 
     >>> import floatlab as fl
@@ -248,18 +208,13 @@ def cumsum(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) 
     return _cumulate("cumsum", "add", x, fmt, axis, options)
 
 
-def cumprod(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Any) -> Any:
+def cumprod(x: Any, fmt: Any = None, *, axis: int | None = None, **options: Unpack[RoundingOptions]) -> Any:
     """Return the partial products along an axis, each rounded to the format; options as in `add`."""
     return _cumulate("cumprod", "multiply", x, fmt, axis, options)
 
 
 def prod(
-    x: Any,
-    fmt: Any = None,
-    *,
-    axis: int | Sequence[int] | None = None,
-    keepdims: bool = False,
-    **options: Any,
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[RoundingOptions]
 ) -> Any:
     """Return the product over one, several or all axes, rounded to the format after every factor.
 
@@ -269,19 +224,17 @@ def prod(
     >>> fl.prod(fl.array([1.125, 1.125, 1.125], "e4m3"))
     FloatArray(1.375, format=float8_e4m3fn)
     """
-    target, (values,), _, wrap = resolve("prod", (x,), fmt)
-    values = widened(as_source(values, get_format("float64")))
+    call, values = _asked("prod", x, fmt, options)
     axes = accumulate.axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)
     count = math.prod(values.shape[i] for i in axes)
     factors = values.transpose(*axes, *rest).reshape(count, *kept)
-    partial = _one_by_one("multiply", factors, target, options)
-    result = partial[-1] if len(partial) else quantize(np.ones(kept), target)
+    partial = _one_by_one("multiply", factors, call)
+    result = partial[-1] if len(partial) else quantize(np.ones(kept), call.fmt)
     if keepdims:
         kept = tuple(1 if i in axes else n for i, n in enumerate(values.shape))
-    result = np.asarray(result, target.value_dtype).reshape(kept)
-    return FloatArray._wrap(result, target) if wrap else result
+    return call.finish(np.asarray(result, call.fmt.value_dtype).reshape(kept))
 
 
 # -- NumPy's names ---------------------------------------------------------------------------------------------
@@ -316,11 +269,9 @@ def _reduction(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def stand_in(
         x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any
     ) -> Any:
-        ours = {
-            k: v for k, v in rest.items() if k in ("accumulator", "rounding", "overflow", "subnormals", "rng")
-        }
-        _refuse(name, dtype=dtype, out=out, **{k: v for k, v in rest.items() if k not in ours})
-        return function(x, axis=axis, keepdims=_flag(keepdims), **ours)
+        numpys = {k: rest.pop(k) for k in ("initial", "where") if k in rest}
+        _refuse(name, dtype=dtype, out=out, **numpys)
+        return function(x, axis=axis, keepdims=_flag(keepdims), **rest)
 
     return stand_in
 

@@ -19,24 +19,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.accumulators import get_accumulator
-from floatlab.array.contexts import current, is_tracking
+from floatlab.array.calls import Call, reduction, resolve
 from floatlab.array.core import FUNCTIONS, FloatArray
-from floatlab.array.elementwise import _into, resolve
-from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, root, round_once
+from floatlab.array.elementwise import _into
+from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.exact import add_to_odd
-from floatlab.flags import Flags
-from floatlab.formats import FloatFormat, get_format
+from floatlab.flags import Flags, is_tracking
+from floatlab.formats import get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
+from floatlab.signatures import ReductionOptions, of_axes, of_spread
 from floatlab.sources import as_source
 
 __all__ = [
@@ -79,8 +79,16 @@ def _rows(x: Any, axis: Any, keepdims: bool) -> _Rows:
     return _Rows(rows, tuple(1 if i in axes else n for i, n in enumerate(values.shape)) if keepdims else kept)
 
 
-def _is_exact(options: dict[str, Any]) -> bool:
-    return str(get_accumulator(options["accumulator"])) in ("wide", "exact")
+def _is_exact(call: Call) -> bool:
+    """Return whether the accumulator rounds once. One that does not has no flags to return."""
+    if accumulate.has_flags(call.options["accumulator"]):
+        return True
+    if call.return_flags:
+        raise OptionError(
+            f'Flags of {call.name} are known for the accumulators "wide" and "exact". '
+            f"Got {call.options['accumulator']!r}. Leave return_flags out."
+        )
+    return False
 
 
 def _of_operation(options: dict[str, Any]) -> dict[str, Any]:
@@ -170,31 +178,26 @@ Interval = tuple[Array, Array]
 
 
 def _settled(
-    interval: Callable[[], Interval],
-    numbers: Sequence[Array],
-    fmt: FloatFormat,
-    options: dict[str, Any],
-    wanted: bool,
+    interval: Callable[[], Interval], numbers: Sequence[Array], whole: Array, call: Call
 ) -> Interval:
-    """Return the rows of which an estimate tells what they round to, and numbers that round so."""
+    """Return which of the `whole` rows an estimate tells what they round to, and numbers that round so."""
     count = len(numbers[0])
     none = np.zeros(count, bool), np.zeros(count)
-    if count < _MANY_ROWS or wanted or fmt.precision > _ESTIMATED_PRECISION:
+    if count < _MANY_ROWS or call.wanted or call.fmt.precision > _ESTIMATED_PRECISION:
         return none
-    if options["rounding"].startswith("stochastic") or not fmt.has_zero:
+    if call.options["rounding"].startswith("stochastic") or not call.fmt.has_zero:
         return none
     sizes = [np.abs(x[x != 0]) for x in numbers]
     if not all(((x >= _TAME[0]) & (x <= _TAME[1])).all() for x in sizes):
         return none
     with np.errstate(all="ignore"):
         low, high = interval()
-    kept = _of_operation(options)
-    kept.pop("flush_inputs", None)
+    kept = _of_operation(call.options)
     inside = (low > 0) == (high > 0)
     inside &= np.isfinite(low) & np.isfinite(high) & (low != 0) & (high != 0)
     low, high = np.where(inside, low, 0.0), np.where(inside, high, 0.0)
-    below, above = quantize(low, fmt, **kept), quantize(high, fmt, **kept)
-    return inside & ((below == above) | (np.isnan(below) & np.isnan(above))), low
+    below, above = quantize(low, call.fmt, **kept), quantize(high, call.fmt, **kept)
+    return whole & inside & ((below == above) | (np.isnan(below) & np.isnan(above))), low
 
 
 def _interval(middle: Array, error: Array) -> Interval:
@@ -244,15 +247,15 @@ def _estimated_average(x: Array, w: Array) -> Interval:
 # -- spread ----------------------------------------------------------------------------------------------------
 
 
+@of_spread
 def var(
     x: Any,
     fmt: Any = None,
     *,
-    axis: int | Sequence[int] | None = None,
+    axis: Any = None,
     ddof: float = 0,
     keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    **options: Unpack[ReductionOptions],
 ) -> Any:
     """Return the variance: with the accumulators "wide" and "exact" the exact one, rounded once.
 
@@ -266,10 +269,9 @@ def var(
         As in `numpy.var`.
     ddof : int or float
         What is taken off the number of elements before dividing by it.
-    return_flags : bool
-        Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
     **options
-        Those of `floatlab.sum`. With an accumulator that has an order, every operation on the way is rounded.
+        Those of `floatlab.sum`, return_flags among them. With an accumulator that has an order, every operation on
+        the way is rounded.
 
     Examples
     --------
@@ -280,18 +282,18 @@ def var(
     >>> fl.var(x, "fp32")
     FloatArray(1.5555556, format=float32)
     """
-    return _spread("var", x, fmt, axis, ddof, keepdims, return_flags, options)
+    return _spread("var", x, fmt, axis, ddof, keepdims, options)
 
 
+@of_spread
 def std(
     x: Any,
     fmt: Any = None,
     *,
-    axis: int | Sequence[int] | None = None,
+    axis: Any = None,
     ddof: float = 0,
     keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    **options: Unpack[ReductionOptions],
 ) -> Any:
     """Return the standard deviation: the root of the exact variance, rounded once. Parameters as in `var`.
 
@@ -299,48 +301,33 @@ def std(
     >>> fl.std(fl.array([1.0, 2.0, 4.0], "fp16"))
     FloatArray(1.2470703, format=float16)
     """
-    return _spread("std", x, fmt, axis, ddof, keepdims, return_flags, options)
+    return _spread("std", x, fmt, axis, ddof, keepdims, options)
 
 
-def nanvar(x: Any, fmt: Any = None, **options: Any) -> Any:
-    """Return the variance of what is not NaN; parameters as in `var`."""
-    return _spread_of("nanvar", x, fmt, options)
-
-
-def nanstd(x: Any, fmt: Any = None, **options: Any) -> Any:
-    """Return the standard deviation of what is not NaN; parameters as in `var`."""
-    return _spread_of("nanstd", x, fmt, options)
-
-
-def _spread_of(name: str, x: Any, fmt: Any, options: dict[str, Any]) -> Any:
-    defaults = (("axis", None), ("ddof", 0), ("keepdims", False), ("return_flags", False))
-    axis, ddof, keepdims, return_flags = (options.pop(k, v) for k, v in defaults)
-    return _spread(name, x, fmt, axis, ddof, keepdims, return_flags, options)
-
-
-def _spread(
-    name: str,
-    x: Any,
-    fmt: Any,
-    axis: Any,
-    ddof: float,
-    keepdims: bool,
-    return_flags: bool,
-    options: dict[str, Any],
+@of_spread
+def nanvar(
+    x: Any, fmt: Any = None, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, **options: Any
 ) -> Any:
-    target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction(**options)
-    rows = _rows(values, axis, keepdims)
+    """Return the variance of what is not NaN; parameters as in `var`."""
+    return _spread("nanvar", x, fmt, axis, ddof, keepdims, options)
+
+
+@of_spread
+def nanstd(
+    x: Any, fmt: Any = None, *, axis: Any = None, ddof: float = 0, keepdims: bool = False, **options: Any
+) -> Any:
+    """Return the standard deviation of what is not NaN; parameters as in `var`."""
+    return _spread("nanstd", x, fmt, axis, ddof, keepdims, options)
+
+
+def _spread(name: str, x: Any, fmt: Any, axis: Any, ddof: float, keepdims: bool, options: Any) -> Any:
+    call = reduction(name, (x,), fmt, options, "ddof")
+    rows = _rows(call.values[0], axis, keepdims)
     taken = _fraction("ddof", ddof)
-    if not _is_exact(given):
-        _no_flags(name, given, return_flags)
-        result = _composed_spread(name, rows, target, taken, given)
-        return FloatArray._wrap(result, target) if wrap else result
-    skip_nan = name.startswith("nan")
-    settled, estimate = _settled_spread(
-        name, rows.values, target, taken, given, return_flags or is_tracking()
-    )
-    sums = _moments(rows.values, skip_nan, ~settled)
+    if not _is_exact(call):
+        return call.finish(_composed_spread(rows, taken, call))
+    settled, estimate = _settled_spread(rows.values, taken, call)
+    sums = _moments(rows.values, name.startswith("nan"), ~settled)
     total, by_zero = np.where(sums.special == 0, 0.0, np.nan), np.zeros(len(rows.values), bool)
     exceptions: dict[int, Pair] = {}
     for i in np.flatnonzero((sums.special == 0) & ~settled).tolist():
@@ -353,54 +340,38 @@ def _spread(
             take = root if name.endswith("std") else ratio
             exceptions[i] = take(spread * taken.denominator, n * scale, 2 * sums.exponent)
     total = np.where(settled, estimate, total)
-    return _deliver(name, total, exceptions, rows, target, wrap, return_flags, given, sums.has_nan, by_zero)
+    return _deliver(call, total, exceptions, rows, sums.has_nan, by_zero)
 
 
-def _settled_spread(
-    name: str, rows: Array, fmt: FloatFormat, ddof: Fraction, options: dict[str, Any], wanted: bool
-) -> Interval:
-    present = ~np.isnan(rows) if name.startswith("nan") else np.ones(rows.shape, bool)
+def _settled_spread(rows: Array, ddof: Fraction, call: Call) -> Interval:
+    present = ~np.isnan(rows) if call.name.startswith("nan") else np.ones(rows.shape, bool)
     whole = np.isfinite(rows) | ~present
     numbers = np.where(np.isfinite(rows), rows, 0.0)
     counts = present.sum(axis=1)
     scale = np.maximum(counts - float(ddof), 0.0)
 
     def interval() -> Interval:
-        return _estimated_spread(numbers, present, counts, scale, name.endswith("std"))
+        return _estimated_spread(numbers, present, counts, scale, call.name.endswith("std"))
 
-    settled, estimate = _settled(interval, [numbers], fmt, options, wanted)
-    return settled & whole.all(axis=1), estimate
+    return _settled(interval, [numbers], whole.all(axis=1), call)
 
 
 def _deliver(
-    name: str,
+    call: Call,
     total: Array,
     exceptions: dict[int, Pair],
     rows: _Rows,
-    fmt: FloatFormat,
-    wrap: bool,
-    return_flags: bool,
-    options: dict[str, Any],
     has_nan: Array,
     by_zero: Array | None = None,
 ) -> Any:
     """Round the results of the rows, and tell which of them are invalid."""
-    wanted = return_flags or is_tracking()
     total = np.where(np.isnan(total), np.nan, total).reshape(rows.shape)  # every NaN is the positive one
-    values, flags = round_once(total, fmt, _of_operation(options), wanted, exceptions)
+    values, flags = round_once(total, call.fmt, call.options, call.wanted, exceptions)
     if flags is not None:
         zero = np.zeros(total.shape, bool) if by_zero is None else by_zero.reshape(total.shape)
         invalid = (flags.invalid | (np.isnan(total) & ~has_nan.reshape(total.shape))) & ~zero
         flags = Flags(invalid, flags.divide_by_zero | zero, flags.overflow, flags.underflow, flags.inexact)
-    return finish(name, values, flags, fmt, wrap, return_flags)
-
-
-def _no_flags(name: str, options: dict[str, Any], return_flags: bool) -> None:
-    if return_flags:
-        raise OptionError(
-            f'Flags of {name} are known for the accumulators "wide" and "exact". '
-            f"Got {options['accumulator']!r}. Leave return_flags out."
-        )
+    return call.finish(values, flags)
 
 
 def _fraction(what: str, x: Any) -> Fraction:
@@ -410,14 +381,12 @@ def _fraction(what: str, x: Any) -> Fraction:
         raise OptionError(f"{what} is a finite number. Got {x!r}. Use 0 or 1.") from None
 
 
-def _composed_spread(
-    name: str, rows: _Rows, fmt: FloatFormat, ddof: Fraction, given: dict[str, Any]
-) -> Array:
+def _composed_spread(rows: _Rows, ddof: Fraction, call: Call) -> Array:
     """Return the spread as a program in the format computes it: each operation rounded."""
-    x, kept = rows.values, _of_operation(given)
+    x, fmt, given, kept = rows.values, call.fmt, call.options, _of_operation(call.options)
     counts: Any = x.shape[1]
     nan = np.isnan(x)
-    if name.startswith("nan"):
+    if call.name.startswith("nan"):
         counts = np.sum(~nan, axis=1)[:, None]
         total = accumulate.sum(np.where(nan, 0.0, x), fmt, axis=1, keepdims=True, **given)
         middle = operate("divide", (total, np.float64(counts)), fmt, **kept)
@@ -425,28 +394,30 @@ def _composed_spread(
         middle = mean(x, fmt, axis=1, keepdims=True, **given)
     off = operate("subtract", (x, middle), fmt, **kept)
     squares = operate("multiply", (off, off), fmt, **kept)
-    if name.startswith("nan"):
+    if call.name.startswith("nan"):
         squares = np.where(nan, 0.0, squares)
     total = accumulate.sum(squares, fmt, axis=1, keepdims=True, **given)
     scale = np.maximum(np.float64(counts) - float(ddof), 0.0)
     result = operate("divide", (total, scale), fmt, **kept)
-    if name.endswith("std"):
+    if call.name.endswith("std"):
         result = operate("sqrt", (result,), fmt, **kept)
     spread: Array = result.reshape(rows.shape)
     return spread
 
 
-def _composed_root(rows: Array, fmt: FloatFormat, given: dict[str, Any]) -> Array:
+def _composed_root(rows: Array, call: Call) -> Array:
     """Return the root of the sum of squares of each row, as a program in the format computes it."""
-    kept = _of_operation(given)
-    squares = operate("multiply", (rows, rows), fmt, **kept)
-    total: Array = operate("sqrt", (accumulate.sum(squares, fmt, axis=1, **given),), fmt, **kept)
-    return total
+    kept = _of_operation(call.options)
+    squares = operate("multiply", (rows, rows), call.fmt, **kept)
+    total = accumulate.sum(squares, call.fmt, axis=1, **call.options)
+    found: Array = operate("sqrt", (total,), call.fmt, **kept)
+    return found
 
 
 # -- means -----------------------------------------------------------------------------------------------------
 
 
+@of_axes
 def nansum(x: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the sum of what is not NaN; parameters as in `floatlab.sum`.
 
@@ -454,14 +425,14 @@ def nansum(x: Any, fmt: Any = None, **options: Any) -> Any:
     >>> fl.nansum(fl.array([1.0, np.nan, 2.5], "e4m3"))
     FloatArray(3.5, format=float8_e4m3fn)
     """
-    return _without_nan(sum, 0.0, x, fmt, options)
+    return _without_nan("sum", sum, 0.0, x, fmt, options)
 
 
 def _without_nan(
-    function: Callable[..., Any], neutral: float, x: Any, fmt: Any, options: dict[str, Any]
+    name: str, function: Callable[..., Any], neutral: float, x: Any, fmt: Any, options: dict[str, Any]
 ) -> Any:
     """Compute with a neutral number in the place of NaN, which need not be a value of the format."""
-    target, (values,), _, wrap = resolve(f"nan{function.__name__}", (x,), fmt)
+    target, (values,), _, wrap = resolve(f"nan{name}", (x,), fmt)
     values = as_source(values, _FLOAT64).astype(np.float64)
     accumulate.axes_of(options.get("axis"), values.shape)  # refuses what is none
     result = function(np.where(np.isnan(values), neutral, values), target, **options)
@@ -470,14 +441,9 @@ def _without_nan(
     return FloatArray._wrap(result, target) if wrap else result
 
 
+@of_axes
 def nanmean(
-    x: Any,
-    fmt: Any = None,
-    *,
-    axis: Any = None,
-    keepdims: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
 ) -> Any:
     """Return the mean of what is not NaN, the exact one rounded once; of nothing, NaN. Parameters as in `floatlab.sum`.
 
@@ -485,18 +451,14 @@ def nanmean(
     >>> fl.nanmean(fl.array([1.0, np.nan, 2.5], "e4m3"))
     FloatArray(1.75, format=float8_e4m3fn)
     """
-    target, (values,), _, wrap = resolve("nanmean", (x,), fmt)
-    given = current().of_reduction(**options)
-    rows = _rows(values, axis, keepdims)
-    if not _is_exact(given):
-        _no_flags("nanmean", given, return_flags)
+    call = reduction("nanmean", (x,), fmt, options)
+    rows = _rows(call.values[0], axis, keepdims)
+    if not _is_exact(call):
         nan = np.isnan(rows.values)
-        total = accumulate.sum(np.where(nan, 0.0, rows.values), target, axis=1, **given)
-        result = operate(
-            "divide", (total, np.sum(~nan, axis=1, dtype=np.float64)), target, **_of_operation(given)
-        )
-        result = result.reshape(rows.shape)
-        return FloatArray._wrap(result, target) if wrap else result
+        total = accumulate.sum(np.where(nan, 0.0, rows.values), call.fmt, axis=1, **call.options)
+        counts = np.sum(~nan, axis=1, dtype=np.float64)
+        result = operate("divide", (total, counts), call.fmt, **_of_operation(call.options))
+        return call.finish(result.reshape(rows.shape))
     present = ~np.isnan(rows.values)
     numbers, counts = np.where(np.isfinite(rows.values), rows.values, 0.0), present.sum(axis=1)
     whole = np.all(np.isfinite(rows.values) | ~present, axis=1)
@@ -504,10 +466,9 @@ def nanmean(
     def interval() -> Interval:
         return _interval(*_estimated_mean(numbers, counts))
 
-    settled, estimate = _settled(interval, [numbers], target, given, return_flags or is_tracking())
-    settled &= whole
+    settled, estimate = _settled(interval, [numbers], whole, call)
     sums = _moments(rows.values, True, ~settled)
-    total = np.where(sums.special == 0, _zero_of_sums(rows.values, given["rounding"]), sums.special)
+    total = np.where(sums.special == 0, _zero_of_sums(rows.values, call.options["rounding"]), sums.special)
     total = np.where(settled, estimate, total)
     exceptions: dict[int, Pair] = {}
     for i in np.flatnonzero((sums.special == 0) & ~settled).tolist():
@@ -515,7 +476,7 @@ def nanmean(
             total[i] = np.nan
         elif sums.totals[i]:
             exceptions[i] = ratio(int(sums.totals[i]), sums.counts[i], sums.exponent)
-    return _deliver("nanmean", total, exceptions, rows, target, wrap, return_flags, given, sums.has_nan)
+    return _deliver(call, total, exceptions, rows, sums.has_nan)
 
 
 def _zero_of_sums(rows: Array, rounding: str) -> Array:
@@ -535,14 +496,13 @@ def average(
     weights: Any = None,
     keepdims: bool = False,
     returned: bool = False,
-    return_flags: bool = False,
-    **options: Any,
+    **options: Unpack[ReductionOptions],
 ) -> Any:
     """Return the weighted mean: the exact quotient of the exact sums, rounded once.
 
     Parameters
     ----------
-    x, fmt, axis, keepdims, return_flags, **options
+    x, fmt, axis, keepdims, **options
         As in `var`.
     weights : FloatArray or array_like, optional
         Of the shape of `x`, or of its length along one axis; taken exactly. Without, this is `floatlab.mean`.
@@ -562,29 +522,29 @@ def average(
     >>> fl.average(fl.array([1.0, 2.0, 4.0], "e4m3"), weights=[3, 2, 1])  # 11 / 6
     FloatArray(1.875, format=float8_e4m3fn)
     """
-    target, (values,), _, wrap = resolve("average", (x,), fmt)
-    given = current().of_reduction(**options)
-    values = as_source(values, _FLOAT64)
+    asked: Any = dict(options)
+    call = reduction("average", (x,), fmt, options, "weights", "returned")
+    values = as_source(call.values[0], _FLOAT64)
     shape = tuple(values.shape)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
     rows, factors = _rows(values, axis, keepdims), _rows(numbers, axis, keepdims)
-    exact = _is_exact(given)
-    scale = accumulate.sum(factors.values, target, axis=1, **given) if returned or not exact else None
+    exact = weights is None or _is_exact(call)
+    scale = (
+        accumulate.sum(factors.values, call.fmt, axis=1, **call.options) if returned or not exact else None
+    )
     if weights is None:
-        made = mean(x, fmt, axis=axis, keepdims=keepdims, return_flags=return_flags, **options)
+        made = mean(x, fmt, axis=axis, keepdims=keepdims, **asked)
     elif exact:
-        made = _exact_average(rows, factors, target, wrap, return_flags, given)
+        made = _exact_average(rows, factors, call)
     else:
-        _no_flags("average", given, return_flags)
-        kept = _of_operation(given)
-        products = operate("multiply", (rows.values, factors.values), target, **kept)
-        total = accumulate.sum(products, target, axis=1, **given)
-        result = operate("divide", (total, scale), target, **kept).reshape(rows.shape)
-        made = FloatArray._wrap(result, target) if wrap else result
+        kept = _of_operation(call.options)
+        products = operate("multiply", (rows.values, factors.values), call.fmt, **kept)
+        total = accumulate.sum(products, call.fmt, axis=1, **call.options)
+        made = call.finish(operate("divide", (total, scale), call.fmt, **kept).reshape(rows.shape))
     if scale is None or not returned:
         return made
     scale = scale.reshape(rows.shape)
-    return made, (FloatArray._wrap(scale, target) if wrap else scale)
+    return made, (FloatArray._wrap(scale, call.fmt) if call.wrap else scale)
 
 
 def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
@@ -602,18 +562,13 @@ def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
     return np.broadcast_to(spread, shape)
 
 
-def _exact_average(
-    rows: _Rows, factors: _Rows, fmt: FloatFormat, wrap: bool, return_flags: bool, given: dict[str, Any]
-) -> Any:
+def _exact_average(rows: _Rows, factors: _Rows, call: Call) -> Any:
     x, w = rows.values, factors.values
     finite = np.isfinite(x) & np.isfinite(w)
     with np.errstate(all="ignore"):
         special = np.sum(np.where(finite, 0.0, x * w + np.where(np.isinf(w), np.nan, 0.0)), axis=1)
     x, w = np.where(finite, x, 0.0), np.where(np.isfinite(w), w, 0.0)
-    settled, total = _settled(
-        lambda: _estimated_average(x, w), [x, w], fmt, given, return_flags or is_tracking()
-    )
-    settled &= finite.all(axis=1)
+    settled, total = _settled(lambda: _estimated_average(x, w), [x, w], finite.all(axis=1), call)
     open_ = np.flatnonzero(~settled)
     products, e = _dot_products(x[open_], w[open_])
     scales, _, f = integer_sums(w[open_])
@@ -629,9 +584,10 @@ def _exact_average(
         elif n:
             exceptions[i] = ratio(n if d > 0 else -n, abs(d), e - f)
         else:
-            total[i] = _zero_of_sums(np.copysign(1.0, x[i : i + 1]) * w[i : i + 1], given["rounding"])[0]
+            signed = np.copysign(1.0, x[i : i + 1]) * w[i : i + 1]
+            total[i] = _zero_of_sums(signed, call.options["rounding"])[0]
     has_nan = (np.isnan(rows.values) | np.isnan(factors.values)).any(axis=1)
-    return _deliver("average", total, exceptions, rows, fmt, wrap, return_flags, given, has_nan)
+    return _deliver(call, total, exceptions, rows, has_nan)
 
 
 def _dot_products(x: Array, w: Array) -> tuple[Array, int]:
@@ -662,6 +618,7 @@ def _digits(x: Array) -> tuple[Array, Array, int, int]:
 # -- the middle ------------------------------------------------------------------------------------------------
 
 
+@of_axes
 def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
     """Return the median: the element in the middle, or the exact mean of the two there, rounded once.
 
@@ -674,6 +631,7 @@ def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False,
     return _quantiles("median", x, fmt, [Fraction(1, 2)], (), axis, keepdims, "linear", options)
 
 
+@of_axes
 def nanmedian(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
     """Return the median of what is not NaN; see `median`."""
     return _quantiles("nanmedian", x, fmt, [Fraction(1, 2)], (), axis, keepdims, "linear", options)
@@ -746,10 +704,9 @@ def _quantiles(
     method: str,
     options: dict[str, Any],
 ) -> Any:
-    target, (values,), _, wrap = resolve(name, (x,), fmt)
-    given = current().of_reduction(**options)
-    return_flags = given.pop("return_flags", False)
-    rows = _rows(values, axis, keepdims)
+    call = reduction(name, (x,), fmt, options, "method")
+    call.wanted = call.return_flags or is_tracking()  # nothing is added up, whatever the accumulator
+    rows, rounding = _rows(call.values[0], axis, keepdims), call.options["rounding"]
     nan = np.isnan(rows.values)
     has_nan, counts = nan.any(axis=1), np.sum(~nan, axis=1)
     ordered = np.sort(rows.values, axis=1)  # NaNs last
@@ -767,14 +724,19 @@ def _quantiles(
             lower, weight = _place(part, n, method)
             low, high = ordered[where, lower], ordered[where, min(lower + 1, n - 1)]
             total[k, where] = low if weight == 0 else high
-            if weight == Fraction(1, 2) and has_room(target, given) and _is_tame(low) and _is_tame(high):
-                total[k, where] = _halfway(low, high, given["rounding"])
+            if (
+                weight == Fraction(1, 2)
+                and has_room(call.fmt, call.options)
+                and _is_tame(low)
+                and _is_tame(high)
+            ):
+                total[k, where] = _halfway(low, high, rounding)
             elif 0 < weight < 1:
                 start = k * len(ordered)
-                _interpolate(low, high, weight, total[k], where, start, exceptions, given["rounding"])
+                _interpolate(low, high, weight, total[k], where, start, exceptions, rounding)
     placed = _Rows(rows.values, (*shape, *rows.shape))
     has_nan = np.broadcast_to(has_nan, total.shape)
-    return _deliver(name, total, exceptions, placed, target, wrap, return_flags, given, has_nan)
+    return _deliver(call, total, exceptions, placed, has_nan)
 
 
 def _place(part: Fraction, n: int, method: str) -> tuple[int, Fraction]:
@@ -943,17 +905,17 @@ def _numpy_average(
 
 def nanprod(x: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the product of what is not NaN; see `floatlab.prod`."""
-    return _without_nan(prod, 1.0, x, fmt, options)
+    return _without_nan("prod", prod, 1.0, x, fmt, options)
 
 
 def nancumsum(x: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the partial sums of what is not NaN; see `floatlab.cumsum`."""
-    return _without_nan(cumsum, 0.0, x, fmt, options)
+    return _without_nan("cumsum", cumsum, 0.0, x, fmt, options)
 
 
 def nancumprod(x: Any, fmt: Any = None, **options: Any) -> Any:
     """Return the partial products of what is not NaN; see `floatlab.cumprod`."""
-    return _without_nan(cumprod, 1.0, x, fmt, options)
+    return _without_nan("cumprod", cumprod, 1.0, x, fmt, options)
 
 
 for _name in ("var", "std", "nanvar", "nanstd"):

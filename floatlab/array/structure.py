@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
+from floatlab.array.calls import of_format, operation
+from floatlab.array.contexts import current
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
-from floatlab.array.elementwise import of_format, resolve, subtract
-from floatlab.array.ratios import Pair, finish, ratio, round_once
+from floatlab.array.elementwise import subtract
+from floatlab.array.ratios import Pair, ratio, round_once
 from floatlab.array.reductions import cumprod, cumsum
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
@@ -282,19 +283,17 @@ def linspace(
     >>> fl.linspace(0, 1, 4, "fp16").tolist()
     [0.0, 0.333251953125, 0.66650390625, 1.0]
     """
-    target, ends, _, wrap = resolve("linspace", (start, stop), fmt)
+    call = operation("linspace", (start, stop), fmt, {})
     if isinstance(num, bool) or not isinstance(num, int | np.integer) or num < 0:
         raise OptionError(f"num is a whole number of values. Got {num!r}. Use 50.")
-    first, last = np.broadcast_arrays(*(as_source(x, _FLOAT64).astype(np.float64) for x in ends))
+    first, last = np.broadcast_arrays(*(as_source(x, _FLOAT64).astype(np.float64) for x in call.values))
     parts = max(int(num) - 1 if endpoint else int(num), 1)
     total = np.zeros((int(num), *first.shape))
     exceptions: dict[int, Pair] = {}
     for place in np.ndindex(*first.shape):
         _fill(total, place, float(first[place]), float(last[place]), parts, exceptions)
-    options = current().of_operation()
-    values, flags = round_once(total, target, options, is_tracking(), exceptions)
-    values = np.moveaxis(values, 0, axis)
-    return finish("linspace", values, flags, target, wrap, False)
+    values, flags = round_once(total, call.fmt, call.options, call.wanted, exceptions)
+    return call.finish(np.moveaxis(values, 0, axis), flags)
 
 
 def _fill(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from floatlab.errors import AutogradError, ShapeError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rules import check_names
 
 if TYPE_CHECKING:
     from floatlab.autograd.tensor import Tensor
@@ -138,6 +139,7 @@ class TensorMethods:
         >>> Tensor([0.1, 500.0]).to("e4m3", gradient_format="e5m2", overflow="saturate")
         Tensor([1.015625e-01, 4.480000e+02], format=float8_e4m3fn, gradient_format=float8_e5m2)
         """
+        check_names("to", options)
         fmt = get_format(format)
         back = fmt if gradient_format is None else get_format(gradient_format)
         if fmt.same_as(self.format) and back.same_as(self.gradient_format):

@@ -27,6 +27,7 @@ from floatlab.accumulators import Exact, Wide, get_accumulator
 from floatlab.errors import OverflowPolicyError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import OVERFLOW_POLICIES, quantize
+from floatlab.rules import checks_names
 
 __all__ = ["Arithmetic", "accumulator", "arithmetic", "current_arithmetic", "is_subset", "round_to", "sum_to"]
 
@@ -36,6 +37,7 @@ FLOAT32 = get_format("float32")
 FLOAT64 = get_format("float64")
 
 
+@checks_names
 @dataclass(frozen=True)
 class Arithmetic:
     """What a caller may choose about the kernels' arithmetic.

@@ -14,7 +14,7 @@ from typing import Any
 from floatlab.errors import OptionError
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
 from floatlab.explain.story import Explanation, Neighbour, Story
-from floatlab.rules import make_rule
+from floatlab.rules import RoundingOptions, check_names, make_rule
 
 __all__ = ["Explanation", "Neighbour", "explain"]
 
@@ -29,6 +29,7 @@ def explain(
     flush_inputs: bool = False,
     random_bits: int | None = None,
     random_integers: int | None = None,
+    **unknown: Any,
 ) -> Explanation:
     """Explain how a number, or the result of an operation, is rounded to a format.
 
@@ -64,6 +65,7 @@ def explain(
       error     0.0015624999999999... = 0.2 ulp, 1.56 %
       flags     inexact
     """
+    check_names("explain", unknown, [name for name in RoundingOptions.__annotations__ if name != "rng"])
     name, operands = read(x)
     fmt = format_of(operands, fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)

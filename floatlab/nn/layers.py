@@ -7,6 +7,7 @@ run to run.
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -144,7 +145,12 @@ class _Function(Module):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self._options = options
+        known = list(inspect.signature(self._function).parameters)[1:]
         for name, value in options.items():
+            if name not in known:
+                raise OptionError(
+                    f"{type(self).__name__} takes {', '.join(known) or 'no options'}. Got {name!r}. Leave it out."
+                )
             if name in _CHOICES:  # an unknown one is an error now, not in the first batch
                 check_option(name, value, _CHOICES[name])
             setattr(self, name, value)
