@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parent
 
 # What both depend on: the numbers, and how files are written.
 COMMON = (
-    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "environment",
+    "accumulate", "accumulators", "backend", "blocks", "certified", "context", "draws", "elementary", "environment",
     "errorfree", "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup",
     "operations", "pairs", "precise", "processes", "provenance", "ratios", "rounding", "routes",
     "rules", "sources", "specials", "tables", "terminal", "wide",

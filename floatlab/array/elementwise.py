@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import COMPARISONS, compare, nearest, split
 from floatlab.backend import Array
 from floatlab.codec import next_down, next_up, spacing
+from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatError, ShapeError, check_switch
+from floatlab.flags import is_tracking, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import flushed, operate

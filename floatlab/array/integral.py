@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, _into, resolve
 from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, round_once
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errorfree import two_product, two_sum
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import add_to_odd
+from floatlab.flags import is_tracking
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import EXACT
 from floatlab.operations import operate

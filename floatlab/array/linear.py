@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
 from floatlab.array.elementwise import _into, is_number, multiply, of_format, resolve
 from floatlab.array.ratios import Pair, root
@@ -33,7 +32,9 @@ from floatlab.array.statistics import (
     _unit_bound,
 )
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.flags import is_tracking
 from floatlab.formats import get_format
 from floatlab.sources import as_source
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, _finish, is_number, reciprocal, resolve, square
+from floatlab.context import current
+from floatlab.flags import is_tracking
 from floatlab.functions import evaluate_pair
 
 __all__ = ["arctan2", "hypot", "logaddexp", "logaddexp2", "power"]

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import note
 from floatlab.array.core import FloatArray
 from floatlab.backend import Array
 from floatlab.draws import RandomIntegers
-from floatlab.flags import Flags
+from floatlab.flags import Flags, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.integers import round_integer
 from floatlab.ratios import round_ratio
@@ -104,7 +103,7 @@ def round_once(
     total : array of float64
         The exact results, or, where `has_room`, the exact results rounded to odd.
     options
-        Those of an operation (`floatlab.array.contexts.Arithmetic.of_operation`).
+        Those of an operation (`floatlab.context.Arithmetic.of_operation`).
     wanted : bool
         Whether flags are wanted; without, None stands in their place.
     exceptions : mapping of int to Pair

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from floatlab import accumulate
-from floatlab.array.contexts import current, is_tracking, note
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS, of_format, resolve
 from floatlab.backend import Array, widened
+from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
+from floatlab.flags import is_tracking, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize

@@ -25,15 +25,15 @@ import numpy as np
 
 from floatlab import accumulate
 from floatlab.accumulators import get_accumulator
-from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, FloatArray
 from floatlab.array.elementwise import _into, resolve
 from floatlab.array.ratios import Pair, as_pair, finish, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
+from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.exact import add_to_odd
-from floatlab.flags import Flags
+from floatlab.flags import Flags, is_tracking
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.contexts import current, is_tracking
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
 from floatlab.array.elementwise import of_format, resolve, subtract
 from floatlab.array.ratios import Pair, finish, ratio, round_once
 from floatlab.array.reductions import cumprod, cumsum
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
+from floatlab.flags import is_tracking
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
 from floatlab.sources import as_source

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.context import Arithmetic, current
 from floatlab.errors import AutogradError, ShapeError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rules import OPTIONS, refuse_unknown
 
 if TYPE_CHECKING:
     from floatlab.autograd.tensor import Tensor
@@ -40,7 +42,7 @@ class TensorMethods:
         gradient_format: FloatFormat
         requires_grad: bool
 
-        def _write(self, wide: Array) -> Tensor: ...
+        def _write(self, wide: Array, rules: Arithmetic = ...) -> Tensor: ...
 
     # -- shape and values
 
@@ -130,7 +132,8 @@ class TensorMethods:
         gradient_format : str or FloatFormat, optional
             The format of its gradient; by default `format`.
         **options
-            Passed to `floatlab.quantize`: rounding, overflow, subnormals, rng ...
+            Those of `floatlab.quantize`: rounding, overflow, subnormals, rng ... What is not given is taken from the
+            context (`floatlab.arithmetic`).
 
         Examples
         --------
@@ -138,6 +141,7 @@ class TensorMethods:
         >>> Tensor([0.1, 500.0]).to("e4m3", gradient_format="e5m2", overflow="saturate")
         Tensor([1.015625e-01, 4.480000e+02], format=float8_e4m3fn, gradient_format=float8_e5m2)
         """
+        refuse_unknown("to", options, OPTIONS[:-1])
         fmt = get_format(format)
         back = fmt if gradient_format is None else get_format(gradient_format)
         if fmt.same_as(self.format) and back.same_as(self.gradient_format):
@@ -410,8 +414,8 @@ class TensorMethods:
         return self._write(np.zeros(self.shape))
 
     def fill_(self, value: Number) -> Tensor:
-        """Set every value to a number, rounded to the format."""
-        return self._write(np.full(self.shape, value, dtype=np.float64))
+        """Set every value to a number, rounded to the format as the context says."""
+        return self._write(np.full(self.shape, value, dtype=np.float64), current())
 
     def _in_place(self, name: str, other: Any) -> Tensor:
         from floatlab.autograd.tensor import no_grad
