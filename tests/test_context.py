@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support import DETERMINISTIC, POLICIES, STOCHASTIC
 
 import floatlab as fl
-from floatlab import nn, optim, reference
+from floatlab import amp, nn, optim, reference
 from floatlab.autograd import Function, Tensor
 from floatlab.context import DEFAULT, Arithmetic, current, using
 from floatlab.errors import FloatlabError, OptionError, OverflowPolicyError, ShapeError
@@ -220,6 +220,14 @@ def test_a_wide_cast_flushes_and_saturates_too():
         assert (
             Tensor([1.06]).to("e4m3", rounding="toward_positive").item() == 1.125
         )  # what is said here counts
+
+
+def test_a_cast_to_the_own_format_does_what_was_asked_for():
+    x = Tensor([2.0**-24, np.inf], format="fp16")
+    assert x.to("fp16") is x
+    assert x.to("fp16", subnormals="flush").tolist() == [0.0, np.inf]
+    with fl.arithmetic(overflow="saturate"):
+        assert x.to("fp16").tolist() == fl.array(x.data, "fp16").tolist() == [2.0**-24, 65504.0]
 
 
 def test_numbers_that_are_filled_in_are_rounded_to_nearest_in_every_mode():
@@ -547,6 +555,17 @@ def test_a_training_step_obeys_the_context_and_its_optimizer_does_not():
     assert loss != step({}, around_optimizer=True)[0]
     again, same_weights = step(context, around_optimizer=False)
     assert loss == again and all(same(weights[name], same_weights[name]) for name in weights)
+
+
+def test_autocast_casts_a_weight_anew_in_another_context():
+    layer = nn.Linear(1, 1, bias=False, rng=0)
+    layer.load_state_dict({"weight": [[1.06]]})
+    x, found = Tensor([[1.0]], format="e4m3"), []
+    with amp.autocast("e4m3"):
+        for rounding in ("toward_positive", "nearest_even", "toward_positive", "toward_zero"):
+            with fl.arithmetic(rounding=rounding):
+                found.append(layer(x).item())
+    assert found == [1.125, 1.0, 1.125, 1.0]
 
 
 def test_a_saved_state_is_loaded_as_it_was_saved():

@@ -144,7 +144,8 @@ class TensorMethods:
         refuse_unknown("to", options, OPTIONS[:-1])
         fmt = get_format(format)
         back = fmt if gradient_format is None else get_format(gradient_format)
-        if fmt.same_as(self.format) and back.same_as(self.gradient_format):
+        same = fmt.same_as(self.format) and back.same_as(self.gradient_format)
+        if same and not options and current().is_native:
             return self  # type: ignore[return-value]
         return _apply("cast", self, format=fmt, gradient_format=back, **options)
 
