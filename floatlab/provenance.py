@@ -20,10 +20,10 @@ PACKAGE = Path(__file__).parent
 
 # What both depend on: the numbers, and how files are written.
 COMMON = (
-    "accumulate", "accumulators", "backend", "blocks", "certified", "draws", "elementary", "environment",
+    "accumulate", "accumulators", "backend", "blocks", "certified", "context", "draws", "elementary", "environment",
     "errorfree", "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup",
     "modes", "odd", "operations", "pairs", "precise", "processes", "provenance", "ratios", "rounding", "routes",
-    "rules", "sources", "specials", "tables", "terminal", "wide",
+    "rules", "signatures", "sources", "specials", "tables", "terminal", "wide",
 )  # fmt: skip
 #: What the results of `floatlab verify` depend on.
 PROOF = (

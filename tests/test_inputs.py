@@ -13,7 +13,7 @@ from support import DETERMINISTIC, STOCHASTIC, bits64
 
 import floatlab as fl
 from floatlab import accumulate, reference
-from floatlab.array.contexts import Arithmetic
+from floatlab.context import Arithmetic
 from floatlab.errors import DtypeError, FloatlabError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate

@@ -33,6 +33,8 @@ NAMES_OF_THE_CALLER = {
     # What these return is handed to functions that look at the names.
     "Arithmetic.of_operation",
     "Arithmetic.of_reduction",
+    "autograd.Arithmetic.of_operation",
+    "autograd.Arithmetic.of_reduction",
 }
 
 

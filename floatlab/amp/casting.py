@@ -22,6 +22,7 @@ from typing import Any, Self, TypeVar
 
 from floatlab.autograd import Tensor, cast_policy
 from floatlab.autograd.numeric import is_subset
+from floatlab.context import current
 from floatlab.errors import AutogradError
 from floatlab.formats import FloatFormat, get_format
 
@@ -104,10 +105,11 @@ class _Caster:
             return t.to(self.format, self.gradient_format)
         # A weight is cast once in a block, however often it is used. The key holds its version, so that a
         # weight that has been updated is cast anew. A cast that has no graph (made under no_grad, or freed by
-        # backward) cannot be used again either.
+        # backward) cannot be used again either, nor one that was rounded in another context.
         key = (id(t), t._version[0], self.format, self.gradient_format)
         cast = self.cache.get(key)
-        if cast is None or cast._node is None or cast._node.kept is None:
+        node = None if cast is None else cast._node
+        if cast is None or node is None or node.kept is None or node.arithmetic != current():
             cast = self.cache[key] = t.to(self.format, self.gradient_format)
         return cast
 

@@ -415,7 +415,7 @@ def _unscale(p: Tensor, inverse: float) -> bool:
     finite = not values.size or (math.isfinite(float(values.min())) and math.isfinite(float(values.max())))
     fmt = gradient.format
     if fmt.emin > _FP32.emin:  # a low-precision weight with a master copy: the gradient goes on in fp32
-        p.grad = Tensor(values.astype(np.float32) * np.float32(inverse), format=_FP32)
+        p.grad = Tensor._wrap(values.astype(np.float32) * np.float32(inverse), _FP32, _FP32)
     elif inverse != 1.0:
         np.multiply(values, inverse, out=values)
         if not _is_wide(fmt):

@@ -2,7 +2,6 @@
 
 - `core.py`: the class, and how one is made.
 - `calls.py`: what one call was asked for, and what it hands back.
-- `contexts.py`: in which mode and with which accumulator, and which flags were raised.
 - `exactly.py`: comparisons with any real numbers, which round nothing.
 - `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
@@ -16,7 +15,6 @@
 """
 
 from floatlab.array import functions as _functions  # registers them
-from floatlab.array.contexts import Arithmetic, FlagRecord, arithmetic, track_flags
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
@@ -61,6 +59,8 @@ from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 from floatlab.array.structure import linspace
+from floatlab.context import Arithmetic, arithmetic
+from floatlab.flags import FlagRecord, track_flags
 
 del _functions
 

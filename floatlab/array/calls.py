@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from floatlab.accumulate import has_flags
-from floatlab.array.contexts import current
 from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import split
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errors import DtypeError, FormatError, check_switch
 from floatlab.flags import Flags, is_tracking, note
 from floatlab.formats import FloatFormat, get_format

@@ -15,11 +15,12 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.contexts import Arithmetic, current, is_tracking, note
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codec import as_codes, decode, encode_values
+from floatlab.context import Arithmetic, current
 from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
+from floatlab.flags import is_tracking, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, check_names

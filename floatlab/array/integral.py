@@ -15,11 +15,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import operation
-from floatlab.array.contexts import current
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, _into
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errorfree import two_product, two_sum
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import add_to_odd

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from floatlab.array.calls import of_format, operation
-from floatlab.array.contexts import current
 from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
 from floatlab.array.elementwise import subtract
 from floatlab.array.ratios import Pair, ratio, round_once
 from floatlab.array.reductions import cumprod, cumsum
 from floatlab.backend import Array
+from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize

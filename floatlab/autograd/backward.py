@@ -2,7 +2,7 @@
 
 A node's depth is one more than that of its deepest input, so that in order of falling depth every node
 comes after all that used its output, and its gradient is complete. Each share is rounded once to its
-input's gradient format; two shares add up in that format.
+input's gradient format; two shares add up in that format. All of it is done with the arithmetic of the forward pass.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from floatlab.autograd.graph import Event, Observer, observers, unrounded, work_
 from floatlab.autograd.numeric import FLOAT32, is_narrow, is_subset, round_to, sum_to
 from floatlab.autograd.table import Array, Node
 from floatlab.autograd.tensor import Tensor
+from floatlab.context import DEFAULT, Arithmetic
 from floatlab.environment import check_environment
 from floatlab.errors import AutogradError, FormatMismatchError
 from floatlab.formats import FloatFormat
+from floatlab.operations import flushed, operate
 
 __all__ = ["start_backward"]
 
@@ -25,7 +27,7 @@ def start_backward(tensor: Tensor, gradient: Array, retain_graph: bool) -> None:
     check_environment()
     with np.errstate(all="ignore"):  # overflow and NaN are what a laboratory wants to see
         if tensor._node is None:
-            _accumulate(tensor, gradient)
+            _accumulate(tensor, gradient, DEFAULT)
         else:
             _walk(tensor._node, gradient, retain_graph)
 
@@ -41,7 +43,7 @@ def _walk(root: Node, start: Array, retain_graph: bool) -> None:
         if gradient is None:
             continue
         if node.retained is not None and (tensor := node.retained()) is not None:
-            _accumulate(tensor, np.array(gradient))
+            _accumulate(tensor, np.array(gradient), node.arithmetic)
         for index, tensor in enumerate(node.inputs):
             if not tensor.requires_grad:
                 continue
@@ -50,9 +52,9 @@ def _walk(root: Node, start: Array, retain_graph: bool) -> None:
                 continue
             source = tensor._node
             if source is None:
-                _accumulate(tensor, data if fresh else np.array(data))
+                _accumulate(tensor, data if fresh else np.array(data), node.arithmetic)
             elif source in gradients:
-                gradients[source] = _add(gradients[source], data, source.gradient_format)
+                gradients[source] = _add(gradients[source], data, source.gradient_format, node.arithmetic)
             else:
                 gradients[source] = data
         if not retain_graph:
@@ -104,7 +106,10 @@ def _derivative(
     node.target = target
     stretched = shape != node.shape
     same = node.gradient_format is target
-    node.work = np.float32 if same and not stretched and _plain(node, target) else np.float64
+    plain = same and not stretched and rules.is_native and _is_plain(node, target)
+    node.work = np.float32 if plain else np.float64
+    if rules.flush_inputs and kernel.kind == "wide":
+        gradient = flushed(gradient, node.gradient_format)
     data = kernel.function(node, gradient)
     if data is None:
         return None, True
@@ -131,18 +136,21 @@ def _derivative(
     return data, fresh
 
 
-def _plain(node: Node, target: FloatFormat) -> bool:
+def _is_plain(node: Node, target: FloatFormat) -> bool:
     """Whether float32 arithmetic on the gradient and on what is kept is exact enough for `target`."""
     if node.format is not target or not (target is FLOAT32 or is_narrow(target)):
         return False
     return all(array is None or array.dtype == np.float32 for array in node.kept or ())
 
 
-def _add(a: Array, b: Array, fmt: FloatFormat) -> Array:
-    return round_to(np.add(a, b, dtype=work_type(fmt, [a, b])), fmt)
+def _add(a: Array, b: Array, fmt: FloatFormat, rules: Arithmetic) -> Array:
+    """Add two shares of a gradient, with the arithmetic of the operation that hands in the second."""
+    if rules.is_native:
+        return round_to(np.add(a, b, dtype=work_type(fmt, [a, b])), fmt)
+    return np.asarray(operate("add", (a, b), fmt, **rules.for_operations))
 
 
-def _accumulate(leaf: Tensor, data: Array) -> None:
+def _accumulate(leaf: Tensor, data: Array, rules: Arithmetic) -> None:
     fmt = leaf.gradient_format
     if leaf.grad is not None:
         if not leaf.grad.format.same_as(fmt):
@@ -151,7 +159,7 @@ def _accumulate(leaf: Tensor, data: Array) -> None:
                 f"Got a .grad of format {leaf.grad.format.spec} for a {leaf._describe()}. "
                 "Set its .grad to None first."
             )
-        data = _add(leaf.grad._data, data, fmt)
+        data = _add(leaf.grad._data, data, fmt, rules)
     nan = np.isnan(data)
     if nan.any():  # the sign of a NaN is the processor's, and weights are compared bit for bit
         data = np.where(nan, data.dtype.type(np.nan), data)

@@ -11,18 +11,42 @@ from typing import Any
 import numpy as np
 
 from floatlab import functions
-from floatlab.autograd.numeric import combine, is_subset, round_to, zero_where
+from floatlab.autograd.numeric import combine, fill, is_subset, round_to, zero_where
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.functions import erf64, exp64, log64, sigmoid64, softplus64
+from floatlab.operations import operate
 from floatlab.rounding import quantize
 
 # -- arithmetic --------------------------------------------------------------------------------------
 
 
 def _binary(ufunc: np.ufunc) -> Kernel:
-    return wide(lambda node, a, b: combine(ufunc, a, b, node.work, node.target))
+    return wide(lambda node, a, b: combine(node, ufunc, a, b))
+
+
+def _exactly(name: str) -> Kernel:
+    """Return a kernel that is right in every mode, as slow as that is."""
+    return rounded(lambda node, *xs: _operate(name, node, *xs))
+
+
+def _operate(name: str, node: Node, *xs: Any) -> Array:
+    return np.asarray(operate(name, xs, node.target, **node.arithmetic.for_results))
+
+
+def _power(node: Node, base: Array, exponent: Array) -> Array:
+    if exponent.ndim == 0 and exponent == 2:
+        return _operate("multiply", node, base, base)
+    if exponent.ndim == 0 and exponent == -1:
+        return _operate("divide", node, 1.0, base)
+    rules = node.arithmetic.for_results
+    return np.asarray(functions.evaluate_pair("power", base, exponent, node.target, **rules))
+
+
+def _negate(node: Node, x: Array) -> Array:
+    values = np.negative(x)  # a sign bit, and nothing that a context has a say in
+    return values if node.target.has_negative_zero else round_to(values, node.target)
 
 
 def power64(base: Array, exponent: Array) -> Array:
@@ -66,7 +90,7 @@ def _pow_exponent_derivative(node: Node, g: Array) -> Array:
 
 
 def _evaluate(name: str, node: Node, x: Array) -> Array:
-    return np.asarray(functions.evaluate(name, x, node.target, **node.arithmetic.options))
+    return np.asarray(functions.evaluate(name, x, node.target, **node.arithmetic.for_results))
 
 
 def _function(name: str) -> Kernel:
@@ -111,12 +135,12 @@ def _softplus_derivative(node: Node, g: Array) -> Array:
 
 
 def _leaky_relu(node: Node, x: Array, *, slope: float = 0.01) -> Array:
-    return np.where(x > 0, x, combine(np.multiply, x, np.array(float(slope)), np.float64, node.target))
+    return np.where(x > 0, x, combine(node, np.multiply, x, np.array(float(slope)), np.float64))
 
 
 def _leaky_relu_derivative(node: Node, g: Array) -> Array:
     slope = np.array(float(node.params.get("slope", 0.01)))
-    return np.where(node.a > 0, g, combine(np.multiply, g, slope, np.float64, node.target))
+    return np.where(node.a > 0, g, combine(node, np.multiply, g, slope, np.float64))
 
 
 # -- selection ---------------------------------------------------------------------------------------
@@ -152,7 +176,7 @@ def _clamp_derivative(node: Node, g: Array) -> Array:
 
 
 def _masked_fill(node: Node, x: Array, *, mask: Any, value: float) -> Array:
-    return np.where(mask, round_to(np.asarray(value, np.float64), node.target, node.arithmetic), x)
+    return np.where(mask, fill(value, node), x)
 
 
 def _share(node: Node, g: Array, loses: Any) -> Array:
@@ -165,7 +189,7 @@ def _dropout(node: Node, x: Array, *, mask: Any, p: float) -> Array:
         raise ShapeError(f"dropout needs a mask of x's shape. Got {np.shape(mask)} for {x.shape}. Draw one.")
     if p >= 1:
         return np.zeros_like(x)
-    return zero_where(np.logical_not(mask), combine(np.divide, x, np.array(1.0 - p), np.float64, node.target))
+    return zero_where(np.logical_not(mask), combine(node, np.divide, x, np.array(1.0 - p), np.float64))
 
 
 def _dropout_derivative(node: Node, g: Array) -> Array:
@@ -175,35 +199,54 @@ def _dropout_derivative(node: Node, g: Array) -> Array:
 def _cast(
     node: Node, x: Array, *, format: FloatFormat, gradient_format: FloatFormat, **options: Any
 ) -> Array:
-    if is_subset(node.inputs[0].format, node.target):
+    rules = node.arithmetic
+    if rules.is_native and not options and is_subset(node.inputs[0].format, node.target):
         return np.array(x, dtype=node.target.value_dtype)  # a copy: the two tensors may change apart
-    return np.asarray(quantize(x, node.target, **options), dtype=node.target.value_dtype)
+    return np.asarray(
+        quantize(x, node.target, **rules.of_operation(**options)), dtype=node.target.value_dtype
+    )
 
 
 OPS = (
-    Op("add", _binary(np.add), (moved(lambda n, g: g), moved(lambda n, g: g)), "a + b"),
-    Op("sub", _binary(np.subtract), (moved(lambda n, g: g), wide(lambda n, g: np.negative(g))), "a - b"),
+    Op(
+        "add", _binary(np.add), (moved(lambda n, g: g), moved(lambda n, g: g)), "a + b", exact=_exactly("add")
+    ),
+    Op(
+        "sub",
+        _binary(np.subtract),
+        (moved(lambda n, g: g), wide(lambda n, g: np.negative(g))),
+        "a - b",
+        exact=_exactly("subtract"),
+    ),
     Op(
         "mul",
         _binary(np.multiply),
         (
-            wide(lambda n, g: combine(np.multiply, g, n.b, n.work, n.target)),
-            wide(lambda n, g: combine(np.multiply, g, n.a, n.work, n.target)),
+            wide(lambda n, g: combine(n, np.multiply, g, n.b)),
+            wide(lambda n, g: combine(n, np.multiply, g, n.a)),
         ),
         "a * b",
         keeps=(0, 1),
+        exact=_exactly("multiply"),
     ),
     Op(
         "div",
         _binary(np.divide),
         (
-            wide(lambda n, g: combine(np.divide, g, n.b, n.work, n.target)),
+            wide(lambda n, g: combine(n, np.divide, g, n.b)),
             wide(lambda n, g: -n.wide(g) * (n.wide(n.a) / n.b / n.wide(n.b))),
         ),
         "a / b",
         keeps=(0, 1),
+        exact=_exactly("divide"),
     ),
-    Op("neg", wide(lambda n, x: np.negative(x)), (wide(lambda n, g: np.negative(g)),), "-a"),
+    Op(
+        "neg",
+        wide(lambda n, x: np.negative(x)),
+        (wide(lambda n, g: np.negative(g)),),
+        "-a",
+        exact=moved(_negate),
+    ),
     Op(
         "pow",
         wide(lambda n, a, b: power64(a, b)),
@@ -214,18 +257,19 @@ OPS = (
         "a ** b",
         keeps=(0, 1),
         keeps_output=True,
+        exact=rounded(_power),
     ),
     Op(
         "exp",
         _function("exp"),
-        (wide(lambda n, g: combine(np.multiply, g, n.out, n.work, n.target)),),
+        (wide(lambda n, g: combine(n, np.multiply, g, n.out)),),
         "e ** a",
         keeps_output=True,
     ),
     Op(
         "log",
         _function("log"),
-        (wide(lambda n, g: combine(np.divide, g, n.a, n.work, n.target)),),
+        (wide(lambda n, g: combine(n, np.divide, g, n.a)),),
         "the natural logarithm",
         keeps=(0,),
     ),
@@ -235,6 +279,7 @@ OPS = (
         (wide(lambda n, g: n.wide(g) / (2.0 * n.wide(n.out))),),
         "the square root",
         keeps_output=True,
+        exact=_exactly("sqrt"),
     ),
     Op(
         "abs",

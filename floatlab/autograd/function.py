@@ -14,6 +14,7 @@ from floatlab.autograd.graph import new_node, record
 from floatlab.autograd.numeric import is_subset, round_to
 from floatlab.autograd.table import Array, Each, Node, Op, moved
 from floatlab.autograd.tensor import Tensor, is_recording, no_grad
+from floatlab.context import using
 from floatlab.errors import AutogradError, FormatMismatchError, ShapeError
 
 __all__ = ["Context", "Function"]
@@ -102,7 +103,7 @@ class Function:
         """Return the gradient of tensor `index`, argument `place`; backward runs once for all of them."""
         context = node.saved
         if context._results[0] is not gradient:
-            with no_grad():
+            with no_grad(), using(node.arithmetic):
                 wrapped = Tensor._wrap(gradient, node.gradient_format, node.gradient_format)
                 results = cls.backward(context, wrapped)
             results = results if isinstance(results, tuple) else (results,)

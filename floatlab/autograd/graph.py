@@ -9,21 +9,26 @@ Rooms above plug in through context variables, so that nothing is global state:
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT32, FLOAT64, current_arithmetic, is_narrow, is_subset, round_to
+from floatlab.autograd.numeric import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
 from floatlab.autograd.ops import find_op
 from floatlab.autograd.table import Array, Kernel, Node, Op
 from floatlab.autograd.tensor import Tensor, recording
+from floatlab.context import current
 from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
+from floatlab.operations import flushed
+from floatlab.rounding import quantize
 from floatlab.sources import as_python, as_source
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
@@ -69,18 +74,18 @@ def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
         )
     # An integer beyond 2**53 may be no float64; a number that is rounded anyway needs none, another one is refused.
     exact = float(value if type(value) is float else as_source(value, like.format if rounds else FLOAT64))
-    return Tensor._wrap(
-        _constant(exact, math.copysign(1.0, exact), like.format, rounds), like.format, like.format
-    )
+    overflow = current().overflow if rounds else None
+    data = _constant(exact, math.copysign(1.0, exact), like.format, rounds, overflow)
+    return Tensor._wrap(data, like.format, like.format)
 
 
 @lru_cache(maxsize=1024)
-def _constant(exact: float, sign: float, fmt: FloatFormat, rounds: bool) -> Array:
+def _constant(exact: float, sign: float, fmt: FloatFormat, rounds: bool, overflow: str | None) -> Array:
     """Return a number as a value of the format if it is one (or `rounds`), else as a float64.
 
     The sign tells -0 from 0, which the cache takes for the same number.
     """
-    value = round_to(np.array(exact), fmt)
+    value = quantize(np.array(exact), fmt, overflow=overflow).astype(fmt.value_dtype)
     array = value if rounds or float(value) == exact else np.array(exact)
     array.setflags(write=False)
     return array
@@ -170,9 +175,12 @@ def _run(
 ) -> Tensor:
     node = new_node(op, tensors, params, fmt, gradient_format)
     arrays = [t._data for t in tensors]
-    node.work = work_type(fmt, arrays)
     watchers = observers.get()
     kernel = op.forward
+    if node.arithmetic.is_native:
+        node.work = work_type(fmt, arrays)
+    else:
+        kernel, arrays = _in_context(node, arrays)
     before = None
     try:
         with np.errstate(all="ignore"):  # overflow and NaN are what a laboratory wants to see
@@ -194,11 +202,20 @@ def _run(
     if recording.get():
         for tensor in tensors:
             if tensor.requires_grad:
-                record(node, out)
+                record(node, out, arrays)
                 break
     for watch in watchers:
         watch(Event("forward", op.name, node.scope, tensors, before, data, fmt))
     return out
+
+
+def _in_context(node: Node, arrays: list[Array]) -> tuple[Kernel, list[Array]]:
+    """Return the forward kernel for an arithmetic that is not NumPy's own, and its operands, flushed if asked for."""
+    node.work = np.float64
+    kernel = node.op.exact or node.op.forward
+    if node.arithmetic.flush_inputs and kernel.kind != "moved" and node.op.name != "cast":
+        arrays = [flushed(x, node.format) for x in arrays]
+    return kernel, arrays
 
 
 def _is_misfit(kernel: Kernel, arrays: list[Array]) -> bool:
@@ -218,12 +235,25 @@ def unrounded(node: Node, kernel: Kernel, data: Array, arguments: list[Array]) -
     """Return a kernel's result in wide precision, for observers; None where it was not rounded."""
     if kernel.kind == "wide":
         return np.array(data)  # a copy: the rounding is done in place
+    rules = node.arithmetic
+    if rules.for_results["rng"] is not None:  # what is drawn to watch must not be missing when it counts
+        node.arithmetic = replace(rules, rng=copy.deepcopy(rules.for_results["rng"]))
+    try:
+        return _computed_again(node, kernel, arguments)
+    finally:
+        node.arithmetic = rules
+
+
+def _computed_again(node: Node, kernel: Kernel, arguments: list[Array]) -> Array | None:
+    """Return in wide precision what a kernel rounds for itself: costs time, changes nothing."""
+    if kernel is node.op.exact:
+        return np.array(node.op.forward.function(node, *arguments, **node.params))
     if node.op.name == "cast" and kernel is node.op.forward:
         return arguments[0]
     if kernel.kind == "moved" or not is_subset(node.target, FLOAT32) or node.target is FLOAT32:
         return None
     target, saved = node.target, node.saved
-    node.target = FLOAT32  # the same kernel once more, rounded to float32: costs time, changes nothing
+    node.target = FLOAT32  # the same kernel once more, rounded to float32
     params = {} if kernel is not node.op.forward else node.params
     wide: Array = kernel.function(node, *arguments, **params)
     node.target, node.saved = target, saved
@@ -254,14 +284,14 @@ def new_node(
     node.params = params
     node.format = node.target = fmt
     node.gradient_format = gradient_format
-    node.arithmetic = current_arithmetic.get()
+    node.arithmetic = current()
     node.scope = scope.get()
     node.saved = None
     return node
 
 
-def record(node: Node, out: Tensor) -> None:
-    """Make `out` the output of a node of the graph, and keep what the derivatives will read."""
+def record(node: Node, out: Tensor, arrays: Sequence[Array] = ()) -> None:
+    """Make `out` the output of a node of the graph, and keep what the derivatives will read of its operands."""
     op, tensors = node.op, node.inputs
     depth = 0
     for tensor in tensors:
@@ -274,7 +304,7 @@ def record(node: Node, out: Tensor) -> None:
     kept: list[Array | None] = [None] * len(tensors)
     for i in op.keeps:
         if i < len(tensors):
-            kept[i] = tensors[i]._data
+            kept[i] = arrays[i]
             node.versions.append(
                 (tensors[i]._version, tensors[i]._version[0], tensors[i].name or f"input {i}")
             )

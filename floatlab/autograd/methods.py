@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.context import Arithmetic, current
 from floatlab.errors import AutogradError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rules import check_names
@@ -41,7 +42,7 @@ class TensorMethods:
         gradient_format: FloatFormat
         requires_grad: bool
 
-        def _write(self, wide: Array) -> Tensor: ...
+        def _write(self, wide: Array, rules: Arithmetic = ...) -> Tensor: ...
 
     # -- shape and values
 
@@ -131,7 +132,8 @@ class TensorMethods:
         gradient_format : str or FloatFormat, optional
             The format of its gradient; by default `format`.
         **options
-            Passed to `floatlab.quantize`: rounding, overflow, subnormals, rng ...
+            Those of `floatlab.quantize`: rounding, overflow, subnormals, rng ... What is not given is taken from the
+            context (`floatlab.arithmetic`).
 
         Examples
         --------
@@ -142,7 +144,8 @@ class TensorMethods:
         check_names("to", options)
         fmt = get_format(format)
         back = fmt if gradient_format is None else get_format(gradient_format)
-        if fmt.same_as(self.format) and back.same_as(self.gradient_format):
+        same = fmt.same_as(self.format) and back.same_as(self.gradient_format)
+        if same and not options and current().is_native:
             return self  # type: ignore[return-value]
         return _apply("cast", self, format=fmt, gradient_format=back, **options)
 
@@ -412,8 +415,8 @@ class TensorMethods:
         return self._write(np.zeros(self.shape))
 
     def fill_(self, value: Number) -> Tensor:
-        """Set every value to a number, rounded to the format."""
-        return self._write(np.full(self.shape, value, dtype=np.float64))
+        """Set every value to a number, rounded to the format as the context says."""
+        return self._write(np.full(self.shape, value, dtype=np.float64), current())
 
     def _in_place(self, name: str, other: Any) -> Tensor:
         from floatlab.autograd.tensor import no_grad

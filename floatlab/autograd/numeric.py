@@ -1,116 +1,38 @@
 """How does a kernel's wide result become values of a format? Rounded once, in one place.
 
-`Arithmetic` is what a caller may choose about it (the accumulator of sums and products, the overflow
-policy, flushed subnormals); `arithmetic` and `accumulator` choose it for a block of code.
+What may be chosen about it stands in `floatlab.context`.
 
 When is float32 wide enough? A sum, product, quotient or root of values of precision p, rounded to nearest
 first to q bits and then to p, is the exact result rounded once if q >= 2p + 2 (Figueroa 1995; with
 underflow, Roux 2014). float32 has q = 24, so p <= 11 will do, as long as float32 itself does not underflow:
 bfloat16's products reach 2^-266. All else is computed in float64: q = 53, p <= 25; `combine` takes care of
-wider operands.
+wider operands, and of the other rounding modes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from floatlab import accumulate
-from floatlab.accumulators import Exact, Wide, get_accumulator
-from floatlab.errors import OverflowPolicyError, check_option
+from floatlab.autograd.table import Node
+from floatlab.context import DEFAULT, Arithmetic
+from floatlab.errorfree import with_error
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import OVERFLOW_POLICIES, quantize
-from floatlab.rules import checks_names
+from floatlab.odd import nudge
+from floatlab.operations import operate
+from floatlab.rounding import quantize
 
-__all__ = ["Arithmetic", "accumulator", "arithmetic", "current_arithmetic", "is_subset", "round_to", "sum_to"]
+__all__ = ["is_subset", "round_to", "sum_to"]
 
 Array = NDArray[Any]
 
 FLOAT32 = get_format("float32")
 FLOAT64 = get_format("float64")
-
-
-@checks_names
-@dataclass(frozen=True)
-class Arithmetic:
-    """What a caller may choose about the kernels' arithmetic.
-
-    Parameters
-    ----------
-    accumulator : str or floatlab.accumulate.Accumulator
-        How matrix products, convolutions and sums add up: "wide", "exact", a format's name, or an object.
-    overflow : str or None
-        What a result beyond the largest value becomes; None is what the format itself does.
-    subnormals : str
-        "gradual", or "flush": subnormal results become zero.
-    """
-
-    accumulator: Any = "wide"
-    overflow: str | None = None
-    subnormals: str = "gradual"
-
-    def __post_init__(self) -> None:
-        if self.overflow is not None:
-            check_option("overflow", self.overflow, OVERFLOW_POLICIES, OverflowPolicyError)
-        check_option("subnormals", self.subnormals, ("gradual", "flush"))
-        how = get_accumulator(self.accumulator)
-        object.__setattr__(self, "accumulator", how)
-        object.__setattr__(self, "adds_exactly", isinstance(how, Wide | Exact))
-        native = self.overflow is None and self.subnormals == "gradual"
-        object.__setattr__(self, "is_native", native)  # float32's own arithmetic is float32's arithmetic
-
-    is_native = True
-    adds_exactly = True  # the accumulator returns the exact sum, rounded once
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of a rounding."""
-        return {} if self.is_native else {"overflow": self.overflow, "subnormals": self.subnormals}
-
-
-DEFAULT = Arithmetic()
-current_arithmetic: ContextVar[Arithmetic] = ContextVar("floatlab_arithmetic", default=DEFAULT)
-
-
-@contextlib.contextmanager
-def arithmetic(**choices: Any) -> Iterator[Arithmetic]:
-    """Compute with another accumulator, overflow policy or treatment of subnormals inside the block.
-
-    The backward pass of an operation follows the arithmetic of its forward pass, wherever it runs.
-
-    Examples
-    --------
-    >>> from floatlab.autograd import Tensor
-    >>> x = Tensor([30000.0, 30000.0, 30000.0], format="fp16")
-    >>> with arithmetic(overflow="saturate"):
-    ...     print(x.sum().item())
-    65504.0
-    """
-    token = current_arithmetic.set(replace(current_arithmetic.get(), **choices))
-    try:
-        yield current_arithmetic.get()
-    finally:
-        current_arithmetic.reset(token)
-
-
-def accumulator(kind: Any) -> contextlib.AbstractContextManager[Arithmetic]:
-    """Take sums and matrix products with this accumulator inside the block.
-
-    Examples
-    --------
-    >>> from floatlab.autograd import Tensor
-    >>> with accumulator("fp16"):
-    ...     print(Tensor([1.0] * 3000, format="fp16").sum().item())
-    2048.0
-    """
-    return arithmetic(accumulator=kind)
 
 
 # -- facts about formats, looked up a hundred times a training step ----------------------------------
@@ -152,49 +74,21 @@ def is_subset(a: FloatFormat, b: FloatFormat) -> bool:
 # -- exact arithmetic --------------------------------------------------------------------------------
 
 
-def combine(ufunc: np.ufunc, a: Array, b: Array, work: Any, fmt: FloatFormat) -> Array:
-    """Return a + - * / b in the type `work`, such that rounding it to `fmt` rounds the exact result once.
+def combine(node: Node, ufunc: np.ufunc, a: Array, b: Array, work: Any = None) -> Array:
+    """Return a + - * / b in the type `work`, such that rounding it to the node's target rounds the exact result once.
 
-    Where an operand is a float64 (a number such as 0.1, or a value of a wide format) float64's own rounding
-    could show, so the result is rounded to odd: its last bit says that something was lost, and the next
-    rounding takes it into account.
+    Where an operand is a float64 (a number such as 0.1, or a value of a wide format), or the rounding is none to
+    nearest, float64's own rounding could show, so the result is rounded to odd: its last bit says that something was
+    lost, and the next rounding takes it into account. A format with no bit less than float64 is rounded to here.
     """
-    result: Array = np.asarray(ufunc(a, b, dtype=work))
-    wider = a.dtype == np.float64 or b.dtype == np.float64
-    if wider and work is np.float64 and fmt.precision <= 51:
-        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        _turn_odd(result, _error(ufunc, a, b, result))
-    return result
-
-
-def _error(ufunc: np.ufunc, a: Array, b: Array, result: Array) -> Any:
-    """Return a number of the sign of what the rounding of `result` lost (Knuth's sum, Dekker's product)."""
-    if ufunc is np.add or ufunc is np.subtract:
-        b = b if ufunc is np.add else -b
-        back = result - a
-        return (a - (result - back)) + (b - back)
-    if ufunc is np.multiply:
-        return _product_error(a, b, result)
-    whole = result * b  # a / b = result + remainder / b
-    return ((a - whole) - _product_error(result, b, whole)) * np.sign(b)
-
-
-def _product_error(a: Array, b: Array, result: Array) -> Any:
-    (a1, a2), (b1, b2) = _halves(a), _halves(b)
-    return a2 * b2 - (((result - a1 * b1) - a2 * b1) - a1 * b2)
-
-
-def _halves(x: Array) -> tuple[Array, Array]:
-    raised = x * (2.0**27 + 1.0)
-    high = raised - (raised - x)
-    return high, x - high
-
-
-def _turn_odd(result: Array, error: Array) -> None:
-    """Move an inexact result whose last bit is even by one bit, towards what it lost; in place."""
-    bits = result.view(np.int64)
-    away = np.where(np.signbit(error) == np.signbit(result), 1, -1)
-    bits += np.where((np.abs(error) > 0) & (bits & 1 == 0) & np.isfinite(result), away, 0)
+    work, fmt, rules = work or node.work, node.target, node.arithmetic
+    if not rules.is_native and fmt.precision > 51:
+        return np.asarray(operate(ufunc.__name__, (a, b), fmt, **rules.for_results))
+    if work is np.float32 or fmt.precision > 51 or (a.dtype == b.dtype == np.float32 and rules.is_native):
+        return np.asarray(ufunc(a, b, dtype=work))
+    wide = [np.asarray(x, np.float64) for x in (a, b)]
+    nearest, error = (np.asarray(x) for x in with_error(ufunc.__name__, wide))
+    return np.asarray(nudge(nearest, error))
 
 
 def zero_where(mask: Array, x: Array) -> Array:
@@ -230,8 +124,17 @@ def round_to(wide: Any, fmt: FloatFormat, rules: Arithmetic = DEFAULT) -> Array:
             return np.asarray(wide.astype(np.float32))  # NumPy's conversion rounds to nearest even, once
         values = quantize(wide, fmt, out=wide if wide.dtype.itemsize >= fmt.value_dtype.itemsize else None)
     else:
-        values = quantize(wide, fmt, **rules.options)
+        values = quantize(wide, fmt, **rules.for_results)
     return np.asarray(values, dtype=fmt.value_dtype)
+
+
+def fill(value: float, node: Node) -> Array:
+    """Return a number that an operation fills in as a value of its format: rounded to nearest, in every context.
+
+    It is the rule for numbers beside a FloatArray, too: only the overflow policy of the context holds for them.
+    """
+    values = quantize(float(value), node.target, overflow=node.arithmetic.overflow)
+    return np.asarray(values, dtype=node.target.value_dtype)
 
 
 def sum_over(
@@ -242,11 +145,11 @@ def sum_over(
     The wide and the exact accumulator return the exact sum, rounded once. Where the terms lie close enough
     together for float64 to add them without error, in whatever order, NumPy's sum is that one.
     """
-    if source is not None and rules.adds_exactly and x.dtype == np.float32:
+    if source is not None and rules.is_native and rules.adds_exactly and x.dtype == np.float32:
         count = math.prod(x.shape[a] for a in axes)
         if x.size and _span(x, source) + count.bit_length() <= 53:
             return round_to(np.add.reduce(x, axis=axes, dtype=np.float64), fmt, rules)
-    total: Array = accumulate.sum(x, fmt, axis=axes, accumulator=rules.accumulator, **rules.options)
+    total: Array = accumulate.sum(x, fmt, axis=axes, **rules.for_rounded_sums)
     return total
 
 

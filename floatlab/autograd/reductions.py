@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from floatlab import accumulate
+from floatlab.accumulators import Exact
 from floatlab.autograd.numeric import FLOAT64, sum_over, tree_sum
 from floatlab.autograd.table import Array, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError
@@ -41,7 +42,11 @@ def _count(node: Node) -> int:
 
 def _sum(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     axes = axes_of(axis, x.ndim)
-    total = sum_over(x, axes, node.inputs[0].format, node.target, node.arithmetic)
+    rules = node.arithmetic
+    if rules.is_native:
+        total = sum_over(x, axes, node.inputs[0].format, node.target, rules)
+    else:
+        total = accumulate.sum(x, node.target, axis=axes, **rules.for_sums)
     return np.expand_dims(total, axes) if keepdims else total
 
 
@@ -57,11 +62,21 @@ def _need_elements(node: Node, what: str) -> int:
 
 def _mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     count = _need_elements(node, "mean")
+    if isinstance(node.arithmetic.for_rounded_sums["accumulator"], Exact):
+        return _exact_mean(node, x, axis=axis, keepdims=keepdims)
     if node.arithmetic.adds_exactly:
         total = tree_sum(node.wide(x), axes_of(axis, x.ndim), keepdims)
     else:
         total = node.wide(_sum(node, x, axis=axis, keepdims=keepdims))
     return total / count
+
+
+def _exact_mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    _need_elements(node, "mean")
+    axes = axes_of(axis, x.ndim)
+    return np.asarray(
+        accumulate.mean(x, node.target, axis=axes, keepdims=keepdims, **node.arithmetic.for_sums)
+    )
 
 
 def _var(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False, correction: int = 1) -> Array:
@@ -109,16 +124,14 @@ def product(
     `gradient` says which operand is a gradient (None: neither); the others are values of the node's format.
     Sums of few bits are exact in float64, so the accumulator is told.
     """
-    rules = node.arithmetic
     formats = [node.gradient_format if i == gradient else node.format for i in range(2 + (bias is not None))]
     out: Array = accumulate.matmul(
         a,
         b,
         fmt or node.target,
-        accumulator=rules.accumulator,
         bias=bias,
         formats=formats,
-        **rules.options,
+        **node.arithmetic.for_sums,
     )
     return out
 
@@ -189,7 +202,13 @@ def _linear_input(node: Node, g: Array) -> Array:
 
 OPS = (
     Op("sum", rounded(_sum), (moved(_spread),), "the sum over axes, with the chosen accumulator"),
-    Op("mean", wide(_mean), (wide(lambda n, g: n.wide(_spread(n, g)) / _count(n)),), "the mean over axes"),
+    Op(
+        "mean",
+        wide(_mean),
+        (wide(lambda n, g: n.wide(_spread(n, g)) / _count(n)),),
+        "the mean over axes",
+        exact=rounded(_exact_mean),
+    ),
     Op("var", wide(_var), (wide(_var_derivative),), "the variance over axes, divided by n - correction"),
     Op(
         "max",

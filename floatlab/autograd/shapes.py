@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.numeric import round_to
+from floatlab.autograd.numeric import fill, round_to
 from floatlab.autograd.table import Array, Each, Node, Op, moved, rounded
 from floatlab.errors import ShapeError
 
@@ -79,8 +79,7 @@ def _cat_derivative(node: Node, g: Array, index: int) -> Array:
 
 
 def _pad(node: Node, x: Array, *, widths: Any, value: float = 0.0) -> Array:
-    fill = round_to(np.asarray(value, np.float64), node.target, node.arithmetic)
-    return np.pad(x, widths, constant_values=fill)
+    return np.pad(x, widths, constant_values=fill(value, node))
 
 
 def _pad_derivative(node: Node, g: Array) -> Array:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.autograd.numeric import Arithmetic
+from floatlab.context import Arithmetic
 from floatlab.errors import AutogradError
 from floatlab.formats import FloatFormat
 
@@ -89,6 +89,9 @@ class Op:
         input 2). Everything else may be changed or forgotten before backward.
     keeps_output : bool
         Whether the derivatives read the output (``node.out``).
+    exact : Kernel, optional
+        The forward kernel where the context rounds otherwise than NumPy: one that rounds the exact result as the
+        context says, where `forward` is wide enough for a rounding to nearest only. By default `forward`.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Op:
     doc: str
     keeps: tuple[int, ...] = ()
     keeps_output: bool = False
+    exact: Kernel | None = None
 
 
 class Node:

@@ -17,6 +17,7 @@ import numpy as np
 
 from floatlab.autograd.methods import TensorMethods
 from floatlab.autograd.table import Array, Node
+from floatlab.context import DEFAULT, Arithmetic, current
 from floatlab.errors import AutogradError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
@@ -65,7 +66,7 @@ class Tensor(TensorMethods):
     Parameters
     ----------
     data : array_like of real numbers
-        Rounded once to `format`, and copied.
+        Rounded once to `format`, as the context says (`floatlab.arithmetic`), and copied.
     requires_grad : bool
         Whether backward is to leave a gradient in ``.grad``.
     format : str or FloatFormat
@@ -135,7 +136,8 @@ class Tensor(TensorMethods):
             data = data._data
         self.format = get_format(format)
         self.gradient_format = self.format if gradient_format is None else get_format(gradient_format)
-        self._data = quantize(data, self.format).astype(self.format.value_dtype, copy=False)
+        values = quantize(data, self.format, **current().for_operations)
+        self._data = values.astype(self.format.value_dtype, copy=False)
         self._node = None
         self._version = [0]
         self.grad = None
@@ -160,7 +162,7 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Array:
-        """The values, in an array of ``format.value_dtype``."""
+        """The values, in an array of ``format.value_dtype``; new ones are rounded to nearest, in any context."""
         return self._data
 
     @data.setter
@@ -245,10 +247,11 @@ class Tensor(TensorMethods):
     # -- in-place changes, noted in the version
 
     def copy_(self, source: Any) -> Tensor:
-        """Take the values of `source` (tensor, array or number), rounded to this tensor's format."""
-        return self._write(source._data if isinstance(source, Tensor) else as_array(source, "rounded"))
+        """Take the values of `source` (tensor, array or number), rounded to this tensor's format by the context."""
+        values = source._data if isinstance(source, Tensor) else as_array(source, "rounded")
+        return self._write(values, current())
 
-    def _write(self, wide: Array) -> Tensor:
+    def _write(self, wide: Array, rules: Arithmetic = DEFAULT) -> Tensor:
         if self.requires_grad and is_recording():
             raise AutogradError(
                 "A tensor that asks for a gradient is changed in place only under no_grad. "
@@ -259,7 +262,7 @@ class Tensor(TensorMethods):
                 f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
                 "Copy it first, with Tensor(x, format=x.format)."
             )
-        values = quantize(wide, self.format)
+        values = quantize(wide, self.format, **rules.for_operations)
         try:
             self._data[...] = values
         except ValueError as error:

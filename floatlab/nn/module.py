@@ -253,7 +253,9 @@ class Module:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return a copy of every parameter and buffer, by dotted name."""
-        return {name: Tensor(t.data.copy(), format=t.format) for name, t in self._own_state().items()}
+        return {
+            name: Tensor._wrap(t.data.copy(), t.format, t.format) for name, t in self._own_state().items()
+        }
 
     def check_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Raise an error if `state_dict` does not fit this module; change nothing.

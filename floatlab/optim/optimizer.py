@@ -8,7 +8,8 @@ format:
     weights low, master_weights=True              an fp32 copy is updated, and rounded into the weights
 
 `state_format` puts the state alone into another format; `rounding="stochastic"` rounds the new weights at
-random, so that an update too small for the format still counts on average.
+random, so that an update too small for the format still counts on average. These choices are its own: a step is no
+operation of a graph, and what `floatlab.arithmetic` says about those does not change it.
 
 The names, defaults and order of the operations are PyTorch's (torch.optim, the single-tensor forms).
 """

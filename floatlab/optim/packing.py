@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
+from floatlab.context import DEFAULT, using
 from floatlab.errors import DataError
 
 __all__ = ["pack", "plain", "unpack", "unpack_first_version"]
@@ -206,7 +207,8 @@ def _scalar(value: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
 
 
 def _tensor(value: dict[str, Any], arrays: Mapping[str, Array]) -> Tensor:
-    return Tensor(_array(value["$tensor"], arrays), format=value["format"])
+    with using(DEFAULT):  # what was saved is what is loaded, in any context
+        return Tensor(_array(value["$tensor"], arrays), format=value["format"])
 
 
 def _tuple(value: dict[str, Any], arrays: Mapping[str, Array]) -> tuple[Any, ...]:
@@ -232,7 +234,8 @@ def unpack_first_version(value: Any, arrays: Mapping[str, Array]) -> Any:
     if not isinstance(value, dict):
         return value
     if "$tensor" in value:
-        return Tensor(arrays[value["$tensor"]], format=value["format"])
+        with using(DEFAULT):
+            return Tensor(arrays[value["$tensor"]], format=value["format"])
     if "$array" in value:
         return arrays[value["$array"]]
     return {key: unpack_first_version(item, arrays) for key, item in value.items()}

@@ -1,0 +1,216 @@
+"""How is it computed? The options in force for FloatArrays and for Tensors, in one place.
+
+Operators have no room for options, so these come from the context, as in Python's `decimal`::
+
+    with arithmetic(rounding="toward_zero", accumulator="fp16"):
+        c = a + b               # FloatArrays or Tensors
+        loss = cost(model(x))   # every operation of a network
+    loss.backward()             # with the arithmetic of its forward pass, wherever it runs
+
+Contexts nest, are local to a thread (and to an asynchronous task), and end with their block.
+
+What obeys
+----------
+- FloatArrays: conversions (`floatlab.array`, ``astype``, assignment), operations, functions and reductions.
+- Tensors: conversions (``Tensor(...)``, ``x.to``, ``copy_``, ``fill_``) and every operation. An operation remembers the
+  arithmetic of its forward pass; its derivatives, and the sums of the gradients that they hand on, follow it.
+  Operations of several steps (var, softmax, losses, normalization, pooling ...) are taken in float64, and their result
+  is rounded as the context says.
+- A number beside an array or a tensor that has to become a value of its format is rounded to nearest, always; only the
+  overflow policy of the context holds for it.
+
+What does not
+-------------
+`quantize`, `encode` and the other functions on plain arrays take their options as arguments. So does what is around a
+training step but no operation of its graph: optimizers, loss scaling, clipping, the scales of fp8 recipes, the first
+weights. What is loaded from a file is what was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from floatlab.accumulators import Accumulator, Exact, Wide, get_accumulator
+from floatlab.draws import generator
+from floatlab.errors import OptionError, OverflowPolicyError, check_option, check_switch
+from floatlab.formats import FloatFormat
+from floatlab.modes import MODES
+from floatlab.rules import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
+
+__all__ = ["DEFAULT", "Arithmetic", "accumulator", "arithmetic", "current", "using"]
+
+
+@checks_names
+@dataclass(frozen=True)
+class Arithmetic:
+    """The options with which FloatArrays and Tensors compute.
+
+    Parameters
+    ----------
+    rounding, overflow, subnormals, rng, random_bits
+        As in `quantize`. A seed given as rng is one generator for all operations.
+    flush_inputs : bool
+        Whether an operand below its format's smallest normal value counts as a zero of its sign. Sums and products of
+        matrices, which take their operands as they are, refuse it.
+    accumulator : str, FloatFormat or Accumulator
+        How sums, means, products of matrices and convolutions add up: "wide", "exact", a format's name for sequential
+        accumulation, or another of `floatlab.accumulators`.
+
+    Raises
+    ------
+    OptionError, OverflowPolicyError, FormatError
+        If an option has a value that it cannot have; the message suggests the nearest.
+    """
+
+    rounding: str = "nearest_even"
+    overflow: str | None = None
+    subnormals: str = "gradual"
+    flush_inputs: bool = False
+    accumulator: str | FloatFormat | Accumulator = "wide"
+    rng: np.random.Generator | int | None = None
+    random_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        check_option("rounding", self.rounding, MODES)
+        if self.overflow is not None:
+            check_option("overflow", self.overflow, OVERFLOW_POLICIES, OverflowPolicyError)
+        check_option("subnormals", self.subnormals, SUBNORMAL_RULES)
+        check_switch("flush_inputs", self.flush_inputs)
+        get_accumulator(self.accumulator)
+        generator(self.rng)
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether it rounds as NumPy's own float32 and float64 do, whatever the accumulator."""
+        rounds = (self.rounding, self.overflow, self.subnormals, self.flush_inputs)
+        return rounds == ("nearest_even", None, "gradual", False)
+
+    @cached_property
+    def adds_exactly(self) -> bool:
+        """Whether the accumulator returns the exact sum, rounded once."""
+        return isinstance(self.for_rounded_sums["accumulator"], Wide | Exact)
+
+    @cached_property
+    def for_results(self) -> dict[str, Any]:
+        """The options of the rounding of a result, and of anything else that has no operands to flush."""
+        names = ("rounding", "overflow", "subnormals", "random_bits")
+        return {name: getattr(self, name) for name in names} | {"rng": generator(self.rng)}
+
+    @cached_property
+    def for_rounded_sums(self) -> dict[str, Any]:
+        """The options of a sum of what was computed before, and flushed before."""
+        return self.for_results | {"accumulator": get_accumulator(self.accumulator)}
+
+    @cached_property
+    def for_operations(self) -> dict[str, Any]:
+        """The options of an operation on elements."""
+        return self.for_results | {"flush_inputs": self.flush_inputs}
+
+    @cached_property
+    def for_sums(self) -> dict[str, Any]:
+        """The options of a sum or a product of matrices; operands are never flushed there."""
+        if self.flush_inputs:
+            raise OptionError(
+                "Sums and matrix products take their operands as they are. Got flush_inputs=True. "
+                'Flush them first: fl.array(x, fmt, subnormals="flush").'
+            )
+        return self.for_rounded_sums
+
+    def of_operation(self, **given: Any) -> dict[str, Any]:
+        """Return the options that an operation on elements takes; those that are given replace the context's."""
+        return _with_generator(self.for_operations | given)
+
+    def of_reduction(self, **given: Any) -> dict[str, Any]:
+        """Return the options that a sum takes; those that are given replace the context's."""
+        return _with_generator(self.for_sums | given)
+
+
+def _with_generator(options: dict[str, Any]) -> dict[str, Any]:
+    """Turn a seed into one generator for all that is drawn with these options."""
+    if options["rng"] is not None:
+        options["rng"] = generator(options["rng"])
+    return options
+
+
+DEFAULT = Arithmetic()
+_NAMES = [field.name for field in fields(Arithmetic)]
+_current: ContextVar[Arithmetic] = ContextVar("floatlab_arithmetic", default=DEFAULT)
+
+
+def current() -> Arithmetic:
+    """Return the options in force."""
+    return _current.get()
+
+
+@contextmanager
+def using(rules: Arithmetic) -> Iterator[Arithmetic]:
+    """Compute with these options, all of them, inside a ``with`` block."""
+    token = _current.set(rules)
+    try:
+        yield rules
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def arithmetic(**options: Any) -> Iterator[Arithmetic]:
+    """Compute with other options inside a ``with`` block: FloatArrays and Tensors alike.
+
+    Parameters
+    ----------
+    **options
+        Those of `Arithmetic`: rounding, overflow, subnormals, flush_inputs, accumulator, rng, random_bits. A seed
+        given as rng becomes one generator for the whole block. What is not given stays as it is outside.
+
+    Raises
+    ------
+    OptionError
+        If there is no such option; the message suggests the nearest.
+
+    Notes
+    -----
+    A ``with`` block inside a generator function is in force for its caller too while the function is suspended, as
+    everywhere in Python (PEP 568 was deferred).
+
+    Examples
+    --------
+    >>> import floatlab as fl
+    >>> a = fl.array([1.0, 2.0], "e4m3")
+    >>> with fl.arithmetic(rounding="toward_positive"):
+    ...     print(a / 3)
+    [0.34375 0.6875 ]
+
+    A training step obeys as well, its backward pass wherever it runs:
+
+    >>> x = fl.autograd.Tensor([30000.0, 30000.0, 30000.0], format="fp16", requires_grad=True)
+    >>> with fl.arithmetic(overflow="saturate"):
+    ...     y = x.sum()
+    >>> y.item()
+    65504.0
+    """
+    for name in options:
+        check_option("an option of arithmetic", name, _NAMES)
+    if "rng" in options:
+        options["rng"] = generator(options["rng"])  # or each nested block would begin again with a seed
+    with using(replace(_current.get(), **options)) as rules:
+        yield rules
+
+
+def accumulator(kind: str | FloatFormat | Accumulator) -> AbstractContextManager[Arithmetic]:
+    """Take sums and products of matrices with this accumulator inside a ``with`` block.
+
+    Examples
+    --------
+    >>> from floatlab.autograd import Tensor
+    >>> with accumulator("fp16"):
+    ...     print(Tensor([1.0] * 3000, format="fp16").sum().item())
+    2048.0
+    """
+    return arithmetic(accumulator=kind)
