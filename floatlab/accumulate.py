@@ -49,6 +49,7 @@ from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
+from floatlab.modes import MODES, draws
 from floatlab.operations import operate
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
@@ -590,7 +591,7 @@ def _certified(product: _Product, fmt: FloatFormat, rounder: Rounder) -> Array |
     if (
         not largest < np.inf
         or not (product.narrow or all(is_in_range(x) for x in product.operands()))
-        or rounder.rounding.startswith("stochastic")  # which looks at every bit that is lost
+        or draws(rounder.rounding)  # which looks at every bit that is lost
     ):
         return None
     quanta = product.quanta(largest)
@@ -754,7 +755,7 @@ def _sign_zeros(total: Array, zero: Array, product: _Product, rounder: Rounder) 
     xp = array_module(total)
     a, b, addend = product.a, product.b, product.addend
     terms = a.shape[-1]
-    down = rounder.rounding == "toward_negative"
+    down = MODES[rounder.rounding].cancels_to_minus
     if down:
         xp.copyto(total, -0.0, where=zero)
     else:

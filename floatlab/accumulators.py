@@ -35,6 +35,7 @@ from floatlab.draws import RandomIntegers
 from floatlab.errors import FormatError, OptionError, nearest_name
 from floatlab.exact import add_to_odd
 from floatlab.formats import FloatFormat, aliases, formats, get_format
+from floatlab.modes import MODES, cancelled, draws
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
 from floatlab.rules import make_rule
@@ -78,7 +79,7 @@ class Rounder:
 
     def extra_bits(self) -> int:
         """Return how many bits below a format's last place are looked at one by one."""
-        if not self.rounding.startswith("stochastic"):
+        if not draws(self.rounding):
             return 0
         return 1 + RandomIntegers(self.rng, self.random_bits, None).bits
 
@@ -108,7 +109,7 @@ class Rounder:
             total = x + y
         else:
             total = add_to_odd(x, y)
-        if self.rounding == "toward_negative":  # then x + (-x) is -0 (IEEE 754-2019, 6.3)
+        if MODES[self.rounding].cancels_to_minus:
             xp = array_module(total)
             total = xp.where((total == 0) & (xp.signbit(x) | xp.signbit(y)), -0.0, total)
         far = terms or fmt.emax >= _NEAR_THE_TOP
@@ -118,7 +119,7 @@ class Rounder:
 
     def _looks_far(self, fmt: FloatFormat) -> bool:
         """Return whether a stochastic rounding looks at bits that a sum rounded to odd does not have."""
-        return self.rounding.startswith("stochastic") and fmt.precision + self.extra_bits() > _ODD_BITS
+        return draws(self.rounding) and fmt.precision + self.extra_bits() > _ODD_BITS
 
     def _below_the_top(self, x: Array, y: Array, total: Array, fmt: FloatFormat) -> Array:
         """Round a sum which float64 may have made an infinity, though it is a finite number beyond its end."""
@@ -535,7 +536,7 @@ _TOTALS: Callable[..., Array] = np.frompyfunc(_total, 3, 1)
 
 
 def _sum_of_fractions(x: Array, y: Array, rounding: str) -> Array:
-    return _TOTALS(x, y, -0.0 if rounding == "toward_negative" else 0.0)
+    return _TOTALS(x, y, cancelled(rounding))
 
 
 def _round_fractions(x: Array, fmt: FloatFormat, rounder: Rounder) -> Array:

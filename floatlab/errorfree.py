@@ -22,7 +22,7 @@ import numpy as np
 from floatlab.backend import Array, array_module
 from floatlab.odd import nudge
 
-__all__ = ["NATIVE", "is_extreme", "plain_fma", "two_product", "two_sum", "with_error"]
+__all__ = ["NATIVE", "STEPS", "is_extreme", "plain_fma", "two_product", "two_sum", "with_error"]
 
 _SPLIT = 2.0**27 + 1.0  # cuts 53 bits into 26 and 26; the signs hold the missing bit
 _SMALLEST, _LARGEST = 2.0**-300, 2.0**300
@@ -109,3 +109,22 @@ def with_error(name: str, xs: list[Array]) -> tuple[Array, Array]:
     nearest, error = two_sum(high, nudge(*two_sum(lower, low)))
     ordinary = (abs(nearest) < np.inf) & (nearest != 0)  # infinities have no rest, and zeros need their sign
     return array_module(nearest).where(ordinary, nearest, plain_fma(a, b, c)), error
+
+
+def _directed(moves: Callable[[Array, Array], Array], goal: float) -> Callable[[Array, Array], Array]:
+    def step(nearest: Array, error: Array) -> Array:
+        xp = array_module(nearest)
+        return xp.where(moves(nearest, error), xp.nextafter(nearest, goal), nearest)
+
+    return step
+
+
+# From the nearest float64 and the sign of what is missing to the float64 that a mode wants, for the modes where the
+# sign is enough.
+STEPS: dict[str, Callable[[Array, Array], Array]] = {
+    "nearest_even": lambda nearest, error: nearest,
+    "toward_positive": _directed(lambda nearest, error: error > 0, np.inf),
+    "toward_negative": _directed(lambda nearest, error: error < 0, -np.inf),
+    "toward_zero": _directed(lambda nearest, error: (abs(error) > 0) & ((error < 0) != (nearest < 0)), 0.0),
+    "to_odd": nudge,
+}

@@ -40,6 +40,7 @@ from floatlab.environment import check_environment
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
+from floatlab.modes import draws
 from floatlab.pairs import PAIRS
 from floatlab.precise import sticky
 from floatlab.rounding import quantize
@@ -502,7 +503,7 @@ def _evaluate(
     module, shape = array_module(given[0]), given[0].shape
     flat = [asnumpy(x).reshape(-1) if is_gpu_array(x) else x.reshape(-1) for x in given]
     integers = None
-    if task.options["rounding"].startswith("stochastic"):
+    if draws(task.options["rounding"]):
         draw = RandomIntegers(*drawing(options))
         draw.fit(flat[0] if draw.supplied is None else flat[0].reshape(shape))
         integers = np.asarray(draw.block(0, flat[0].size)).astype(np.int64)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from floatlab.formats import FloatFormat
 
-__all__ = ["MODES", "Discarded", "Mode", "Ratio", "decides_by_code", "goes_up"]
+__all__ = ["MODES", "Discarded", "Mode", "Ratio", "cancelled", "decides_by_code", "draws", "goes_up"]
 
 
 class Discarded(NamedTuple):
@@ -58,8 +58,8 @@ class Mode:
         Whether the nearer neighbour is chosen; an overflow then goes beyond the end, and only a tie is undecided.
     by_code : bool
         Whether at precision 1, where every count is 1, the parity is that of the code, in every format.
-    cancelled : float
-        What x + (-x) is.
+    cancels_to_minus : bool
+        Whether x + (-x) is -0 (IEEE 754-2019, 6.3).
     variant : str or None
         P3109's letter of a stochastic mode.
     """
@@ -70,7 +70,7 @@ class Mode:
     carries: Callable[[Share, Any, int], Any] | None = None
     nearest: bool = False
     by_code: bool = False
-    cancelled: float = 0.0
+    cancels_to_minus: bool = False
     variant: str | None = None
 
     def stops(self, negative: bool, odd: bool = True) -> bool:
@@ -91,12 +91,30 @@ MODES: dict[str, Mode] = {mode.name: mode for mode in (
     Mode("nearest_zero", "towards zero, {}", lambda d: d.half > 0, nearest=True),
     Mode("toward_zero", "towards zero is {}", lambda d: d.inexact & False),
     Mode("toward_positive", "towards +infinity is {}", lambda d: d.inexact & (d.negative ^ True)),
-    Mode("toward_negative", "towards -infinity is {}", lambda d: d.inexact & d.negative, cancelled=-0.0),
+    Mode("toward_negative", "towards -infinity is {}", lambda d: d.inexact & d.negative, cancels_to_minus=True),
     Mode("to_odd", "the one whose code is odd is {}", lambda d: d.inexact & (d.odd ^ True), by_code=True),
     Mode("stochastic", carries=lambda v, R, N: v.floor(N) + R >= 2**N, variant="a"),
     Mode("stochastic_b", carries=lambda v, R, N: v.floor(N + 1) + 2 * R + 1 >= 2 ** (N + 1), variant="b"),
     Mode("stochastic_c", carries=lambda v, R, N: v.even(N) + R >= 2**N, variant="c"),
 )}  # fmt: skip
+
+
+def draws(rounding: str) -> bool:
+    """Whether a mode of this name draws random integers.
+
+    >>> draws("stochastic_b"), draws("to_odd")
+    (True, False)
+    """
+    return MODES[rounding].variant is not None
+
+
+def cancelled(rounding: str) -> float:
+    """Return the zero that x + (-x) is in a mode: -0 in "toward_negative" (IEEE 754-2019, 6.3), else 0.
+
+    >>> cancelled("toward_negative")
+    -0.0
+    """
+    return -0.0 if MODES[rounding].cancels_to_minus else 0.0
 
 
 class Ratio(NamedTuple):

@@ -34,7 +34,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
 from floatlab.environment import check_environment
-from floatlab.errorfree import NATIVE, is_extreme, plain_fma, two_sum, with_error
+from floatlab.errorfree import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -153,7 +153,7 @@ def operate(
         else:
             result = _to_odd(name, xs, route)
         result = array_module(xs[0]).asarray(result, order="C")  # a scalar, or transposed
-        if rule.rounding == "toward_negative" and name in ("add", "subtract", "fma"):
+        if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
             negative_zeros(name, xs, result)
         if result.size and math.isnan(float(result.max())):
             sign_nans(xs, result, fmt)
@@ -251,7 +251,7 @@ def _full_width(
     if route == "steps":
         result, error = with_error(name, xs)
         inexact = xp.abs(error) > 0
-        result = _step(result, error, rule.rounding, xp)
+        result = STEPS[rule.rounding](result, error)
         places = _beyond_float64(name, xs)
     else:
         result = plain_fma(*xs) if name == "fma" else NATIVE[name](*xs)
@@ -268,7 +268,7 @@ def _full_width(
         else:
             R = int(integers[i]) if integers is not None else 0
             found[i] = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
-    if rule.rounding == "toward_negative" and name in ("add", "subtract", "fma"):
+    if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
         negative_zeros(name, xs, result)
     sign_nans(xs, result, fmt)
     # Every finite number is a value of the format by now. What is left is the policy for infinities, and subnormals.
@@ -286,21 +286,6 @@ def _full_width(
         for name in ("invalid", "overflow", "underflow", "inexact"):
             raised[name][i] = getattr(one, name)
     return values.reshape(shape), Flags(**{name: flag.reshape(shape) for name, flag in raised.items()})
-
-
-def _step(nearest: Array, error: Array, rounding: str, xp: Any) -> Array:
-    """Turn the nearest float64 into the one that a mode wants, given the sign of what is missing."""
-    match rounding:
-        case "toward_positive":
-            return xp.where(error > 0, xp.nextafter(nearest, np.inf), nearest)
-        case "toward_negative":
-            return xp.where(error < 0, xp.nextafter(nearest, -np.inf), nearest)
-        case "toward_zero":
-            inward = (xp.abs(error) > 0) & ((error < 0) != (nearest < 0))
-            return xp.where(inward, xp.nextafter(nearest, 0.0), nearest)
-        case "to_odd":
-            return nudge(nearest, error)
-    return nearest
 
 
 # -- operands ---------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from floatlab.errorfree import STEPS
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.modes import MODES, draws
 
 __all__ = ["Route", "choose"]
 
@@ -64,9 +66,9 @@ def choose(
             f"formats has one entry for each operand. Got {len(known)} for {len(sizes)}. Leave it out."
         )
     xs = tuple(range_of(f) if f is not None else _BY_SIZE[n] for f, n in zip(known, sizes, strict=True))
-    nearest = rounding.startswith("nearest")
+    nearest = MODES[rounding].nearest
     # The bits that rounding looks at: the format's, and those that tell ties or compare with random integers.
-    looked_at = fmt.precision + (random_bits + 2 if rounding.startswith("stochastic") else 1)
+    looked_at = fmt.precision + (random_bits + 2 if draws(rounding) else 1)
     for carrier, room in _CARRIERS:
         if carrier.itemsize < max(sizes) or room.p < fmt.precision:
             continue
@@ -99,8 +101,7 @@ def choose(
     ):
         exact = name == "fma" and _is_exact("multiply", xs[:2], _CARRIERS[1][1], False)
         return Route("odd", float64, narrow, exact)
-    steps = rounding in ("nearest_even", "toward_zero", "toward_positive", "toward_negative", "to_odd")
-    return Route("steps" if fmt.same_as(_FLOAT64) and steps else "integers", float64, narrow)
+    return Route("steps" if fmt.same_as(_FLOAT64) and rounding in STEPS else "integers", float64, narrow)
 
 
 def _is_exact(name: str, xs: tuple[Range, ...], room: Range, may_overflow: bool) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from floatlab.backend import Array, array_module
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
+from floatlab.modes import draws
 from floatlab.rounding import quantize
 
 __all__ = ["flags_of_operation", "negative_zeros", "round_with_flags", "sign_nans"]
@@ -66,7 +67,7 @@ def round_with_flags(result: Array, fmt: FloatFormat, options: dict[str, Any]) -
     the other elements need anybody ask what the result would be with other exponents.
     """
     xp = array_module(result)
-    if not (fmt.signed and fmt.has_zero) or options["rounding"].startswith("stochastic"):
+    if not (fmt.signed and fmt.has_zero) or draws(options["rounding"]):
         rounded: tuple[Array, Flags] = quantize(result, fmt, **options, return_flags=True)
         return rounded
     values = quantize(result, fmt, **options)

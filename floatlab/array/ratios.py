@@ -16,6 +16,7 @@ from floatlab.backend import Array
 from floatlab.draws import RandomIntegers
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
+from floatlab.modes import draws
 from floatlab.odd import integer_to_odd
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
@@ -71,7 +72,7 @@ def has_room(fmt: FloatFormat, options: Mapping[str, Any]) -> bool:
     It needs two bits more than the rounding looks at, and no end of float64's exponents near the format's.
     """
     beyond = 1
-    if options["rounding"].startswith("stochastic"):
+    if draws(options["rounding"]):
         beyond = RandomIntegers(*drawing(options)).bits + 2
     lowest = fmt.etiny - beyond
     return fmt.precision + beyond + 1 <= 53 and fmt.emax < 1023 and lowest > -1072

@@ -34,6 +34,7 @@ from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.exact import add_to_odd
 from floatlab.flags import Flags, is_tracking
 from floatlab.formats import get_format
+from floatlab.modes import cancelled, draws
 from floatlab.operations import operate
 from floatlab.rounding import quantize
 from floatlab.signatures import ReductionOptions, of_axes, of_spread
@@ -185,7 +186,7 @@ def _settled(
     none = np.zeros(count, bool), np.zeros(count)
     if count < _MANY_ROWS or call.wanted or call.fmt.precision > _ESTIMATED_PRECISION:
         return none
-    if call.options["rounding"].startswith("stochastic") or not call.fmt.has_zero:
+    if draws(call.options["rounding"]) or not call.fmt.has_zero:
         return none
     sizes = [np.abs(x[x != 0]) for x in numbers]
     if not all(((x >= _TAME[0]) & (x <= _TAME[1])).all() for x in sizes):
@@ -483,8 +484,7 @@ def _zero_of_sums(rows: Array, rounding: str) -> Array:
     """Return the zero that each row adds up to if it adds up to zero: that of all its terms, or the mode's."""
     minus, nan = np.signbit(rows), np.isnan(rows)
     all_plus, all_minus = np.all(~minus | nan, axis=1), np.all(minus | nan, axis=1)
-    other = -0.0 if rounding == "toward_negative" else 0.0
-    zeros: Array = np.where(all_plus, 0.0, np.where(all_minus, -0.0, other))
+    zeros: Array = np.where(all_plus, 0.0, np.where(all_minus, -0.0, cancelled(rounding)))
     return zeros
 
 
@@ -764,9 +764,8 @@ def _halfway(low: Array, high: Array, rounding: str) -> Array:
     """Return (low + high) / 2, rounded to odd."""
     with np.errstate(all="ignore"):
         middle = add_to_odd(low, high) * 0.5
-    if rounding == "toward_negative":
-        middle = np.where((middle == 0) & (np.signbit(low) | np.signbit(high)), -0.0, middle)
-    return middle
+    either = np.signbit(low) | np.signbit(high)
+    return np.where((middle == 0) & either & ~np.signbit(middle), cancelled(rounding), middle)
 
 
 def _interpolate(
@@ -786,8 +785,9 @@ def _interpolate(
     for i in range(len(low)):
         place = int(where[i])
         if same[i]:
-            both = -0.0 if rounding == "toward_negative" else 0.0
-            total[place] = low[i] if low[i] or np.signbit(low[i]) == np.signbit(high[i]) else both
+            total[place] = (
+                low[i] if low[i] or np.signbit(low[i]) == np.signbit(high[i]) else cancelled(rounding)
+            )
         elif not np.isfinite(special[i]) and not (np.isfinite(low[i]) and np.isfinite(high[i])):
             total[place] = special[i]
         else:
@@ -795,7 +795,7 @@ def _interpolate(
             if n:
                 exceptions[start + place] = ratio(n, weight.denominator, e)
             else:
-                total[place] = -0.0 if rounding == "toward_negative" else 0.0
+                total[place] = cancelled(rounding)
 
 
 def _between(low: Pair, high: Pair, weight: Fraction) -> Pair:

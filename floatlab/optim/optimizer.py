@@ -27,8 +27,8 @@ from floatlab.autograd.numeric import is_subset
 from floatlab.environment import check_environment
 from floatlab.errors import FormatError, OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
+from floatlab.modes import MODES, draws
 from floatlab.optim.arithmetic import Rounding, Workbench
-from floatlab.rounding import ROUNDING_MODES
 from floatlab.sources import as_python
 
 __all__ = ["Arithmetic", "Optimizer", "is_number", "require_all"]
@@ -92,8 +92,8 @@ class Optimizer:
         for option in unknown:
             check_option("An option", option, (*defaults, *Arithmetic.__annotations__))
         for option, mode in (("rounding", rounding), ("state_rounding", state_rounding)):
-            check_option(option, mode, ROUNDING_MODES)
-            if mode.startswith("stochastic") and rng is None:
+            check_option(option, mode, MODES)
+            if draws(mode) and rng is None:
                 raise OptionError(
                     f"Stochastic rounding takes its bits from a generator. Got {option}={mode!r} and "
                     "rng=None. "
