@@ -13,9 +13,17 @@ A *term* of a matrix product is the exact product of two operands, as in a fused
 rounds the exact sum of a partial sum and a product once. With a `product_format` the
 products are rounded first. All elements of the result are accumulated side by side.
 
-Sources: N. J. Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14 (1993); W. Kahan,
-"Further remarks on reducing truncation errors", CACM 8 (1965); N. Wang et al., "Training deep neural
-networks with 8-bit floating point numbers", NeurIPS 2018 (chunks).
+See Also
+--------
+floatlab.accumulate : sums, dot products and matrix products with an accumulator
+
+References
+----------
+N. J. Higham, "The accuracy of floating point summation", SIAM Journal on Scientific Computing 14 (1993), 783-799
+    (orders).
+W. Kahan, "Further remarks on reducing truncation errors", Communications of the ACM 8 (1965), 40 (compensation).
+N. Wang and others, "Training deep neural networks with 8-bit floating point numbers", NeurIPS 2018 (chunks).
+D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2 (what an addition loses).
 """
 
 from __future__ import annotations

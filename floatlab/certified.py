@@ -1,8 +1,8 @@
 """Is a float64 product near enough to the exact one? The proof that a matrix product rounds as it should.
 
 A BLAS adds in an order that depends on the processor, the number of threads and the version, so the last bits
-of a float64 product are nobody's. But they are never far off. With u = 2^-53 and K terms, for any order and
-with or without fused operations (Higham 2002, "Accuracy and Stability of Numerical Algorithms", section 3.1),
+of a float64 product are nobody's. But they are never far off, and Ziv's rounding test tells where that is
+enough. With u = 2^-53 and K terms, for any order and with or without fused operations (Higham),
 
     |computed - exact|  <=  K u / (1 - K u) * sum |a_k b_k|  <=  K u / (1 - K u) * ||a|| * ||b||
 
@@ -22,6 +22,18 @@ all terms are multiples of a quantum and no partial sum reaches 2^53 quanta; and
 exactly. So the product rounds as the exact one does, on every machine whose matmul forms the K products of
 an element and adds them, in whatever order. (Strassen's algorithm does not, and no BLAS that NumPy or CuPy
 comes with uses it for float64 by default.)
+
+See Also
+--------
+floatlab.exact : what open elements are computed with
+floatlab.functions : the same test of functions
+
+References
+----------
+N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition (2002), section 3.1 (the error of a
+    product in any order).
+A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17 (1991),
+    410-423 (the test: both ends of an interval round alike).
 """
 
 from __future__ import annotations

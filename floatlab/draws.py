@@ -2,6 +2,15 @@
 
 Nothing here is global: a `numpy.random.Generator` is passed in, and the same one gives the same integers on every
 machine, however the array is cut into blocks. Supplied integers replay a rounding exactly.
+
+See Also
+--------
+floatlab.quantize : where the random integers are used
+
+References
+----------
+M. Croci, M. Fasi, N. J. Higham, T. Mary and M. Mikaitis, "Stochastic rounding: implementation, error analysis and
+    applications", Royal Society Open Science 9 (2022), 211631.
 """
 
 from __future__ import annotations

@@ -11,7 +11,14 @@ numbers around the exact result; every format of at most 24 bits rounds it as it
 
 A new function is one entry here and one in `floatlab.precise`. Functions of two numbers are in `floatlab.pairs`.
 
-Source: IEEE 754-2019, section 9.2, for the special values.
+See Also
+--------
+floatlab.pairs : functions of two numbers
+floatlab.precise : their digits
+
+References
+----------
+IEEE 754-2019, section 9.2 (special values).
 """
 
 from __future__ import annotations

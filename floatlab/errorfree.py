@@ -6,10 +6,18 @@ the exact result (a quotient's or a root's error is known by its sign, which is 
 
 It holds for operands between 2^-300 and 2^300 and zeros, of which no error can leave the range of float64.
 
-Sources: D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2 (sums); T. J. Dekker, "A
-floating-point technique for extending the available precision", Numerische Mathematik 18 (1971) (products); S. Boldo
-and G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE
-Transactions on Computers 57 (2008).
+See Also
+--------
+floatlab.operations : what the pairs are rounded to
+floatlab.exact : the same for sums of many products
+
+References
+----------
+D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2 (the error of a sum).
+T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18 (1971),
+    224-242 (the error of a product; the cut into halves is G. W. Veltkamp's).
+S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd",
+    IEEE Transactions on Computers 57 (2008), 462-471 (the fused multiply-add).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is the exact sum of these products? Slices whose products float64 adds without error.
 
 Float64 adds integers below 2^53 without error, in any order. So a matrix product is exact if its
-operands are cut into slices of few enough bits, an idea of Ozaki, Ogita, Oishi and Rump (2012)::
+operands are cut into slices of few enough bits, as Ozaki and others do::
 
     a row of K terms     1.0110 1110 0101    = 1.011 + 0.000|0111 + ...      slices of `bits` bits each
     slice times slice    K products below 2^(2 bits), so their sum stays below 2^53
@@ -9,12 +9,28 @@ operands are cut into slices of few enough bits, an idea of Ozaki, Ogita, Oishi 
 The partial products of equal weight are the digits of the result in base 2^bits. Carrying and adding the
 digits from the last one up gives the exact sum, *rounded to odd* in float64: cut off after 53 bits, with
 the last bit set if anything was lost. Such a number rounds to any format of at most 51 bits as the exact
-one would, in every mode (Boldo and Melquiond 2008, "Emulation of FMA and correctly rounded sums").
+one would, in every mode (Boldo and Melquiond).
 
 Operands outside of 2^-200 to 2^200 are multiplied as Python integers: slow, and always right.
 
 Everything here expects finite float64 arrays; shapes are those of `numpy.matmul` with at least two
 dimensions. The sign of a zero and what infinities and NaNs do is `floatlab.accumulate`'s.
+
+See Also
+--------
+floatlab.certified : fast products, and when they are as good as the exact ones
+
+References
+----------
+K. Ozaki, T. Ogita, S. Oishi and S. M. Rump, "Error-free transformations of matrix multiplication by using fast
+    routines of matrix multiplication and its applications", Numerical Algorithms 59 (2012), 95-118 (slices).
+S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd",
+    IEEE Transactions on Computers 57 (2008), 462-471 (rounding to odd).
+D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2 (the error of a sum).
+T. J. Dekker, "A floating-point technique for extending the available precision", Numerische Mathematik 18 (1971),
+    224-242 (the error of a product).
+J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric predicates", Discrete &
+    Computational Geometry 18 (1997), 305-363 (sums without error, as in `math.fsum`).
 """
 
 from __future__ import annotations

@@ -19,8 +19,15 @@ So the result is the correctly rounded one, on every CPU. The bound d = 2**-44 a
 An array of float32 numbers with no more than 11 bits of precision (float16, bfloat16, tf32 and all narrower values;
 there are 2^19 of them) is looked up in a table, which is made once by the method above.
 
-Source: A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17
-(1991).
+See Also
+--------
+floatlab.precise : the digits
+floatlab.wide : the float64 functions
+
+References
+----------
+A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17 (1991),
+    410-423.
 """
 
 from __future__ import annotations

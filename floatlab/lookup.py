@@ -10,7 +10,10 @@ it, as the number itself did, and so it rounds alike, in every mode and under ev
 
 There are 65,536 such keys, so one table of values and one of codes hold all that a conversion can do.
 
-Source: S. Boldo and G. Melquiond, "Emulation of FMA and correctly rounded sums" (2008), on rounding to odd.
+References
+----------
+S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd",
+    IEEE Transactions on Computers 57 (2008), 462-471 (rounding to odd).
 """
 
 from __future__ import annotations

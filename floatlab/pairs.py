@@ -6,6 +6,14 @@ section 9.2.1, which are also those of C: 1 for x^0 and 1^y, whatever the other 
 hypot(inf, NaN); and four quadrants of arctan2 that tell -0 from 0.
 
 The kernels give these themselves, since they come to light nowhere else where the rounding is a mere cast.
+
+See Also
+--------
+floatlab.elementary : functions of one number
+
+References
+----------
+IEEE 754-2019, section 9.2.1 (special values).
 """
 
 from __future__ import annotations

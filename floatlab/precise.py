@@ -30,10 +30,18 @@ Weierstrass).
 Python's decimal module promises correctly rounded exp, ln and log10 at any precision. The other functions are built
 from these, or from their Taylor series.
 
-Sources: A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17
-(1991); S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to
-odd", IEEE Transactions on Computers 57 (2008); A. Baker, "Transcendental Number Theory" (1975), chapter 1, for
-Lindemann's theorem and its extension; J.-M. Muller, "Elementary Functions" (2016), chapter 12, for exact powers.
+See Also
+--------
+floatlab.functions : rounds to any format, and asks here where float64 does not settle it
+
+References
+----------
+A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17 (1991),
+    410-423.
+S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd",
+    IEEE Transactions on Computers 57 (2008), 462-471 (rounding to odd).
+A. Baker, "Transcendental Number Theory" (1975), chapter 1 (Lindemann's theorem and its extension).
+J.-M. Muller, "Elementary Functions", 3rd edition (2016), chapter 12 (exact powers).
 """
 
 from __future__ import annotations

@@ -4,7 +4,15 @@ The ways are described at the top of `floatlab.operations`. What decides is how 
 they reach, and which bits of the exact result the rounding mode looks at; all of it is known from the formats,
 so the choice is made once for each combination and remembered.
 
-Source: S. A. Figueroa, "When is double rounding innocuous?", ACM SIGNUM Newsletter 30 (1995).
+See Also
+--------
+floatlab.operations : the ways themselves
+
+References
+----------
+S. A. Figueroa, "When is double rounding innocuous?", ACM SIGNUM Newsletter 30 (1995) (the direct way).
+P. Roux, "Innocuous double rounding of basic arithmetic operations", Journal of Formalized Reasoning 7 (2014), 131-142
+    (the same with underflow).
 """
 
 from __future__ import annotations

@@ -4,6 +4,15 @@ They are computed on first use, in a few milliseconds each, in integers with 200
 series, continued fractions and the addition theorems. The division of two Python integers, which makes a float64 of
 such a number, is correctly rounded, so every machine makes the same tables. A table is a few arrays, indexed alike:
 what float64 holds of the function, what it misses, and what else the formula in `floatlab.wide` needs at that point.
+
+See Also
+--------
+floatlab.wide : the functions that read them
+
+References
+----------
+P.-T. P. Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM TOMS
+    15 (1989), 144-157; of the logarithm, 16 (1990), 378-400; of expm1, 18 (1992), 211-222.
 """
 
 from __future__ import annotations

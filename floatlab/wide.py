@@ -20,9 +20,17 @@ operation adds the small part to the large one, so that its rounding is almost t
     sin(x)      sin c + cos c sin r + sin c (cos r - 1)      |r| <= pi / 2048
     erf(x)      erf c + a polynomial in r                    |r| <= 2^-9
 
-Sources: P.-T. P. Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic",
-ACM TOMS 15 (1989), and its companions on log and expm1; W. J. Cody and W. Waite, "Software Manual for the Elementary
-Functions" (1980), for the reduction of an argument in parts.
+See Also
+--------
+floatlab.tables : the tables
+floatlab.functions : correctly rounded functions
+
+References
+----------
+P.-T. P. Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM TOMS
+    15 (1989), 144-157; of the logarithm, 16 (1990), 378-400; of expm1, 18 (1992), 211-222.
+W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980) (the reduction of an argument in
+    parts).
 """
 
 from __future__ import annotations

@@ -59,7 +59,17 @@ HELD_BY = {
     "sources": ("rounding", "codec"),
     "specials": ("mutants", "rounding"),
 }
-CARRIED = ("floatlab", "tests", "docs", "benchmarks", "pyproject.toml", "README.md")
+CARRIED = (
+    "floatlab",
+    "tests",
+    "docs",
+    "benchmarks",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CITATION.cff",
+)
 
 COMPARISONS = {
     ast.Lt: ast.LtE,

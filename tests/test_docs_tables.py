@@ -1,16 +1,19 @@
-"""The tables of the pages are those of the code."""
+"""The tables of the pages are those of the code, and what stands in two places is the same in both."""
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import floatlab as fl
 from floatlab.amp.casting import AUTOCAST_TABLE
 from floatlab.amp.rules import PRESETS
 from floatlab.autograd.ops import TABLE
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 _spec = importlib.util.spec_from_file_location("make_tables", DOCS / "make_tables.py")
 assert _spec is not None and _spec.loader is not None
 make_tables = importlib.util.module_from_spec(_spec)
@@ -65,3 +68,34 @@ def test_a_page_that_is_out_of_date_is_noticed_and_prose_is_left_alone(tmp_path,
     assert "Out of date" in capsys.readouterr().out
     with pytest.raises(KeyError):
         make_tables.with_tables(page.replace("loss scales", "unknown"))
+
+
+def test_the_version_has_one_home_and_the_citation_follows_it():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"] and "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"]["path"] == "floatlab/__init__.py"
+    citation = (ROOT / "CITATION.cff").read_text()
+    said = dict(line.split(": ", 1) for line in citation.splitlines() if re.match(r"\w[\w-]*: \S", line))
+    assert said["version"] == fl.__version__
+    assert said["license"] == project["project"]["license"]
+    assert project["project"]["authors"] == [{"name": "The floatlab developers"}]
+    assert "  - name: The floatlab developers\n" in citation
+    assert set(said) <= {
+        "cff-version",
+        "message",
+        "type",
+        "title",
+        "version",
+        "license",
+        "abstract",
+    }  # nothing invented
+    keywords = re.findall(r"^  - ([a-z0-9 ]+)$", citation, re.MULTILINE)
+    assert keywords == project["project"]["keywords"]
+
+
+def test_the_changelog_has_the_sections_of_its_convention():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "Unreleased"
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
