@@ -15,8 +15,8 @@ from floatlab.autograd.numeric import combine, is_subset, round_to, zero_where
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
-from floatlab.functions import erf64, exp64, log64, sigmoid64, softplus64
 from floatlab.rounding import quantize
+from floatlab.wide import erf64, exp64, log64, sigmoid64, softplus64
 
 # -- arithmetic --------------------------------------------------------------------------------------
 
