@@ -620,7 +620,9 @@ def _digits(x: Array) -> tuple[Array, Array, int, int]:
 
 
 @of_axes
-def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def median(
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
+) -> Any:
     """Return the median: the element in the middle, or the exact mean of the two there, rounded once.
 
     A NaN makes it NaN. Parameters as in `var`; no accumulator changes it.
@@ -633,7 +635,9 @@ def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False,
 
 
 @of_axes
-def nanmedian(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def nanmedian(
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
+) -> Any:
     """Return the median of what is not NaN; see `median`."""
     return _quantiles("nanmedian", x, fmt, [Fraction(1, 2)], (), axis, keepdims, "linear", options)
 
@@ -703,7 +707,7 @@ def _quantiles(
     axis: Any,
     keepdims: bool,
     method: str,
-    options: dict[str, Any],
+    options: Any,
 ) -> Any:
     call = reduction(name, (x,), fmt, options, "method")
     call.wanted = call.return_flags or is_tracking()  # nothing is added up, whatever the accumulator
