@@ -267,7 +267,7 @@ def mean(
     if not isinstance(how, Wide | Exact):
         _refuse_flags(how, return_flags)
         total = _evaluate(product, fmt, how, rounder, None)
-        quotient = operate("divide", (total, float(count)), fmt, **rounder.options())
+        quotient = operate("divide", (total, float(count)), fmt, **rounder.options)
         return _reshaped(quotient, shape)
     with ignore_float_errors(product.a):
         sums = _exact(product, fmt, rounder, count)
@@ -624,7 +624,7 @@ def _flags_of_loop(product: _Product, rounder: Rounder) -> Flags:
             flags = flags | found
         total = term
     assert flags is not None and total is not None
-    found = quantize(total, _FLOAT64, return_flags=True, **rounder.options())[1]
+    found = quantize(total, _FLOAT64, return_flags=True, **rounder.options)[1]
     return Flags(*(getattr(flags, name) | getattr(found, name) for name in flags.__dataclass_fields__))
 
 
@@ -686,7 +686,7 @@ def _has_nan(product: _Product) -> Array:
 
 def _round_sums(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, return_flags: bool) -> Any:
     """Return the sums divided by `divisor`, rounded once, and the flags if they are asked for."""
-    options = rounder.options()
+    options = rounder.options
     if sums.integers is not None:
         values, flags = _round_integers(sums, fmt, rounder, divisor)
     elif divisor != 1:
@@ -715,7 +715,7 @@ def _round_integers(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: in
         draws, bits = source.block(0, sums.odd.size), source.bits
     xp = array_module(sums.odd)
     ordinary = asnumpy((sums.odd != 0) & xp.isfinite(sums.odd))
-    kept = rounder.options() | {"rounding": "nearest_even" if rule.variant else rounder.rounding}
+    kept = rounder.options | {"rounding": "nearest_even" if rule.variant else rounder.rounding}
     values, flags = quantize(xp.where(xp.asarray(ordinary), 0.0, sums.odd), fmt, return_flags=True, **kept)
     values = asnumpy(values).astype(np.float64)
     raised = {name: asnumpy(getattr(flags, name)).copy() for name in flags.__dataclass_fields__}

@@ -46,7 +46,7 @@ from floatlab.formats import FloatFormat, aliases, formats, get_format
 from floatlab.modes import MODES, cancelled, draws
 from floatlab.ratios import round_ratio
 from floatlab.rounding import quantize
-from floatlab.rules import make_rule
+from floatlab.rules import Rule, make_rule
 
 __all__ = [
     "Accumulator",
@@ -81,9 +81,14 @@ class Rounder:
     rng: np.random.Generator | None = None
     random_bits: int | None = None
 
+    @cached_property
     def options(self) -> dict[str, Any]:
-        """Return the options of `quantize`."""
+        """The options of `quantize`."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def rule(self, fmt: FloatFormat) -> Rule:
+        """Return the rule of a format, whose partial sums are never flushed."""
+        return make_rule(fmt, self.rounding, self.overflow, self.subnormals, False)
 
     def extra_bits(self) -> int:
         """Return how many bits below a format's last place are looked at one by one."""
@@ -95,16 +100,7 @@ class Rounder:
         """Round a float64 array in place, and return it; fractions (see `Terms`) to a new one."""
         if x.dtype == object:
             return _round_fractions(x, fmt, self)
-        return quantize(
-            x,
-            fmt,
-            rounding=self.rounding,
-            overflow=self.overflow,
-            subnormals=self.subnormals,
-            rng=self.rng,
-            random_bits=self.random_bits,
-            out=x,
-        )
+        return quantize(x, fmt, out=x, **self.options)
 
     def add(self, x: Array, y: Array, fmt: FloatFormat, *, exact: bool, terms: bool = False) -> Array:
         """Return x + y rounded once; `exact` says that float64 holds the sum without error.
@@ -139,14 +135,14 @@ class Rounder:
         # What lies above the largest float64 and below 2^1024 is, rounded to odd, the largest float64.
         nearest = xp.copysign(np.finfo(np.float64).max, half)
         result = self(xp.where(beyond, nearest, total), fmt)
-        over = make_rule(fmt, self.rounding, self.overflow, self.subnormals, False).over
+        over = self.rule(fmt).over
         if fmt.precision < 53:
             beyond &= xp.abs(half) >= 2.0**1023
         return xp.where(beyond, xp.where(half < 0, over[1], over[0]), result)
 
     def check(self, fmt: FloatFormat) -> None:
         """Raise an error if the options make no sense for `fmt`, or its sums cannot be rounded once."""
-        make_rule(fmt, self.rounding, self.overflow, self.subnormals, False)
+        self.rule(fmt)
         if fmt.precision > 51 and not (
             fmt.same_as(get_format("float64")) and self.rounding == "nearest_even"
         ):
@@ -549,14 +545,14 @@ def _sum_of_fractions(x: Array, y: Array, rounding: str) -> Array:
 
 def _round_fractions(x: Array, fmt: FloatFormat, rounder: Rounder) -> Array:
     """Round an array of fractions and floats to the format, one by one."""
-    rule = make_rule(fmt, rounder.rounding, rounder.overflow, rounder.subnormals, False)
+    rule = rounder.rule(fmt)
     draws, bits = np.zeros(x.size, np.int64), 0
-    options = rounder.options()
+    options = rounder.options
     if rule.variant is not None:
         source = RandomIntegers(rounder.rng, rounder.random_bits, None)
         source.fit(np.zeros(0))
         draws, bits = source.block(0, x.size), source.bits
-        options |= {"rounding": "nearest_even"}  # zeros, infinities and NaNs take no chances
+        options = options | {"rounding": "nearest_even"}  # zeros, infinities and NaNs take no chances
     result = np.zeros(x.size)
     special = np.array([isinstance(item, float) for item in x.flat], bool)
     result[special] = x.reshape(-1)[special].astype(np.float64)

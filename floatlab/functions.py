@@ -53,37 +53,13 @@ from floatlab.precise import sticky
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
-from floatlab.wide import (
-    cos64,
-    erf64,
-    exp64,
-    expm1_64,
-    gelu64,
-    log1p64,
-    log64,
-    sigmoid64,
-    sin64,
-    softplus64,
-    tanh64,
-)
 
 __all__ = [
     "FUNCTIONS",
     "FUNCTIONS_OF_TWO",
-    "cos64",
-    "erf64",
     "evaluate",
     "evaluate_pair",
-    "exp64",
-    "expm1_64",
-    "gelu64",
-    "log1p64",
-    "log64",
-    "sigmoid64",
-    "sin64",
-    "softplus64",
     "sticky_values",
-    "tanh64",
 ]
 
 Floats = NDArray[np.float64]

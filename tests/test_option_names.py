@@ -9,6 +9,8 @@ choose; whoever takes ``rounding=`` suggests it.
 
 import inspect
 import warnings
+from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ import floatlab as fl
 from floatlab.array.core import FUNCTIONS, UFUNCS
 from floatlab.errors import FloatlabError
 from floatlab.rules import RoundingOptions
+from floatlab.verify.fuzz.case import difference
+from floatlab.verify.fuzz.checks import CHECKS
 
 SIZES = (0, 10, 8191, 8192, 100_000)
 MISSPELT = {"roundng": "toward_positive"}
@@ -243,6 +247,16 @@ def test_a_reduction_does_not_flush_in_silence(name):
 def test_flags_are_not_returned_where_there_are_none(name):
     with pytest.raises(FloatlabError, match="Got 'return_flags'"):
         getattr(fl, name)([1.0, 2.0], "fp16", return_flags=True)
+
+
+def test_random_calls_misspell_options_and_would_have_found_this():
+    check, draw = CHECKS["misspelt"], Random(0)
+    cases = [check.draw(draw) for _ in range(100)]
+    assert len({case.what for case in cases}) > 60
+    assert {case.length for case in cases} >= {0, 8191, 8192}
+    assert [found for case in cases if (found := difference(case, check))] == []
+    silent = replace(check, text=lambda case: f"fl.array({case.operand()}, 'fp16')")
+    assert difference(cases[0], silent) is not None
 
 
 # -- NumPy's functions, which have no options of rounding --------------------------------------------------------

@@ -52,6 +52,27 @@ class _Table(dict[Any, Callable[..., Any]]):
 UFUNCS, FUNCTIONS = _Table(), _Table()
 
 
+def _by_table(name: str, doc: str) -> Callable[..., Any]:
+    """Return a method that does what stands in for a function of NumPy of the same name."""
+    function = getattr(np, name)
+
+    def method(self: FloatArray, axis: Any = None, **options: Any) -> Any:
+        return FUNCTIONS[function](self, axis=axis, **options)
+
+    method.__name__, method.__doc__ = name, doc
+    return method
+
+
+def _of_values(name: str, doc: str) -> Callable[..., Any]:
+    """Return a method that does what the values' own method of the same name does."""
+
+    def method(self: FloatArray, axis: Any = None, **options: Any) -> Any:
+        return getattr(self.values, name)(axis, **options)
+
+    method.__name__, method.__doc__ = name, doc
+    return method
+
+
 class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of values of one float format, which computes in that format.
 
@@ -380,61 +401,28 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # -- computation, which the tables know ----------------------------------------------------------------
 
-    def sum(self, axis: Any = None, **options: Any) -> Any:
-        """Return the sum; see `floatlab.sum`."""
-        return FUNCTIONS[np.sum](self, axis=axis, **options)
-
-    def prod(self, axis: Any = None, **options: Any) -> Any:
-        """Return the product, rounded after every factor; see `floatlab.prod`."""
-        return FUNCTIONS[np.prod](self, axis=axis, **options)
-
-    def mean(self, axis: Any = None, **options: Any) -> Any:
-        """Return the mean; see `floatlab.mean`."""
-        return FUNCTIONS[np.mean](self, axis=axis, **options)
-
-    def cumsum(self, axis: Any = None, **options: Any) -> Any:
-        """Return the partial sums, each rounded."""
-        return FUNCTIONS[np.cumsum](self, axis=axis, **options)
-
-    def max(self, axis: Any = None, **options: Any) -> Any:
-        """Return the largest element, or NaN if there is one."""
-        return FUNCTIONS[np.max](self, axis=axis, **options)
-
-    def min(self, axis: Any = None, **options: Any) -> Any:
-        """Return the smallest element, or NaN if there is one."""
-        return FUNCTIONS[np.min](self, axis=axis, **options)
-
-    def cumprod(self, axis: Any = None, **options: Any) -> Any:
-        """Return the partial products, each rounded."""
-        return FUNCTIONS[np.cumprod](self, axis=axis, **options)
+    sum = _by_table("sum", "Return the sum; see `floatlab.sum`.")
+    prod = _by_table("prod", "Return the product, rounded after every factor; see `floatlab.prod`.")
+    mean = _by_table("mean", "Return the mean; see `floatlab.mean`.")
+    std = _by_table("std", "Return the standard deviation; see `numpy.std`.")
+    var = _by_table("var", "Return the variance; see `numpy.var`.")
+    cumsum = _by_table("cumsum", "Return the partial sums, each rounded.")
+    cumprod = _by_table("cumprod", "Return the partial products, each rounded.")
+    max = _by_table("max", "Return the largest element, or NaN if there is one.")
+    min = _by_table("min", "Return the smallest element, or NaN if there is one.")
+    ptp = _by_table("ptp", "Return the largest element less the smallest, rounded.")
+    argmax = _of_values("argmax", "Return the place of the largest element.")
+    argmin = _of_values("argmin", "Return the place of the smallest element.")
+    any = _of_values("any", "Return whether any element is not zero.")
+    all = _of_values("all", "Return whether no element is zero.")
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         """Return the sum of the diagonal; see `floatlab.sum`."""
         return np.trace(self, offset, axis1, axis2)
 
-    def ptp(self, axis: Any = None, **options: Any) -> Any:
-        """Return the largest element less the smallest, rounded."""
-        return np.ptp(self, axis=axis, **options)
-
-    def std(self, axis: Any = None, **options: Any) -> Any:
-        """Return the standard deviation; see `numpy.std`."""
-        return np.std(self, axis=axis, **options)
-
-    def var(self, axis: Any = None, **options: Any) -> Any:
-        """Return the variance; see `numpy.var`."""
-        return np.var(self, axis=axis, **options)
-
     def round(self, decimals: int = 0) -> Any:
         """Return the elements rounded to some decimal places; see `numpy.round`."""
         return np.round(self, decimals)
-
-    def argmax(self, axis: Any = None, **options: Any) -> Any:
-        """Return the place of the largest element."""
-        return self.values.argmax(axis, **options)
-
-    def argmin(self, axis: Any = None, **options: Any) -> Any:
-        """Return the place of the smallest element."""
-        return self.values.argmin(axis, **options)
 
     def argsort(self, axis: Any = -1, kind: Any = None, *, stable: Any = None) -> Any:
         """Return the places of the elements in order; NaNs come last."""
@@ -443,14 +431,6 @@ class FloatArray(np.lib.mixins.NDArrayOperatorsMixin):
     def nonzero(self) -> Any:
         """Return the places of the elements that are not zero."""
         return self.values.nonzero()
-
-    def any(self, axis: Any = None, **options: Any) -> Any:
-        """Return whether any element is not zero."""
-        return self.values.any(axis, **options)
-
-    def all(self, axis: Any = None, **options: Any) -> Any:
-        """Return whether no element is zero."""
-        return self.values.all(axis, **options)
 
     def conj(self) -> FloatArray:
         """Return a copy: every element is real."""

@@ -439,10 +439,7 @@ for _name in (
     "isinf",
     "isfinite",
     "signbit",
-    "logical_not",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
+    *(f"logical_{op}" for op in ("not", "and", "or", "xor")),
 ):
     UFUNCS[getattr(np, _name)] = _question(_name, getattr(np, _name))
 for _name in ("sign", "floor", "ceil", "trunc", "rint"):

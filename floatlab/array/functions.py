@@ -31,18 +31,8 @@ def _register(name: str, function: Callable[..., Any]) -> None:
 # Elements stay what they are: the function works on the codes or the values, whichever are held.
 _MOVING = (
     *("reshape", "ravel", "transpose", "swapaxes", "moveaxis", "rollaxis", "squeeze", "expand_dims", "copy"),
-    *(
-        "broadcast_to",
-        "flip",
-        "fliplr",
-        "flipud",
-        "rot90",
-        "roll",
-        "repeat",
-        "tile",
-        "matrix_transpose",
-    ),
-    *("take", "take_along_axis", "delete", "diagonal"),
+    *("broadcast_to", "flip", "fliplr", "flipud", "rot90", "roll", "repeat", "tile"),
+    *("matrix_transpose", "take", "take_along_axis", "delete", "diagonal"),
 )
 _MOVING_SECOND = ("compress", "extract")  # after a condition
 _AT_LEAST = ("atleast_1d", "atleast_2d", "atleast_3d")

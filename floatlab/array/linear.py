@@ -175,9 +175,12 @@ def _chosen(x: Array, ord: float, axis: int) -> Array:
 
 
 def _wrapped(made: Any, fmt: Any, wrap: bool) -> Any:
-    values, *flags = made if isinstance(made, tuple) else (made,)
-    values = FloatArray._wrap(np.asarray(values), fmt) if wrap else values
-    return (values, *flags) if flags else values
+    return _changed(made, lambda values: FloatArray._wrap(np.asarray(values), fmt)) if wrap else made
+
+
+def _changed(made: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a result with other values; the flags, if there are any, stay."""
+    return (change(made[0]), made[1]) if isinstance(made, tuple) else change(made)
 
 
 # -- contractions ------------------------------------------------------------------------------------------------
@@ -212,12 +215,8 @@ def tensordot(a: Any, b: Any, fmt: Any = None, *, axes: Any = 2, **options: Any)
     kept = [tuple(s[i] for i in rest) for s, rest in zip(shapes, free, strict=True)]
     x = _moved(a, [*free[0], *left], (math.prod(kept[0]), count))
     y = _moved(b, [*right, *free[1]], (count, math.prod(kept[1])))
-    return _reshaped(matmul(x, y, fmt, **options), (*kept[0], *kept[1]))
-
-
-def _reshaped(made: Any, shape: tuple[int, ...]) -> Any:
-    values, *flags = made if isinstance(made, tuple) else (made,)
-    return (values.reshape(shape), *flags) if flags else values.reshape(shape)
+    shape = (*kept[0], *kept[1])
+    return _changed(matmul(x, y, fmt, **options), lambda values: values.reshape(shape))
 
 
 def _contracted(axes: Any, m: int, n: int) -> tuple[list[int], list[int]]:
@@ -373,10 +372,9 @@ def _einsum_of_two(
     sizes = [tuple(lengths[c] for c in part) for part in (batch, rows, gone, columns)]
     m, k, n = (math.prod(size) for size in sizes[1:])
     made = matmul(x.reshape((*sizes[0], m, k)), y.reshape((*sizes[0], k, n)), fmt, **options)
-    made = _reshaped(made, (*sizes[0], *sizes[1], *sizes[3]))
+    shape = (*sizes[0], *sizes[1], *sizes[3])
     order = [[*batch, *rows, *columns].index(c) for c in output]
-    values, *flags = made if isinstance(made, tuple) else (made,)
-    return (values.transpose(order), *flags) if flags else values.transpose(order)
+    return _changed(made, lambda values: values.reshape(shape).transpose(order))
 
 
 def _spread(x: Any, term: str, order: list[str], lengths: dict[str, int]) -> Any:
@@ -402,9 +400,7 @@ def vecdot(a: Any, b: Any, fmt: Any = None, *, axis: int = -1, **options: Any) -
     """
     x, y = (_last(v, axis) for v in (a, b))
     made = matmul(x[..., None, :], y[..., :, None], fmt, **options)
-    values, *flags = made if isinstance(made, tuple) else (made,)
-    values = values[..., 0, 0]
-    return (values, *flags) if flags else values
+    return _changed(made, lambda values: values[..., 0, 0])
 
 
 def _last(x: Any, axis: int) -> Any:

@@ -23,7 +23,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, check_names
-from floatlab.signatures import ReductionOptions, of_axes, of_matrices
+from floatlab.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
 from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
@@ -63,7 +63,7 @@ def sum(
 
 
 @of_matrices
-def matmul(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
+def matmul(a: Any, b: Any, fmt: Any = None, **options: Unpack[ProductOptions]) -> Any:
     """Return the matrix product, with a named accumulator.
 
     Parameters
@@ -86,7 +86,7 @@ def matmul(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
 
 
 @of_matrices
-def dot(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
+def dot(a: Any, b: Any, fmt: Any = None, **options: Unpack[ProductOptions]) -> Any:
     """Return the dot product of two vectors, or the product of two matrices; see `matmul`.
 
     >>> import floatlab as fl
@@ -96,9 +96,7 @@ def dot(a: Any, b: Any, fmt: Any = None, **options: Any) -> Any:
     return _product("dot", accumulate.dot, a, b, fmt, options)
 
 
-def _product(
-    name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any, options: dict[str, Any]
-) -> Any:
+def _product(name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any, options: Any) -> Any:
     bias, product_format = options.pop("bias", None), options.pop("product_format", None)
     call = reduction(name, (a, b), fmt, options, "bias", "product_format")
     more: dict[str, Any] = {}

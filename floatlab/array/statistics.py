@@ -16,6 +16,7 @@ a row without spread, as in NumPy; so does no row at all.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -619,7 +620,9 @@ def _digits(x: Array) -> tuple[Array, Array, int, int]:
 
 
 @of_axes
-def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def median(
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
+) -> Any:
     """Return the median: the element in the middle, or the exact mean of the two there, rounded once.
 
     A NaN makes it NaN. Parameters as in `var`; no accumulator changes it.
@@ -632,7 +635,9 @@ def median(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False,
 
 
 @of_axes
-def nanmedian(x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+def nanmedian(
+    x: Any, fmt: Any = None, *, axis: Any = None, keepdims: bool = False, **options: Unpack[ReductionOptions]
+) -> Any:
     """Return the median of what is not NaN; see `median`."""
     return _quantiles("nanmedian", x, fmt, [Fraction(1, 2)], (), axis, keepdims, "linear", options)
 
@@ -702,7 +707,7 @@ def _quantiles(
     axis: Any,
     keepdims: bool,
     method: str,
-    options: dict[str, Any],
+    options: Any,
 ) -> Any:
     call = reduction(name, (x,), fmt, options, "method")
     call.wanted = call.return_flags or is_tracking()  # nothing is added up, whatever the accumulator
@@ -717,9 +722,7 @@ def _quantiles(
     total = np.full((len(parts), len(ordered)), np.nan)
     exceptions: dict[int, Pair] = {}
     for k, part in enumerate(parts):
-        for n in np.unique(
-            counts[counts > 0]
-        ).tolist():  # rows of equal length have their quantile in one place
+        for n in np.unique(counts[counts > 0]).tolist():  # in one place of all rows of equal length
             where = np.flatnonzero(counts == n)
             lower, weight = _place(part, n, method)
             low, high = ordered[where, lower], ordered[where, min(lower + 1, n - 1)]
@@ -808,9 +811,10 @@ def _between(low: Pair, high: Pair, weight: Fraction) -> Pair:
 # -- NumPy's names ---------------------------------------------------------------------------------------------
 
 _UNSET = np._NoValue
+_TAKEN = ("q", "axis", "ddof", "keepdims", "method")
 
 
-def _refuse(name: str, **unwanted: Any) -> None:
+def _refuse(name: str, unwanted: dict[str, Any]) -> None:
     for option, value in unwanted.items():
         if value is not None and value is not _UNSET and value is not False and value is not True:
             raise DtypeError(
@@ -819,77 +823,28 @@ def _refuse(name: str, **unwanted: Any) -> None:
             )
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {k: v for k, v in options.items() if v is not _UNSET}
+def _stand_in(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what stands in for a function of NumPy: it has NumPy's arguments, and takes those that `_TAKEN` names."""
+    signature = inspect.signature(getattr(np, name))
 
-
-def _returned(name: str, result: Any, out: Any) -> Any:
-    return result if out is None else _into(name, out, result)
-
-
-def _numpy_spread(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def stand_in(
-        a: Any,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
-        ddof: Any = 0,
-        keepdims: Any = _UNSET,
-        *,
-        where: Any = _UNSET,
-        mean: Any = _UNSET,
-        correction: Any = _UNSET,
-    ) -> Any:
-        _refuse(name, dtype=dtype, where=where, mean=mean)
-        off = ddof if correction is _UNSET else correction
-        return _returned(name, function(a, axis=axis, ddof=off, **_given(keepdims=keepdims)), out)
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        a, out = given.pop("a"), given.pop("out", None)
+        if given.get("correction", _UNSET) is not _UNSET:
+            given["ddof"] = given.pop("correction")
+        taken = {k: given.pop(k) for k in _TAKEN if given.get(k, _UNSET) is not _UNSET}
+        _refuse(name, given)
+        result = function(a, **taken)
+        return result if out is None else _into(name, out, result)
 
     return stand_in
 
 
-def _numpy_nan(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def stand_in(
-        a: Any,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
-        keepdims: Any = _UNSET,
-        initial: Any = _UNSET,
-        where: Any = _UNSET,
-    ) -> Any:
-        _refuse(name, dtype=dtype, initial=initial, where=where)
-        return _returned(name, function(a, axis=axis, **_given(keepdims=keepdims)), out)
+def _percents(name: str) -> Callable[..., Any]:
+    def function(a: Any, q: Any, axis: Any = None, keepdims: bool = False, method: str = "linear") -> Any:
+        return _quantiles_of(name, a, q, 100, None, axis, keepdims, method, {})
 
-    return stand_in
-
-
-def _numpy_median(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def stand_in(
-        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = _UNSET
-    ) -> Any:
-        return _returned(name, function(a, axis=axis, **_given(keepdims=keepdims)), out)
-
-    return stand_in
-
-
-def _numpy_quantile(name: str, whole: int) -> Callable[..., Any]:
-    def stand_in(
-        a: Any,
-        q: Any,
-        axis: Any = None,
-        out: Any = None,
-        overwrite_input: bool = False,
-        method: str = "linear",
-        keepdims: Any = False,
-        *,
-        weights: Any = None,
-        interpolation: Any = None,
-    ) -> Any:
-        _refuse(name, weights=weights, interpolation=interpolation)
-        keep = bool(keepdims) if keepdims is not _UNSET else False
-        return _returned(name, _quantiles_of(name, a, q, whole, None, axis, keep, method, {}), out)
-
-    return stand_in
+    return function
 
 
 def _numpy_average(
@@ -900,7 +855,8 @@ def _numpy_average(
             f"numpy.average of numbers with weights of {weights.format} has no format. Got a {type(a).__name__}. "
             f'Use fl.average(a, "{weights.format.spec}", weights=weights).'
         )
-    return average(a, axis=axis, weights=weights, returned=returned, **_given(keepdims=keepdims))
+    keep = False if keepdims is _UNSET else keepdims
+    return average(a, axis=axis, weights=weights, returned=returned, keepdims=keep)
 
 
 def nanprod(x: Any, fmt: Any = None, **options: Any) -> Any:
@@ -918,12 +874,9 @@ def nancumprod(x: Any, fmt: Any = None, **options: Any) -> Any:
     return _without_nan("cumprod", cumprod, 1.0, x, fmt, options)
 
 
-for _name in ("var", "std", "nanvar", "nanstd"):
-    FUNCTIONS[getattr(np, _name)] = _numpy_spread(_name, globals()[_name])
-for _name in ("nansum", "nanmean", "nanprod", "nancumsum", "nancumprod"):
-    FUNCTIONS[getattr(np, _name)] = _numpy_nan(_name, globals()[_name])
-for _name in ("median", "nanmedian"):
-    FUNCTIONS[getattr(np, _name)] = _numpy_median(_name, globals()[_name])
-for _name, _whole in (("quantile", 1), ("nanquantile", 1), ("percentile", 100), ("nanpercentile", 100)):
-    FUNCTIONS[getattr(np, _name)] = _numpy_quantile(_name, _whole)
+for _name in (*__all__, "nanprod", "nancumsum", "nancumprod"):
+    if _name != "average":
+        FUNCTIONS[getattr(np, _name)] = _stand_in(_name, globals()[_name])
+for _name in ("percentile", "nanpercentile"):
+    FUNCTIONS[getattr(np, _name)] = _stand_in(_name, _percents(_name))
 FUNCTIONS[np.average] = _numpy_average

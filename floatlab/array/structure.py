@@ -187,38 +187,18 @@ def _writing(name: str) -> Callable[..., Any]:
     """Return the stand-in of a function that writes its last array into its first one, by indices or a mask."""
     function = getattr(np, name)
 
-    def write(target: Any, places: Any, values: Any, *rest: Any) -> None:
+    def write(target: Any, places: Any, values: Any, *rest: Any, **options: Any) -> None:
         if isinstance(places, FloatArray):
             raise DtypeError(
                 f"The places of numpy.{name} are integers or booleans. Got a FloatArray of {places.format}. "
                 "Use .values, or a comparison."
             )
         if isinstance(target, FloatArray):
-            function(target._data, places, _assigned(target, values), *rest)
+            function(target._data, places, _assigned(target, values), *rest, **options)
         else:
-            function(target, places, values.values, *rest)
+            function(target, places, values.values, *rest, **options)
 
     return write
-
-
-_write_put, _write_along = _writing("put"), _writing("put_along_axis")
-_write_place, _write_mask = _writing("place"), _writing("putmask")
-
-
-def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    _write_put(a, ind, v, mode)
-
-
-def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
-    _write_along(arr, indices, values, axis)
-
-
-def _place(arr: Any, mask: Any, vals: Any) -> None:
-    _write_place(arr, mask, vals)
-
-
-def _putmask(a: Any, mask: Any, values: Any) -> None:
-    _write_mask(a, mask, values)
 
 
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
@@ -452,10 +432,7 @@ _STRUCTURE: dict[str, Callable[..., Any]] = {
     "imag": _imag,
     "real_if_close": lambda a, tol=100: a,
     "trim_zeros": _trim_zeros,
-    "put": _put,
-    "put_along_axis": _put_along_axis,
-    "place": _place,
-    "putmask": _putmask,
+    **{name: _writing(name) for name in ("put", "put_along_axis", "place", "putmask")},
     "fill_diagonal": _fill_diagonal,
     "linspace": _linspace,
     "ediff1d": _ediff1d,

@@ -17,8 +17,10 @@ from typing import Any
 from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO
+from floatlab.rules import RoundingOptions
 from floatlab.verify.functions import exact_pair, exact_value
 from floatlab.verify.fuzz.case import (
+    REFUSED,
     Case,
     Check,
     Words,
@@ -580,6 +582,37 @@ def _bounded(x: float, number: Any, fmt: FloatFormat, what: str) -> float:
     return x if own else _value(number, fmt)
 
 
+# -- misspelt options --------------------------------------------------------------------------------------
+
+_WITH_OPTIONS = (
+    "array",
+    "cumsum",
+    "encode",
+    "exp",
+    "mean",
+    "median",
+    "norm",
+    "prod",
+    "quantize",
+    "sqrt",
+    "sum",
+    "var",
+)
+
+
+def _draw_misspelt(draw: Random) -> Case:
+    fmt, size, name = any_format(draw), draw.choice(SIZES), draw.choice(list(RoundingOptions.__annotations__))
+    gone = draw.randrange(len(name))
+    length = draw.choice([8191, 8192, 66_003]) if draw.random() < 0.1 else 0
+    what = f"{draw.choice(_WITH_OPTIONS)} {name[:gone]}{name[gone + 1 :]}"
+    return Case("misspelt", fmt, ((1.0,) * size,), _shape(draw, size), "f4", what=what, length=length)
+
+
+def _misspelt_text(case: Case) -> str:
+    function, option = case.what.split()
+    return f"fl.{function}({case.operand()}, {format_text(case.fmt)}, {option}=None)"
+
+
 CHECKS: dict[str, Check] = {
     "source": Check(
         _draw_source,
@@ -605,5 +638,6 @@ CHECKS: dict[str, Check] = {
     ),
     "arithmetic": Check(_draw_arithmetic, _arithmetic_text, _expect_arithmetic, 4),
     "sum": Check(_draw_sum, _sum_text, _expect_sum, 3, signed_nan=False),
+    "misspelt": Check(_draw_misspelt, _misspelt_text, lambda case: REFUSED, 1),
     "function": Check(_draw_function, _function_text, _expect_function, 1, False, ("gmpy2",)),
 }
