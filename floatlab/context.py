@@ -115,13 +115,17 @@ class Arithmetic:
 
     @cached_property
     def for_sums(self) -> dict[str, Any]:
-        """The options of a sum or a product of matrices; operands are never flushed there."""
+        """The options of a sum or a product of matrices."""
+        self.check_sums()
+        return self.for_rounded_sums
+
+    def check_sums(self) -> None:
+        """Refuse to flush the operands of a sum or a product of matrices."""
         if self.flush_inputs:
             raise OptionError(
                 "Sums and matrix products take their operands as they are. Got flush_inputs=True. "
                 'Flush them first: fl.array(x, fmt, subnormals="flush").'
             )
-        return self.for_rounded_sums
 
     def of_operation(self, **given: Any) -> dict[str, Any]:
         """Return the options that an operation on elements takes; those that are given replace the context's."""

@@ -145,7 +145,8 @@ def sum_over(
     The wide and the exact accumulator return the exact sum, rounded once. Where the terms lie close enough
     together for float64 to add them without error, in whatever order, NumPy's sum is that one.
     """
-    if source is not None and rules.is_native and rules.adds_exactly and x.dtype == np.float32:
+    positive_zero = rules.rounding != "toward_negative"  # there terms that cancel leave -0
+    if source is not None and positive_zero and rules.adds_exactly and x.dtype == np.float32:
         count = math.prod(x.shape[a] for a in axes)
         if x.size and _span(x, source) + count.bit_length() <= 53:
             return round_to(np.add.reduce(x, axis=axes, dtype=np.float64), fmt, rules)

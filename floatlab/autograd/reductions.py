@@ -42,11 +42,8 @@ def _count(node: Node) -> int:
 
 def _sum(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     axes = axes_of(axis, x.ndim)
-    rules = node.arithmetic
-    if rules.is_native:
-        total = sum_over(x, axes, node.inputs[0].format, node.target, rules)
-    else:
-        total = accumulate.sum(x, node.target, axis=axes, **rules.for_sums)
+    node.arithmetic.check_sums()
+    total = sum_over(x, axes, node.inputs[0].format, node.target, node.arithmetic)
     return np.expand_dims(total, axes) if keepdims else total
 
 
