@@ -44,7 +44,6 @@ from floatlab.accumulators import (
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.draws import RandomIntegers, generator
-from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.flags import Flags
@@ -57,6 +56,7 @@ from floatlab.rules import check_names, make_rule, settings
 from floatlab.signatures import SumOptions, of_axes, of_matrices
 from floatlab.sources import as_array, as_source
 from floatlab.specials import round_with_flags
+from floatlab.system.environment import check_environment
 
 __all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]
 

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from floatlab.errors import DataError, FloatlabError, OptionError
-from floatlab.terminal import abandon_output, make_console, prepare_streams
+from floatlab.system.terminal import abandon_output, make_console, prepare_streams
 
 if TYPE_CHECKING:
     from floatlab.experiments.common import Experiment

@@ -16,7 +16,6 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
 from floatlab.blocks import refuse_nan
-from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -25,6 +24,7 @@ from floatlab.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding import convert_with_flags, plan, prepare, put_exact, quantize
 from floatlab.rules import RoundingOptions, Rule, check_names, drawing, make_rule, settings
 from floatlab.sources import as_array, as_source, leaf_types
+from floatlab.system.environment import check_environment
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
 

@@ -27,8 +27,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from floatlab.environment import check_environment
 from floatlab.errors import FormatError, check_option, nearest_name
+from floatlab.system.environment import check_environment
 
 __all__ = ["FloatFormat", "formats", "get_format"]
 

@@ -43,7 +43,6 @@ from numpy.typing import NDArray
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.draws import RandomIntegers
 from floatlab.elementary import TABLE, Function, values_of
-from floatlab.environment import check_environment
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -53,6 +52,7 @@ from floatlab.precise import sticky
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
+from floatlab.system.environment import check_environment
 
 __all__ = [
     "FUNCTIONS",

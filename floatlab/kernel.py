@@ -37,8 +37,8 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import BLOCK_BYTES, Array
-from floatlab.environment import check_environment
 from floatlab.formats import FloatFormat
+from floatlab.system.environment import check_environment
 
 __all__ = ["LARGE", "ORDINARY", "SPECIAL", "Kernel", "Workspace", "kernel_for"]
 

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array
-from floatlab.environment import check_environment
 from floatlab.formats import FloatFormat
+from floatlab.system.environment import check_environment
 
 __all__ = ["Lookup", "has_keys", "keys_of_values"]
 

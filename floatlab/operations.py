@@ -33,7 +33,6 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
 from floatlab.draws import RandomIntegers
-from floatlab.environment import check_environment
 from floatlab.errorfree import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
 from floatlab.flags import Flags
@@ -46,6 +45,7 @@ from floatlab.routes import Route, choose
 from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
+from floatlab.system.environment import check_environment
 
 __all__ = ["OPERATIONS", "flushed", "operate"]
 

@@ -28,7 +28,6 @@ import numpy as np
 from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory, widened
 from floatlab.blocks import Plan, refuse_nan
 from floatlab.draws import RandomIntegers
-from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
@@ -46,6 +45,7 @@ from floatlab.rules import (
     make_rule,
 )
 from floatlab.sources import exact_source
+from floatlab.system.environment import check_environment
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]
 

@@ -25,7 +25,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.environment import check_environment
+from floatlab.system.environment import check_environment
 
 __all__ = [
     "ERF_END",

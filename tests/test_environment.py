@@ -14,10 +14,11 @@ import pytest
 from test_inputs import EVERYWHERE, PLAIN, X
 
 import floatlab as fl
-from floatlab import optim, processes, tables
-from floatlab.environment import check_environment
+from floatlab import optim, tables
 from floatlab.errors import FloatEnvironmentError, FloatlabError
 from floatlab.formats import FloatFormat
+from floatlab.system import processes
+from floatlab.system.environment import check_environment
 
 GLIBC_ON_X86 = platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 pytestmark = pytest.mark.skipif(not GLIBC_ON_X86, reason="the layout of fenv_t is that of glibc on x86-64")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from floatlab import provenance
 from floatlab.errors import ExperimentError
 from floatlab.experiments import runner
 from floatlab.experiments.runner import Journal, clean, open_folder, run_all, write_json
 from floatlab.experiments.underflow import RUNS, Underflow, run_underflow
+from floatlab.system import provenance
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from floatlab import files
 from floatlab.errors import DataError, ExperimentError
-from floatlab.files import as_path, read_all, write_whole
+from floatlab.system import files
+from floatlab.system.files import as_path, read_all, write_whole
 
 ROOT = Path(__file__).parent.parent
 

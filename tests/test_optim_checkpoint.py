@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from floatlab import files, nn, optim
+from floatlab import nn, optim
 from floatlab.amp import GradScaler, autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import DataError, FloatlabError, StateError
 from floatlab.formats import FloatFormat
 from floatlab.optim import packing
+from floatlab.system import files
 
 KINDS = [".safetensors", ".npz"]
 

@@ -6,7 +6,7 @@ import time
 import joblib
 import pytest
 
-from floatlab.processes import side_by_side
+from floatlab.system.processes import side_by_side
 
 
 def square(x):

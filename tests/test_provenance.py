@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_architecture import ROOT, imports_of
 
-from floatlab import provenance
+from floatlab.system import provenance
 
 PACKAGE = ROOT / "floatlab"
 LISTS = {"verify": provenance.PROOF, "experiments": provenance.TRAINING}
@@ -36,8 +36,8 @@ def needed(room: str) -> set[str]:
 @pytest.mark.parametrize("room", LISTS)
 def test_a_list_names_all_that_a_room_imports_and_nothing_else(room):
     listed, imported = set(LISTS[room]), needed(room)
-    assert sorted(imported - listed) == [], f"floatlab/provenance.py lacks what {room} imports"
-    assert sorted(listed - imported) == [], f"floatlab/provenance.py lists what {room} does not import"
+    assert sorted(imported - listed) == [], f"floatlab/system/provenance.py lacks what {room} imports"
+    assert sorted(listed - imported) == [], f"floatlab/system/provenance.py lists what {room} does not import"
 
 
 @pytest.mark.parametrize("rooms", [provenance.COMMON, *LISTS.values()])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from floatlab import terminal
-from floatlab.terminal import make_console, plainer, prepare_streams
+from floatlab.system import terminal
+from floatlab.system.terminal import make_console, plainer, prepare_streams
 
 ROOT = Path(__file__).parent.parent
 ENCODINGS = {"ascii": 110, "latin-1": 40, "cp437": 80, "utf-8": 110}  # and how wide the terminal is

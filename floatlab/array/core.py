@@ -18,13 +18,13 @@ import numpy as np
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codec import as_codes, decode, encode_values
 from floatlab.context import Arithmetic, current
-from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.flags import is_tracking, note
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import quantize
 from floatlab.rules import RoundingOptions, check_names
 from floatlab.sources import as_source, refuse_masked
+from floatlab.system.environment import check_environment
 
 __all__ = [
     "FUNCTIONS",

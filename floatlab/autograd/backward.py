@@ -14,10 +14,10 @@ from floatlab.autograd.numeric import FLOAT32, is_narrow, is_subset, round_to, s
 from floatlab.autograd.table import Array, Node
 from floatlab.autograd.tensor import Tensor
 from floatlab.context import DEFAULT, Arithmetic
-from floatlab.environment import check_environment
 from floatlab.errors import AutogradError, FormatMismatchError
 from floatlab.formats import FloatFormat
 from floatlab.operations import flushed, operate
+from floatlab.system.environment import check_environment
 
 __all__ = ["start_backward"]
 

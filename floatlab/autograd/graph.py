@@ -24,12 +24,12 @@ from floatlab.autograd.ops import find_op
 from floatlab.autograd.table import Array, Kernel, Node, Op
 from floatlab.autograd.tensor import Tensor, recording
 from floatlab.context import current
-from floatlab.environment import check_environment
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.operations import flushed
 from floatlab.rounding import quantize
 from floatlab.sources import as_python, as_source
+from floatlab.system.environment import check_environment
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
 

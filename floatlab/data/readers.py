@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from floatlab.data.dataset import Dataset, split
 from floatlab.errors import DataError
-from floatlab.files import as_path, cannot_read
+from floatlab.system.files import as_path, cannot_read
 
 __all__ = ["cifar10", "mnist", "read_idx"]
 

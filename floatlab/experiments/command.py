@@ -16,7 +16,7 @@ from floatlab.errors import OptionError
 from floatlab.experiments import registry
 from floatlab.experiments.common import Experiment, Record
 from floatlab.experiments.runner import open_folder
-from floatlab.terminal import make_console
+from floatlab.system.terminal import make_console
 
 __all__ = ["list_experiments", "run_command"]
 

@@ -18,10 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from floatlab import provenance
 from floatlab.errors import ExperimentError
-from floatlab.files import cannot_read, write_whole
-from floatlab.processes import side_by_side
+from floatlab.system import provenance
+from floatlab.system.files import cannot_read, write_whole
+from floatlab.system.processes import side_by_side
 
 __all__ = ["Journal", "available_jobs", "open_folder", "run_all", "write_json"]
 

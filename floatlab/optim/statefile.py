@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.errors import DataError
-from floatlab.files import as_path, read_all, write_whole
 from floatlab.optim.packing import unpack, unpack_first_version
+from floatlab.system.files import as_path, read_all, write_whole
 
 __all__ = ["read_state", "state_path", "write_state"]
 

@@ -22,10 +22,10 @@ from typing import Any, Protocol, Self
 
 from floatlab.autograd import Event, observers
 from floatlab.errors import OptionError, check_option
-from floatlab.files import write_whole
 from floatlab.formats import FloatFormat
 from floatlab.nn import Module
 from floatlab.optim import Optimizer
+from floatlab.system.files import write_whole
 from floatlab.telemetry.counts import Counts, count
 from floatlab.telemetry.records import FATES, First, OperationRecord, StepRecord, UpdateRecord
 from floatlab.telemetry.updates import Updates

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from floatlab.system.terminal import make_console
 from floatlab.telemetry.counts import Counts
-from floatlab.terminal import make_console
 
 if TYPE_CHECKING:
     from floatlab.telemetry.log import Log

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
-from floatlab.processes import side_by_side
-from floatlab.terminal import make_console
+from floatlab.system.processes import side_by_side
+from floatlab.system.terminal import make_console
 from floatlab.verify import arithmetic, conversions, critical, functions, softfloat, sums
 from floatlab.verify.journal import Fingerprint, Journal, surroundings
 from floatlab.verify.oracle import all_formats, find

@@ -16,9 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from floatlab import provenance
 from floatlab.errors import DataError
-from floatlab.files import write_whole
+from floatlab.system import provenance
+from floatlab.system.files import write_whole
 from floatlab.verify.tasks import Outcome, Task
 
 __all__ = ["Fingerprint", "Journal", "fingerprint"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from floatlab.errors import DataError
-from floatlab.files import write_whole
+from floatlab.system.files import write_whole
 from floatlab.verify.journal import Fingerprint
 from floatlab.verify.tasks import EXAMPLES, Outcome, Task
 

@@ -20,9 +20,9 @@ from random import Random
 from typing import Any
 
 from floatlab.errors import DataError, OptionError
-from floatlab.files import write_whole
-from floatlab.processes import side_by_side
-from floatlab.terminal import make_console
+from floatlab.system.files import write_whole
+from floatlab.system.processes import side_by_side
+from floatlab.system.terminal import make_console
 from floatlab.verify.fuzz.case import PRELUDE, difference
 from floatlab.verify.fuzz.checks import CHECKS
 from floatlab.verify.fuzz.shrink import shrink

@@ -16,7 +16,7 @@ from pathlib import Path
 
 __all__ = ["COMMON", "PROOF", "TRAINING", "commit", "fingerprint"]
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 
 # What both depend on: the numbers, and how files are written.
 COMMON = (

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from floatlab.environment import check_environment
+from floatlab.system.environment import check_environment
 
 __all__ = ["side_by_side"]
 

@@ -1,0 +1,8 @@
+"""What does the machine around us do? Files, processes, terminals, the floating-point environment, the source itself.
+
+- `environment.py`: does this thread compute as IEEE 754 says?
+- `files.py`: a file written whole or not at all.
+- `processes.py`: one call for each item, on all cores, which leaves Ctrl-C to the first process.
+- `terminal.py`: text on any terminal, whatever letters it knows.
+- `provenance.py`: which source made a result.
+"""
