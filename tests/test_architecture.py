@@ -153,7 +153,7 @@ def test_three_modules_stand_behind_a_function_of_their_name_and_no_more():
     assert behind == {"floatlab.array", "floatlab.explain", "floatlab.formats"}
     for name in behind:
         assert callable(getattr(floatlab, name.partition(".")[2]))
-    from floatlab.formats import FloatFormat  # the way that always works
+    from floatlab.formats.format import FloatFormat  # the way that always works
 
     assert FloatFormat is floatlab.FloatFormat
 

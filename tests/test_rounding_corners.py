@@ -10,7 +10,8 @@ import pytest
 
 from floatlab import kernel, reference
 from floatlab.errors import FormatError
-from floatlab.formats import SPECIALS, FloatFormat, get_format
+from floatlab.formats import FloatFormat, get_format
+from floatlab.formats.format import SPECIALS
 from floatlab.kernel import kernel_for
 from floatlab.rounding import quantize
 

@@ -15,7 +15,8 @@ import pytest
 import floatlab as fl
 from floatlab import reference
 from floatlab.errors import DataError, OptionError
-from floatlab.formats import SPECIALS, FloatFormat, get_format
+from floatlab.formats import FloatFormat, get_format
+from floatlab.formats.format import SPECIALS
 from floatlab.verify.fuzz import campaign
 from floatlab.verify.fuzz.campaign import Batch, fuzz, run_batch
 from floatlab.verify.fuzz.case import PRELUDE, Case, array_text, difference, format_text

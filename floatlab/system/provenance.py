@@ -94,7 +94,7 @@ def commit(package: Path = PACKAGE) -> str | None:
             return None  # no git, or none that answers: the fingerprint says it all
         return asked.stdout.strip() if asked.returncode == 0 else None
 
-    own = Path(__file__).name
+    own = Path(__file__).relative_to(PACKAGE).as_posix()
     if git("ls-files", "--error-unmatch", "--", own) != own:
         return None
     return git("describe", "--always", "--dirty", "--abbrev=12")

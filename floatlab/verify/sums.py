@@ -23,7 +23,8 @@ from floatlab.accumulate import matmul
 from floatlab.accumulate import sum as sum_
 from floatlab.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
 from floatlab.errors import FloatlabError, FormatError
-from floatlab.formats import SPECIALS, FloatFormat, formats
+from floatlab.formats import FloatFormat, formats
+from floatlab.formats.format import SPECIALS
 from floatlab.verify.loops import Draws, Loops, products
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, find, float_bits, policies
 from floatlab.verify.tasks import Array, Outcome, Tally, Task

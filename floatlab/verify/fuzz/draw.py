@@ -15,7 +15,8 @@ from random import Random
 import numpy as np
 
 from floatlab import reference
-from floatlab.formats import SPECIALS, FloatFormat, formats, get_format
+from floatlab.formats import FloatFormat, formats, get_format
+from floatlab.formats.format import SPECIALS
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, policies
 
 __all__ = ["ALL_MODES", "any_code", "any_format", "any_layout", "any_number", "any_options", "narrowed"]
