@@ -33,9 +33,9 @@ import numpy as np
 import floatlab as fl
 from floatlab.accumulate import matmul
 from floatlab.codec import decode, encode
-from floatlab.draws import DEFAULT_RANDOM_BITS
 from floatlab.operations import operate
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import DEFAULT_RANDOM_BITS
 
 HERE = Path(__file__).parent
 MILLION = 1 << 20

@@ -38,7 +38,7 @@ import numpy as np
 
 import floatlab as fl
 from floatlab.accumulate import matmul
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 HERE = Path(__file__).parent
 RATE, MOMENTUM = 0.01, 0.9

@@ -20,7 +20,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from floatlab import codec as _codec
-from floatlab import rounding as _rounding
 from floatlab.array import (
     Arithmetic,
     FlagRecord,
@@ -97,8 +96,9 @@ from floatlab.array import (
 from floatlab.codec import classify, decode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
-from floatlab.flags import Flags, recorded
 from floatlab.formats import FloatFormat, formats, get_format
+from floatlab.rounding import quantize as _rounding
+from floatlab.rounding.flags import Flags, recorded
 
 if TYPE_CHECKING:
     from floatlab import (

@@ -12,7 +12,7 @@ How the exact result is rounded once:
 - The exact sum *rounded to odd* at 53 bits is enough for a rounding that looks at no more than 51
   (`floatlab.exact`).
 - What is left, which is wider formats, many random bits, and operands near the ends of float64, is added up and
-  rounded as integers (`floatlab.ratios`).
+  rounded as integers (`floatlab.rounding.ratios`).
 
 "exact" is the exact result rounded once, always. The others round every partial sum.
 
@@ -43,18 +43,18 @@ from floatlab.accumulators import (
 )
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
-from floatlab.draws import RandomIntegers, generator
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.modes import MODES, draws
 from floatlab.operations import operate
-from floatlab.ratios import round_ratio
-from floatlab.rounding import quantize
-from floatlab.rules import check_names, make_rule, settings
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.inputs import as_array, as_source
+from floatlab.rounding.modes import MODES, draws
+from floatlab.rounding.options import check_names, make_rule, settings
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import RandomIntegers, generator
+from floatlab.rounding.ratios import round_ratio
 from floatlab.signatures import SumOptions, of_axes, of_matrices
-from floatlab.sources import as_array, as_source
 from floatlab.specials import round_with_flags
 from floatlab.system.environment import check_environment
 

@@ -39,14 +39,14 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.certified import quantum
-from floatlab.draws import RandomIntegers
 from floatlab.errors import FormatError, OptionError, nearest_name
 from floatlab.exact import add_to_odd
 from floatlab.formats import FloatFormat, aliases, formats, get_format
-from floatlab.modes import MODES, cancelled, draws
-from floatlab.ratios import round_ratio
-from floatlab.rounding import quantize
-from floatlab.rules import Rule, make_rule
+from floatlab.rounding.modes import MODES, cancelled, draws
+from floatlab.rounding.options import Rule, make_rule
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import RandomIntegers
+from floatlab.rounding.ratios import round_ratio
 
 __all__ = [
     "Accumulator",

@@ -15,15 +15,15 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
-from floatlab.blocks import refuse_nan
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.kernel import scratch
-from floatlab.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding import convert_with_flags, plan, prepare, put_exact, quantize
-from floatlab.rules import RoundingOptions, Rule, check_names, drawing, make_rule, settings
-from floatlab.sources import as_array, as_source, leaf_types
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.inputs import as_array, as_source, leaf_types
+from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
+from floatlab.rounding.kernels.magic import scratch
+from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
+from floatlab.rounding.plan import refuse_nan
+from floatlab.rounding.quantize import convert_with_flags, plan, prepare, put_exact, quantize
 from floatlab.system.environment import check_environment
 
 __all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
@@ -114,7 +114,7 @@ def encode(
 
 
 def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> Array:
-    """Look the codes up by the first 16 bits of each number; see `floatlab.lookup`."""
+    """Look the codes up by the first 16 bits of each number; see `floatlab.rounding.kernels.lookup`."""
     lookup, table = _code_table(rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     words = scratch(1 << 15)

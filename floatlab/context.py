@@ -38,11 +38,11 @@ from typing import Any
 import numpy as np
 
 from floatlab.accumulators import Accumulator, Exact, Wide, get_accumulator
-from floatlab.draws import generator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
-from floatlab.modes import MODES
-from floatlab.rules import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
+from floatlab.rounding.modes import MODES
+from floatlab.rounding.options import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
+from floatlab.rounding.random_integers import generator
 
 __all__ = ["DEFAULT", "Arithmetic", "accumulator", "arithmetic", "current", "using"]
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array, array_module
-from floatlab.odd import nudge
+from floatlab.rounding.odd import nudge
 
 __all__ = ["NATIVE", "STEPS", "is_extreme", "plain_fma", "two_product", "two_sum", "with_error"]
 

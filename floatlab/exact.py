@@ -41,7 +41,7 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy
 from floatlab.errorfree import two_product, two_sum
-from floatlab.odd import integer_to_odd, nudge
+from floatlab.rounding.odd import integer_to_odd, nudge
 
 __all__ = [
     "LARGEST",

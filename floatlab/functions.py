@@ -41,17 +41,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
-from floatlab.draws import RandomIntegers
 from floatlab.elementary import TABLE, Function, values_of
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.modes import draws
 from floatlab.pairs import PAIRS
 from floatlab.precise import sticky
-from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
-from floatlab.sources import as_source
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.modes import draws
+from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
 __all__ = [

@@ -17,7 +17,7 @@ mode and the operands:
 
 3. *steps*. The result is float64 itself: directed modes step from the nearest float64 to its neighbour as the
    error says.
-4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.integers`, one element at a time.
+4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.rounding.integers`, one element at a time.
 
 Source: IEEE 754-2019, sections 5.4.1 (operations), 6 (infinity, NaN, the sign of zero) and 7 (flags). Why the routes
 are right: `floatlab.errorfree` and `floatlab.routes`.
@@ -32,18 +32,18 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
-from floatlab.draws import RandomIntegers
 from floatlab.errorfree import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import EXACT
-from floatlab.odd import integer_to_odd, nudge
-from floatlab.ratios import Rounded, round_ratio
-from floatlab.rounding import quantize, round_floats
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.integers import EXACT
+from floatlab.rounding.odd import integer_to_odd, nudge
+from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
+from floatlab.rounding.quantize import quantize, round_floats
+from floatlab.rounding.random_integers import RandomIntegers
+from floatlab.rounding.ratios import Rounded, round_ratio
 from floatlab.routes import Route, choose
-from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
-from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 from floatlab.system.environment import check_environment
 

@@ -53,7 +53,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
 
-from floatlab.odd import ratio_to_odd
+from floatlab.rounding.odd import ratio_to_odd
 
 __all__ = ["NAMES", "expand", "nearest", "sticky"]
 

@@ -25,7 +25,7 @@ import numpy as np
 from floatlab.errorfree import STEPS
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.modes import MODES, draws
+from floatlab.rounding.modes import MODES, draws
 
 __all__ = ["Route", "choose"]
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack, overload
 import numpy as np
 
 from floatlab.accumulators import Accumulator
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
-from floatlab.rules import RoundingOptions
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.options import RoundingOptions
 
 __all__ = [
     "AxisOptions",

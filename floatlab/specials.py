@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array, array_module
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
-from floatlab.modes import draws
-from floatlab.rounding import quantize
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.modes import draws
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["flags_of_operation", "negative_zeros", "round_with_flags", "sign_nans"]
 

@@ -21,7 +21,7 @@ from floatlab.array import FloatArray, asarray
 from floatlab.array.core import _format_of
 from floatlab.errors import FormatError, FormatMismatchError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["assert_ulp", "ulp_distance"]
 

@@ -22,7 +22,7 @@ from floatlab.accumulate import mean as mean_of
 from floatlab.accumulate import sum as sum_of
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.verify.loops import Draws, Loops
 
 MAX64 = float(np.finfo(np.float64).max)

@@ -12,7 +12,7 @@ from floatlab.accumulate import sum as sum_of
 from floatlab.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide, get_accumulator
 from floatlab.errors import FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.verify.loops import Draws, Loops, products
 
 # -- names -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from floatlab.amp import PRESETS, GradScaler, autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError
 from floatlab.formats import FloatFormat
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 BAD = (math.inf, -math.inf, math.nan)
 

@@ -27,7 +27,7 @@ from floatlab.errors import (
 )
 from floatlab.formats import get_format
 from floatlab.functions import evaluate
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 
 @pytest.fixture

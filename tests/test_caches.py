@@ -15,10 +15,10 @@ from floatlab.autograd.numeric import is_narrow, is_subset
 from floatlab.codec import decode, encode
 from floatlab.errors import StateError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.kernel import _row
 from floatlab.optim.scalars import power
-from floatlab.rounding import quantize
-from floatlab.rules import make_rule
+from floatlab.rounding.kernels.magic import _row
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.quantize import quantize
 from floatlab.telemetry.updates import Updates
 
 

@@ -9,7 +9,7 @@ from test_exact import CASES, fractions
 
 from floatlab import backend, certified, reference
 from floatlab.formats import get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 FP32 = get_format("float32")
 

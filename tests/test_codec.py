@@ -32,7 +32,7 @@ from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, 
 from floatlab.errors import DtypeError, FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.reference import Special
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.verify.oracle import random_format
 
 E4M3, E8M0, FP16, FP32 = (get_format(name) for name in ("e4m3", "e8m0", "fp16", "fp32"))

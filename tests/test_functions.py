@@ -1,7 +1,7 @@
 """Elementary functions: correctly rounded in every mode, against MPFR; special values; the same bits on every CPU.
 
 The oracle is MPFR, which rounds correctly and says on which side of the result it did. Its 53-bit result, rounded to
-odd, is rounded on by the table look-up of tests/support.py, which shares no code with floatlab.rounding.
+odd, is rounded on by the table look-up of tests/support.py, which shares no code with floatlab.rounding.quantize.
 """
 
 import functools
@@ -303,7 +303,7 @@ def test_stochastic_rounding_is_unbiased_and_takes_one_draw_for_each_element():
     rng, again = np.random.default_rng(5), np.random.default_rng(5)
     both = evaluate("exp", x[:101], "e4m3", rounding="stochastic", rng=rng)
     y = sticky_values("exp", x[:101])
-    from floatlab.rounding import quantize
+    from floatlab.rounding.quantize import quantize
 
     assert np.array_equal(both, quantize(y, "e4m3", rounding="stochastic", rng=again))
 

@@ -1,4 +1,4 @@
-"""One entry of `floatlab.modes.MODES` is a whole rounding mode: what rounds follows it, or refuses it by name."""
+"""One entry of `floatlab.rounding.modes.MODES` is a whole rounding mode: what rounds follows it, or refuses it by name."""
 
 import functools
 import math
@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import floatlab as fl
-from floatlab import modes, reference, rules
+from floatlab import reference
 from floatlab.errors import OptionError
 from floatlab.formats import get_format
+from floatlab.rounding.quantize import modes
+from floatlab.rounding.quantize import options as rules
 
 FORMATS = ("fp16", "bf16", "e4m3", "e5m2", "fp6_e2m3", "fp4", "e8m0", "binary8p1se", "e3m9", "fp32", "fp64")
 NARROW = ("fp16", "bf16", "e4m3", "fp6_e2m3", "e3m9")

@@ -370,11 +370,11 @@ def test_the_short_check_notices(name):
 
 def test_mutants_leave_the_real_modules_alone():
     import floatlab.codec
-    import floatlab.kernel
+    import floatlab.rounding.kernels.magic
 
-    before = floatlab.codec.encode, floatlab.kernel.Kernel.nearest_even
+    before = floatlab.codec.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even
     m = fresh()
     ties_go_away_from_zero(m)
-    assert m.kernel.Kernel is not floatlab.kernel.Kernel
-    assert before == (floatlab.codec.encode, floatlab.kernel.Kernel.nearest_even)
-    assert sys.modules["floatlab.kernel"] is floatlab.kernel
+    assert m.kernel.Kernel is not floatlab.rounding.kernels.magic.Kernel
+    assert before == (floatlab.codec.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even)
+    assert sys.modules["floatlab.rounding.kernels.magic"] is floatlab.rounding.kernels.magic

@@ -14,9 +14,9 @@ from floatlab import reference
 from floatlab.codec import decode, encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import EXACT, round_integer
 from floatlab.operations import OPERATIONS, operate
-from floatlab.rounding import quantize
+from floatlab.rounding.integers import EXACT, round_integer
+from floatlab.rounding.quantize import quantize
 from floatlab.routes import choose
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")

@@ -16,7 +16,7 @@ from floatlab.autograd import Tensor
 from floatlab.errors import AutogradError, OptionError, OverflowPolicyError, StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.scalars import cosine_of_pi, power
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 ALL = ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Adadelta"]
 

@@ -18,7 +18,7 @@ import pytest
 import floatlab as fl
 from floatlab.array.core import FUNCTIONS, UFUNCS
 from floatlab.errors import FloatlabError
-from floatlab.rules import RoundingOptions
+from floatlab.rounding.options import RoundingOptions
 from floatlab.verify.fuzz.case import difference
 from floatlab.verify.fuzz.checks import CHECKS
 

@@ -1,7 +1,7 @@
 """Functions of two numbers: correctly rounded in every mode, against MPFR; special values; exact results; flags.
 
 The oracle is MPFR, as in tests/test_functions.py: its result at 53 bits, rounded to odd, is rounded on by the table
-look-up of tests/support.py, which shares no code with floatlab.rounding.
+look-up of tests/support.py, which shares no code with floatlab.rounding.quantize.
 """
 
 import functools
@@ -158,7 +158,7 @@ def test_flags_say_what_happened_to_every_pair(name):
 
 def numbers(fmt: FloatFormat, rng: np.random.Generator, n: int) -> np.ndarray:
     """Random codes, ordinary numbers, short numbers, and numbers next to 1: all values of the format."""
-    from floatlab.rounding import quantize
+    from floatlab.rounding.quantize import quantize
 
     exponents = rng.uniform(fmt.emin - fmt.mantissa_bits, fmt.emax, n)
     short = rng.integers(-40, 41, n) * 2.0 ** rng.integers(-4, 3, n)
@@ -397,7 +397,7 @@ SPECIAL = {
 @pytest.mark.parametrize("fmt", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("name", SPECIAL)
 def test_special_values_are_those_of_ieee_754(name, fmt):
-    from floatlab.rounding import quantize
+    from floatlab.rounding.quantize import quantize
 
     for a, b, y in SPECIAL[name]:
         expected = float(quantize(y, fmt))

@@ -15,7 +15,7 @@ from floatlab.errors import ExperimentError, ShapeError
 from floatlab.formats import formats, get_format
 from floatlab.plots.gradients import format_regions
 from floatlab.plots.style import COLOURS, RUN_STYLES, power_of_ten, spread
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 PANELS = {
     "loss weight 1": {"of outputs": ([-12, -11, -10], [1, 5, 2]), "of weights": ([-11, -10], [3, 4])},

@@ -12,8 +12,8 @@ from floatlab.array import add, array, divide, multiply
 from floatlab.codec import decode, encode
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.rounding import quantize
-from floatlab.rules import ROUNDING_MODES
+from floatlab.rounding.options import ROUNDING_MODES
+from floatlab.rounding.quantize import quantize
 
 inf, nan = math.inf, math.nan
 

@@ -14,13 +14,13 @@ import pytest
 from support import DETERMINISTIC, STOCHASTIC, bits64, policies_of
 
 from floatlab import reference
-from floatlab.blocks import Plan
 from floatlab.codec import classify, decode, encode, encode_values, next_down, next_up, spacing, ulp
-from floatlab.draws import RandomIntegers
 from floatlab.formats import FloatFormat, get_format
-from floatlab.kernel import kernel_for
 from floatlab.reference import Special
-from floatlab.rounding import Readable, make_rule, plan, quantize
+from floatlab.rounding.kernels.magic import kernel_for
+from floatlab.rounding.plan import Plan
+from floatlab.rounding.quantize import Readable, make_rule, plan, quantize
+from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.verify.oracle import random_format, random_points
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")

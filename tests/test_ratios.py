@@ -10,8 +10,8 @@ from support import DETERMINISTIC, ODD, STOCHASTIC, policies_of
 
 from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
-from floatlab.ratios import round_ratio
-from floatlab.rules import make_rule
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.ratios import round_ratio
 
 FLAGS = ("invalid", "overflow", "underflow", "inexact")
 

@@ -42,7 +42,7 @@ from floatlab.errors import (
     ShapeError,
 )
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 FP64, FP32, TF32, FP16, BF16 = (get_format(name) for name in ("fp64", "fp32", "tf32", "fp16", "bf16"))
 E4M3, E5M2, FP4, E8M0 = (get_format(name) for name in ("e4m3", "e5m2", "fp4", "e8m0"))

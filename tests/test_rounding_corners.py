@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from floatlab import kernel, reference
+from floatlab import reference
 from floatlab.errors import FormatError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.formats.format import SPECIALS
-from floatlab.kernel import kernel_for
-from floatlab.rounding import quantize
+from floatlab.rounding.kernels import magic as kernel
+from floatlab.rounding.kernels.magic import kernel_for
+from floatlab.rounding.quantize import quantize
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")
 

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import STOCHASTIC
 
-from floatlab import blocks, codec
+from floatlab import codec
 from floatlab.codec import decode, encode, encode_values
-from floatlab.draws import RandomIntegers
 from floatlab.errors import DtypeError, OptionError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import plan as blocks
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import RandomIntegers
 
 
 def seeded(seed: int = 5) -> np.random.Generator:

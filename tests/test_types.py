@@ -9,9 +9,9 @@ import pytest
 
 import floatlab as fl
 from floatlab import accumulate
-from floatlab.flags import Flags
 from floatlab.functions import evaluate, evaluate_pair
 from floatlab.operations import operate
+from floatlab.rounding.flags import Flags
 
 CALLS = [
     'fl.quantize(x, "fp16", {})',
@@ -74,7 +74,7 @@ def test_a_type_checker_sees_flags_where_they_are_asked_for_and_nowhere_else(tmp
         for option in options:
             said = next(found).split("Revealed type is ")[-1].strip('"')
             flags = "return_flags=True" in option
-            assert (said.startswith("tuple[") and said.endswith("floatlab.flags.Flags]")) == flags, (
+            assert (said.startswith("tuple[") and said.endswith("floatlab.rounding.flags.Flags]")) == flags, (
                 call,
                 said,
             )

@@ -12,7 +12,7 @@ from floatlab import codec, operations, reference, rounding
 from floatlab import verify as proof
 from floatlab.errors import DataError, FormatError, OptionError
 from floatlab.formats import get_format
-from floatlab.kernel import Kernel
+from floatlab.rounding.kernels.magic import Kernel
 from floatlab.verify import arithmetic, conversions, critical, functions, oracle, report, softfloat, sums
 from floatlab.verify.journal import Journal, fingerprint
 from floatlab.verify.oracle import Steps, critical_points, find_steps

@@ -24,8 +24,8 @@ from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim import Optimizer
-from floatlab.rounding import quantize
-from floatlab.sources import as_python
+from floatlab.rounding.inputs import as_python
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["GradScaler"]
 

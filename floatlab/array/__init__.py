@@ -60,7 +60,7 @@ from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, 
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
 from floatlab.array.structure import linspace
 from floatlab.context import Arithmetic, arithmetic
-from floatlab.flags import FlagRecord, track_flags
+from floatlab.rounding.flags import FlagRecord, track_flags
 
 del _functions
 

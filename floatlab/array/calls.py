@@ -22,12 +22,12 @@ from floatlab.array.exactly import split
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, FormatError, check_switch
-from floatlab.flags import Flags, is_tracking, note
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
-from floatlab.rules import check_names
+from floatlab.rounding.flags import Flags, is_tracking, note
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.options import check_names
+from floatlab.rounding.quantize import quantize
 from floatlab.signatures import OperationOptions, ReductionOptions
-from floatlab.sources import as_source
 
 __all__ = [
     "Call",

@@ -19,11 +19,11 @@ from floatlab.backend import Array, is_gpu_array
 from floatlab.codec import as_codes, decode, encode_values
 from floatlab.context import Arithmetic, current
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
-from floatlab.flags import is_tracking, note
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, check_names
-from floatlab.sources import as_source, refuse_masked
+from floatlab.rounding.flags import is_tracking, note
+from floatlab.rounding.inputs import as_source, refuse_masked
+from floatlab.rounding.options import RoundingOptions, check_names
+from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
 __all__ = [

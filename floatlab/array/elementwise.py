@@ -22,9 +22,9 @@ from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
 from floatlab.operations import flushed, operate
-from floatlab.rounding import quantize
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.quantize import quantize
 from floatlab.signatures import OfOne, OperationOptions, of_one, of_two
-from floatlab.sources import as_source
 
 __all__ = [
     "add",

@@ -21,7 +21,7 @@ from floatlab.array.core import FloatArray
 from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import get_format
-from floatlab.sources import as_array, exact_source, nearest_and_rest
+from floatlab.rounding.inputs import as_array, exact_source, nearest_and_rest
 
 __all__ = ["COMPARISONS", "compare", "first_place", "nearest", "split"]
 

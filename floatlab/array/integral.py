@@ -23,12 +23,12 @@ from floatlab.context import current
 from floatlab.errorfree import two_product, two_sum
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import add_to_odd
-from floatlab.flags import is_tracking
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import EXACT
 from floatlab.operations import operate
+from floatlab.rounding.flags import is_tracking
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.integers import EXACT
 from floatlab.signatures import OperationOptions, of_two
-from floatlab.sources import as_source
 from floatlab.specials import flags_of_operation, sign_nans
 
 __all__ = ["floor_divide", "fmod", "frexp", "heaviside", "ldexp", "modf", "remainder", "round_decimals"]

@@ -34,8 +34,8 @@ from floatlab.array.statistics import (
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
+from floatlab.rounding.inputs import as_source
 from floatlab.signatures import ReductionOptions
-from floatlab.sources import as_source
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]
 

@@ -1,6 +1,6 @@
 """How is an exact result rounded once that no float64 holds? Quotients and roots of integers, rounded to odd first.
 
-An exact number is a pair (n, e) that stands for n * 2^e, as in `floatlab.integers`. Quotients and roots go on forever,
+An exact number is a pair (n, e) that stands for n * 2^e, as in `floatlab.rounding.integers`. Quotients and roots go on forever,
 so they are cut off after more bits than anyone will look at, with the last bit set to say that there was more.
 """
 
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array
-from floatlab.draws import RandomIntegers
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
-from floatlab.modes import draws
-from floatlab.odd import integer_to_odd
-from floatlab.ratios import round_ratio
-from floatlab.rounding import quantize
-from floatlab.rules import drawing, make_rule, settings
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.modes import draws
+from floatlab.rounding.odd import integer_to_odd
+from floatlab.rounding.options import drawing, make_rule, settings
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.random_integers import RandomIntegers
+from floatlab.rounding.ratios import round_ratio
 from floatlab.specials import round_with_flags
 
 __all__ = ["Pair", "as_pair", "has_room", "ratio", "root", "round_once"]

@@ -21,10 +21,10 @@ from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import operate
-from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, check_names
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.options import RoundingOptions, check_names
+from floatlab.rounding.quantize import quantize
 from floatlab.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
-from floatlab.sources import as_source
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
 

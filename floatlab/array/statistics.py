@@ -33,13 +33,13 @@ from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.exact import add_to_odd
-from floatlab.flags import Flags, is_tracking
 from floatlab.formats import get_format
-from floatlab.modes import cancelled, draws
 from floatlab.operations import operate
-from floatlab.rounding import quantize
+from floatlab.rounding.flags import Flags, is_tracking
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.modes import cancelled, draws
+from floatlab.rounding.quantize import quantize
 from floatlab.signatures import ReductionOptions, of_axes, of_spread
-from floatlab.sources import as_source
 
 __all__ = [
     "average",

@@ -23,8 +23,8 @@ from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
-from floatlab.sources import as_source
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["linspace"]
 

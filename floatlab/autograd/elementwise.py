@@ -16,7 +16,7 @@ from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wid
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.operations import operate
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.wide import erf64, exp64, log64, sigmoid64, softplus64
 
 # -- arithmetic --------------------------------------------------------------------------------------

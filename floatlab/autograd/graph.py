@@ -27,8 +27,8 @@ from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.operations import flushed
-from floatlab.rounding import quantize
-from floatlab.sources import as_python, as_source
+from floatlab.rounding.inputs import as_python, as_source
+from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
 __all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from floatlab.context import Arithmetic, current
 from floatlab.errors import AutogradError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rules import check_names
+from floatlab.rounding.options import check_names
 
 if TYPE_CHECKING:
     from floatlab.autograd.tensor import Tensor

@@ -23,9 +23,9 @@ from floatlab.autograd.table import Node
 from floatlab.context import DEFAULT, Arithmetic
 from floatlab.errorfree import with_error
 from floatlab.formats import FloatFormat, get_format
-from floatlab.odd import nudge
 from floatlab.operations import operate
-from floatlab.rounding import quantize
+from floatlab.rounding.odd import nudge
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["is_subset", "round_to", "sum_to"]
 

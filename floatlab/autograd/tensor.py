@@ -20,8 +20,8 @@ from floatlab.autograd.table import Array, Node
 from floatlab.context import DEFAULT, Arithmetic, current
 from floatlab.errors import AutogradError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
-from floatlab.sources import as_array
+from floatlab.rounding.inputs import as_array
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["Tensor", "is_recording", "no_grad"]
 

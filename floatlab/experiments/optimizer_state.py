@@ -46,7 +46,7 @@ from floatlab.experiments.stagnation import InFormat
 from floatlab.experiments.training import TrainingConfig, build_network
 from floatlab.formats import get_format
 from floatlab.optim import Adam
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["EXPERIMENT", "OptimizerState", "never_forgets", "predict", "train"]
 

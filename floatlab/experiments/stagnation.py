@@ -34,7 +34,7 @@ from floatlab.experiments.common import (
 from floatlab.experiments.loop import fit
 from floatlab.experiments.training import TrainingConfig, build_network
 from floatlab.optim import SGD
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["EXPERIMENT", "InFormat", "Stagnation", "predict", "train"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from floatlab.errors import OptionError
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
 from floatlab.explain.story import Explanation, Neighbour, Story
-from floatlab.rules import RoundingOptions, check_names, make_rule
+from floatlab.rounding.options import RoundingOptions, check_names, make_rule
 
 __all__ = ["Explanation", "Neighbour", "explain"]
 

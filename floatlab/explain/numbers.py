@@ -13,13 +13,13 @@ from floatlab.elementary import TABLE
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, sticky_values
-from floatlab.odd import integer_to_odd
 from floatlab.operations import OPERATIONS, operate
 from floatlab.precise import expand
-from floatlab.ratios import round_ratio
-from floatlab.rounding import quantize
-from floatlab.rules import Rule
-from floatlab.sources import as_source
+from floatlab.rounding.inputs import as_source
+from floatlab.rounding.odd import integer_to_odd
+from floatlab.rounding.options import Rule
+from floatlab.rounding.quantize import quantize
+from floatlab.rounding.ratios import round_ratio
 
 __all__ = ["SPOKEN", "exact_number", "exact_result", "format_of", "own_format", "read", "rounded"]
 

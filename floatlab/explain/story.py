@@ -27,8 +27,8 @@ from floatlab.explain.text import (
 )
 from floatlab.formats import FloatFormat
 from floatlab.functions import FUNCTIONS
-from floatlab.modes import decides_by_code
-from floatlab.rules import Rule
+from floatlab.rounding.modes import decides_by_code
+from floatlab.rounding.options import Rule
 
 __all__ = ["Explanation", "Neighbour", "Story"]
 

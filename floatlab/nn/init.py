@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.errors import ShapeError, check_option
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.wide import log64
 
 __all__ = [

@@ -21,7 +21,7 @@ import numpy as np
 from floatlab.autograd import Tensor, scope
 from floatlab.errors import AutogradError, FloatlabError, StateError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["Module", "Parameter"]
 

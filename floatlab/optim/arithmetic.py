@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.formats import FloatFormat
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["Rounding", "Workbench"]
 

@@ -15,7 +15,7 @@ from floatlab import accumulate
 from floatlab.autograd import Tensor
 from floatlab.errors import AutogradError, OptionError
 from floatlab.formats import get_format
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "grad_norm"]
 

@@ -26,9 +26,9 @@ from floatlab.autograd import Tensor
 from floatlab.autograd.numeric import is_subset
 from floatlab.errors import FormatError, OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
-from floatlab.modes import MODES, draws
 from floatlab.optim.arithmetic import Rounding, Workbench
-from floatlab.sources import as_python
+from floatlab.rounding.inputs import as_python
+from floatlab.rounding.modes import MODES, draws
 from floatlab.system.environment import check_environment
 
 __all__ = ["Arithmetic", "Optimizer", "is_number", "require_all"]

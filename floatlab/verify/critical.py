@@ -22,7 +22,7 @@ import numpy as np
 from floatlab import reference
 from floatlab.codec import encode
 from floatlab.formats import FloatFormat
-from floatlab.rounding import quantize
+from floatlab.rounding.quantize import quantize
 from floatlab.verify.oracle import (
     DETERMINISTIC,
     STOCHASTIC,

@@ -23,8 +23,8 @@ import numpy as np
 from floatlab import accumulators, reference
 from floatlab.array.core import FloatArray
 from floatlab.errors import FloatlabError
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat
+from floatlab.rounding.flags import Flags
 from floatlab.verify.tasks import Array
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any
 from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO
-from floatlab.rules import RoundingOptions
+from floatlab.rounding.options import RoundingOptions
 from floatlab.verify.functions import exact_pair, exact_value
 from floatlab.verify.fuzz.case import (
     REFUSED,

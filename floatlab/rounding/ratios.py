@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from floatlab.modes import Ratio, decides_by_code, goes_up
-from floatlab.rules import Rule
+from floatlab.rounding.modes import Ratio, decides_by_code, goes_up
+from floatlab.rounding.options import Rule
 
 __all__ = ["Rounded", "round_ratio"]
 
@@ -57,7 +57,7 @@ def round_ratio(n: int, d: int, rule: Rule, random_integer: int = 0, random_bits
     Examples
     --------
     >>> from floatlab.formats import get_format
-    >>> from floatlab.rules import make_rule
+    >>> from floatlab.rounding.options import make_rule
     >>> round_ratio(1, 3, make_rule(get_format("bf16"), "toward_positive", None, "gradual", False)).value
     0.333984375
     """

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 
 from floatlab.formats import FloatFormat
-from floatlab.modes import MODES, Mode, Ratio, decides_by_code, goes_up
+from floatlab.rounding.modes import MODES, Mode, Ratio, decides_by_code, goes_up
 
 __all__ = ["EXACT", "Exact", "from_ratio", "round_integer"]
 

@@ -21,7 +21,7 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module
-from floatlab.integers import from_ratio
+from floatlab.rounding.integers import from_ratio
 
 __all__ = ["integer_to_odd", "nudge", "ratio_to_odd"]
 

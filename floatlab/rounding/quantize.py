@@ -26,17 +26,15 @@ from typing import Any, Literal, NamedTuple, Unpack, overload
 import numpy as np
 
 from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory, widened
-from floatlab.blocks import Plan, refuse_nan
-from floatlab.draws import RandomIntegers
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
-from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
-from floatlab.integers import Exact
-from floatlab.kernel import kernel_for
-from floatlab.lookup import Lookup, has_keys
-from floatlab.modes import Discarded, decides_by_code
-from floatlab.ratios import Rounded, round_ratio
-from floatlab.rules import (
+from floatlab.rounding.flags import Flags
+from floatlab.rounding.inputs import exact_source
+from floatlab.rounding.integers import Exact
+from floatlab.rounding.kernels.lookup import Lookup, has_keys
+from floatlab.rounding.kernels.magic import kernel_for
+from floatlab.rounding.modes import Discarded, decides_by_code
+from floatlab.rounding.options import (
     OVERFLOW_POLICIES,
     ROUNDING_MODES,
     RoundingOptions,
@@ -44,7 +42,9 @@ from floatlab.rules import (
     check_names,
     make_rule,
 )
-from floatlab.sources import exact_source
+from floatlab.rounding.plan import Plan, refuse_nan
+from floatlab.rounding.random_integers import RandomIntegers
+from floatlab.rounding.ratios import Rounded, round_ratio
 from floatlab.system.environment import check_environment
 
 __all__ = ["OVERFLOW_POLICIES", "ROUNDING_MODES", "Flags", "Rule", "make_rule", "quantize", "round_exactly"]

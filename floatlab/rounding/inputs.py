@@ -24,8 +24,8 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.integers import Exact, from_ratio, round_integer
-from floatlab.odd import nudge
+from floatlab.rounding.integers import Exact, from_ratio, round_integer
+from floatlab.rounding.odd import nudge
 
 __all__ = [
     "as_array",

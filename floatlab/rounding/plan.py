@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array, array_module, block_length
-from floatlab.draws import RandomIntegers
 from floatlab.errors import OverflowPolicyError
-from floatlab.kernel import ORDINARY, SPECIAL, Kernel, Workspace, scratch
-from floatlab.lookup import Lookup, ready
-from floatlab.rules import Rule
+from floatlab.rounding.kernels.lookup import Lookup, ready
+from floatlab.rounding.kernels.magic import ORDINARY, SPECIAL, Kernel, Workspace, scratch
+from floatlab.rounding.options import Rule
+from floatlab.rounding.random_integers import RandomIntegers
 
 __all__ = ["Plan", "refuse_nan"]
 

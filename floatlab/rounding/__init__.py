@@ -1,0 +1,13 @@
+"""Which representable value does a number become?
+
+- `modes.py`: the rounding modes, an entry each.
+- `options.py`: what was asked for, checked: a `Rule`.
+- `inputs.py`: anything real, as an array that holds it exactly.
+- `quantize.py`: the four steps written out, and `quantize`, which does them to arrays of any kind.
+- `plan.py`: an array of any shape, a block at a time.
+- `kernels/`: how a million numbers are rounded quickly.
+- `random_integers.py`: what stochastic rounding draws.
+- `flags.py`: what happened on the way.
+- `odd.py`: rounding to odd, after which another rounding still rounds the exact number.
+- `integers.py`, `ratios.py`: any integer times a power of two, and any fraction, rounded on Python integers.
+"""
