@@ -19,7 +19,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from floatlab import codec as _codec
 from floatlab.array import (
     Arithmetic,
     FlagRecord,
@@ -93,7 +92,8 @@ from floatlab.array import (
     var,
     vecdot,
 )
-from floatlab.codec import classify, decode, finfo, next_down, next_up, spacing, ulp
+from floatlab.codes import encode as _codec
+from floatlab.codes.encode import classify, decode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format

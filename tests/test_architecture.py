@@ -100,7 +100,7 @@ def test_every_row_is_there_and_imports_only_from_above(row):
         ("from floatlab.rounding.quantize import quantize", "formats"),
         ("from floatlab.formats import FloatFormat", "errors"),
         ("from floatlab.rounding.kernels.magic import Kernel", "reference"),
-        ("def f():\n    from floatlab.codec import encode", "rounding"),
+        ("def f():\n    from floatlab.codes.encode import encode", "rounding"),
         ("from floatlab import codec", "rounding"),
         ("import floatlab", "rounding"),
         ("import floatlab.nn.module", "autograd"),

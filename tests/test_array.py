@@ -15,7 +15,7 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.array import FloatArray
 from floatlab.array.core import FUNCTIONS, UFUNCS
-from floatlab.codec import decode, encode, ulp
+from floatlab.codes.encode import decode, encode, ulp
 from floatlab.errors import (
     DtypeError,
     FloatlabError,

@@ -28,7 +28,7 @@ from support import (
 )
 
 from floatlab import reference
-from floatlab.codec import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
+from floatlab.codes.encode import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
 from floatlab.errors import DtypeError, FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.reference import Special

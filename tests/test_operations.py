@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import DETERMINISTIC, STOCHASTIC, all_values, name_of
 
 from floatlab import reference
-from floatlab.codec import decode, encode_values
+from floatlab.codes.encode import decode, encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations import OPERATIONS, operate

@@ -9,7 +9,7 @@ import pytest
 
 from floatlab import accumulate, reference
 from floatlab.array import add, array, divide, multiply
-from floatlab.codec import decode, encode
+from floatlab.codes.encode import decode, encode
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding.options import ROUNDING_MODES

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import STOCHASTIC
 
-from floatlab import codec
-from floatlab.codec import decode, encode, encode_values
+from floatlab.codes import encode as codec
+from floatlab.codes.encode import decode, encode, encode_values
 from floatlab.errors import DtypeError, OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.quantize import plan as blocks

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.codec import encode_values
+from floatlab.codes.encode import encode_values
 from floatlab.explain.numbers import SPOKEN, own_format
 from floatlab.explain.text import (
     beside,

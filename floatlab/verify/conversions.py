@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.codec import encode
+from floatlab.codes.encode import encode
 from floatlab.formats import FloatFormat
 from floatlab.rounding.quantize import quantize
 from floatlab.verify.oracle import (
