@@ -33,7 +33,7 @@ import numpy as np
 import floatlab as fl
 from floatlab.accumulate import matmul
 from floatlab.codes.encode import decode, encode
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import DEFAULT_RANDOM_BITS
 

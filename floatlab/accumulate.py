@@ -46,7 +46,8 @@ from floatlab.certified import certified_matmul, coarse_quantum, exact_product, 
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.formats import FloatFormat, get_format
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
+from floatlab.operations.special_values import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_array, as_source
 from floatlab.rounding.modes import MODES, draws
@@ -55,7 +56,6 @@ from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers, generator
 from floatlab.rounding.ratios import round_ratio
 from floatlab.signatures import SumOptions, of_axes, of_matrices
-from floatlab.specials import round_with_flags
 from floatlab.system.environment import check_environment
 
 __all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]

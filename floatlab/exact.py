@@ -40,7 +40,7 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy
-from floatlab.errorfree import two_product, two_sum
+from floatlab.operations.error_free import two_product, two_sum
 from floatlab.rounding.odd import integer_to_odd, nudge
 
 __all__ = [

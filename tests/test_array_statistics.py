@@ -15,7 +15,7 @@ from floatlab.array import statistics
 from floatlab.array.core import FloatArray
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.formats import get_format
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 
 FORMATS = tuple(get_format(n) for n in ("e4m3", "e5m2fnuz", "binary8p4ue", "fp16", "bf16", "fp32", "fp64"))
 MODES = ("nearest_even", "toward_negative", "toward_positive")

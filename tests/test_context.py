@@ -18,7 +18,7 @@ from floatlab import amp, nn, optim, reference
 from floatlab.autograd import Function, Tensor
 from floatlab.context import DEFAULT, Arithmetic, current, using
 from floatlab.errors import FloatlabError, OptionError, OverflowPolicyError, ShapeError
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 
 MODES = (*DETERMINISTIC, *STOCHASTIC)
 FORMATS = ("fp16", "bf16", "fp32", "e4m3", "e5m2fnuz", "e6m9", "e9m40", "binary8p3se")

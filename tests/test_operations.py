@@ -14,10 +14,10 @@ from floatlab import reference
 from floatlab.codes.encode import decode, encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.operations import OPERATIONS, operate
+from floatlab.operations.double_rounding import choose
+from floatlab.operations.operate import OPERATIONS, operate
 from floatlab.rounding.integers import EXACT, round_integer
 from floatlab.rounding.quantize import quantize
-from floatlab.routes import choose
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")
 ORACLE = {name: getattr(reference, name) for name in OPERATIONS}

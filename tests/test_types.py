@@ -10,7 +10,7 @@ import pytest
 import floatlab as fl
 from floatlab import accumulate
 from floatlab.functions import evaluate, evaluate_pair
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags
 
 CALLS = [
@@ -37,7 +37,7 @@ from typing import Any
 import floatlab as fl
 from floatlab import accumulate
 from floatlab.functions import evaluate, evaluate_pair
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 
 x: Any = [1.0, 2.0]
 """

@@ -40,7 +40,7 @@ from floatlab.autograd.tensor import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import OVERFLOW_POLICIES, quantize
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]

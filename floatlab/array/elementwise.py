@@ -21,7 +21,7 @@ from floatlab.codes.encode import next_down, next_up, spacing
 from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
-from floatlab.operations import flushed, operate
+from floatlab.operations.operate import flushed, operate
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
 from floatlab.signatures import OfOne, OperationOptions, of_one, of_two

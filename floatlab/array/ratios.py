@@ -14,6 +14,7 @@ import numpy as np
 
 from floatlab.backend import Array
 from floatlab.formats import FloatFormat
+from floatlab.operations.special_values import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.modes import draws
 from floatlab.rounding.odd import integer_to_odd
@@ -21,7 +22,6 @@ from floatlab.rounding.options import drawing, make_rule, settings
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import round_ratio
-from floatlab.specials import round_with_flags
 
 __all__ = ["Pair", "as_pair", "has_room", "ratio", "root", "round_once"]
 

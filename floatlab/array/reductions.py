@@ -20,7 +20,7 @@ from floatlab.array.elementwise import REDUCERS
 from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize

@@ -34,7 +34,7 @@ from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.exact import add_to_odd
 from floatlab.formats import get_format
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags, is_tracking
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.modes import cancelled, draws

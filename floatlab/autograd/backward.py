@@ -16,7 +16,7 @@ from floatlab.autograd.tensor import Tensor
 from floatlab.context import DEFAULT, Arithmetic
 from floatlab.errors import AutogradError, FormatMismatchError
 from floatlab.formats import FloatFormat
-from floatlab.operations import flushed, operate
+from floatlab.operations.operate import flushed, operate
 from floatlab.system.environment import check_environment
 
 __all__ = ["start_backward"]

@@ -15,7 +15,7 @@ from floatlab.autograd.numeric import combine, fill, is_subset, round_to, zero_w
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 from floatlab.wide import erf64, exp64, log64, sigmoid64, softplus64
 

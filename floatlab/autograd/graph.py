@@ -26,7 +26,7 @@ from floatlab.autograd.tensor import Tensor, recording
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
-from floatlab.operations import flushed
+from floatlab.operations.operate import flushed
 from floatlab.rounding.inputs import as_python, as_source
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment

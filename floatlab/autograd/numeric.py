@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from floatlab import accumulate
 from floatlab.autograd.table import Node
 from floatlab.context import DEFAULT, Arithmetic
-from floatlab.errorfree import with_error
 from floatlab.formats import FloatFormat, get_format
-from floatlab.operations import operate
+from floatlab.operations.error_free import with_error
+from floatlab.operations.operate import operate
 from floatlab.rounding.odd import nudge
 from floatlab.rounding.quantize import quantize
 

@@ -13,7 +13,7 @@ from floatlab.elementary import TABLE
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import FUNCTIONS, sticky_values
-from floatlab.operations import OPERATIONS, operate
+from floatlab.operations.operate import OPERATIONS, operate
 from floatlab.precise import expand
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.odd import integer_to_odd

@@ -19,7 +19,7 @@ from floatlab import reference
 from floatlab.array import from_codes
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.reference import Result
 from floatlab.verify.critical import FLAGS
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, code_values, find, float_bits

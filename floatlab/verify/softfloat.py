@@ -20,7 +20,7 @@ import numpy as np
 
 from floatlab.codes.encode import decode
 from floatlab.formats import FloatFormat, get_format
-from floatlab.operations import operate
+from floatlab.operations.operate import operate
 from floatlab.verify.oracle import find, float_bits
 from floatlab.verify.tasks import Array, Outcome, Tally, Task
 

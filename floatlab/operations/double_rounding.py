@@ -1,6 +1,6 @@
 """Which way leads to a correctly rounded result? The direct one where it is right, else one with more care.
 
-The ways are described at the top of `floatlab.operations`. What decides is how many bits the operands have, how far
+The ways are described at the top of `floatlab.operations.operate`. What decides is how many bits the operands have, how far
 they reach, and which bits of the exact result the rounding mode looks at; all of it is known from the formats,
 so the choice is made once for each combination and remembered.
 
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab.errorfree import STEPS
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.operations.error_free import STEPS
 from floatlab.rounding.modes import MODES, draws
 
 __all__ = ["Route", "choose"]

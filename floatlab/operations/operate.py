@@ -1,7 +1,7 @@
 """What is a op b in a format? ``+ - * /``, square root and fused multiply-add, rounded once, in every mode.
 
 The operands are exact numbers, values of any format; the exact result is rounded to the format of the result and
-to nothing in between. Four routes lead there, and `floatlab.routes` picks the first that is right for the format, the
+to nothing in between. Four routes lead there, and `floatlab.operations.double_rounding` picks the first that is right for the format, the
 mode and the operands:
 
 1. *direct*. One float32 or float64 operation, then one rounding. Right where the operation is exact (any two
@@ -20,7 +20,7 @@ mode and the operands:
 4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.rounding.integers`, one element at a time.
 
 Source: IEEE 754-2019, sections 5.4.1 (operations), 6 (infinity, NaN, the sign of zero) and 7 (flags). Why the routes
-are right: `floatlab.errorfree` and `floatlab.routes`.
+are right: `floatlab.operations.error_free` and `floatlab.operations.double_rounding`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from typing import Any, Literal, Unpack, overload
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
-from floatlab.errorfree import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
 from floatlab.errors import ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
+from floatlab.operations.double_rounding import Route, choose
+from floatlab.operations.error_free import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
+from floatlab.operations.special_values import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.integers import EXACT
@@ -43,8 +45,6 @@ from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule,
 from floatlab.rounding.quantize import quantize, round_floats
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import Rounded, round_ratio
-from floatlab.routes import Route, choose
-from floatlab.specials import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 from floatlab.system.environment import check_environment
 
 __all__ = ["OPERATIONS", "flushed", "operate"]

@@ -1,0 +1,7 @@
+"""What is a op b, rounded once? ``+ - * /``, square root and fused multiply-add on arrays.
+
+- `error_free.py`: what a float64 operation loses, which is a float64 itself.
+- `double_rounding.py`: where computing in a wider type and rounding twice gives the same, and where it does not.
+- `special_values.py`: flags, the signs of zeros and of NaNs.
+- `operate.py`: the operations.
+"""
