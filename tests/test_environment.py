@@ -14,9 +14,10 @@ import pytest
 from test_inputs import EVERYWHERE, PLAIN, X
 
 import floatlab as fl
-from floatlab import optim, tables
+from floatlab import optim
 from floatlab.errors import FloatEnvironmentError, FloatlabError
 from floatlab.formats import FloatFormat
+from floatlab.functions import tables
 from floatlab.system import processes
 from floatlab.system.environment import check_environment
 

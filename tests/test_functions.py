@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import support
 
-from floatlab import functions
 from floatlab.errors import FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS, evaluate, sticky_values
+from floatlab.functions import evaluate as functions
+from floatlab.functions.evaluate import FUNCTIONS, evaluate, sticky_values
 
 gmpy2 = pytest.importorskip("gmpy2")
 
@@ -478,8 +478,8 @@ def test_sticky_values_are_exact_or_odd():
 
 PROGRAM = """
 import hashlib, numpy as np
-from floatlab import wide
-from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
+from floatlab.functions import float64 as wide
+from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
 rng = np.random.default_rng(0)
 bits = rng.integers(0, 2**32, 40000, np.uint32).view(np.float32)
 x = np.concatenate([rng.normal(0, 3, 40000).astype(np.float32), bits, np.float32([np.nan, np.inf, -np.inf, -1, 0])])

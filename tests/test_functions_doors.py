@@ -15,10 +15,10 @@ from test_pairs import MPFR as MPFR_OF_TWO
 from test_pairs import exact as exact_pair
 
 from floatlab import functions, reference
-from floatlab.elementary import TABLE
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
-from floatlab.pairs import PAIRS
+from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
+from floatlab.functions.pairs import PAIRS
+from floatlab.functions.table import TABLE
 
 gmpy2 = pytest.importorskip("gmpy2")
 

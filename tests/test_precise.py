@@ -9,7 +9,7 @@ from test_functions import exact
 from test_pairs import MPFR as PAIRS
 from test_pairs import exact as exact_pair
 
-from floatlab import precise
+from floatlab.functions import multiprecision as precise
 
 gmpy2 = pytest.importorskip("gmpy2")
 

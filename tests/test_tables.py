@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from floatlab import tables
+from floatlab.functions import tables
 
 gmpy2 = pytest.importorskip("gmpy2")
 mpfr = gmpy2.mpfr

@@ -202,7 +202,7 @@ def test_mpfr_finds_a_function_of_two_that_is_rounded_twice(monkeypatch, kind, p
 def test_mpfr_finds_a_float64_function_that_is_worse_than_it_promises(monkeypatch):
     """A tail that loses its last bits where the exponential in it is subnormal: 38 ulp instead of 4."""
     pytest.importorskip("gmpy2")
-    from floatlab import wide
+    from floatlab.functions import float64 as wide
 
     gelu64 = wide.gelu64
 

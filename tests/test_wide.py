@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floatlab import wide
+from floatlab.functions import float64 as wide
 
 gmpy2 = pytest.importorskip("gmpy2")
 

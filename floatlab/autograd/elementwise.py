@@ -1,7 +1,7 @@
 """The operations that treat each element by itself: arithmetic, functions, activations, selection.
 
 Arithmetic computes in ``node.work`` (float32 where that is wide enough, see numeric.py), functions are
-correctly rounded by `floatlab.functions`, and formulas of several steps are taken in float64.
+correctly rounded by `floatlab.functions.evaluate`, and formulas of several steps are taken in float64.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from floatlab import functions
 from floatlab.autograd.numeric import combine, fill, is_subset, round_to, zero_where
 from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
+from floatlab.functions import evaluate as functions
+from floatlab.functions.float64 import erf64, exp64, log64, sigmoid64, softplus64
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
-from floatlab.wide import erf64, exp64, log64, sigmoid64, softplus64
 
 # -- arithmetic --------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import numpy as np
 from floatlab.autograd.numeric import tree_sum
 from floatlab.autograd.table import Array, Node, Op, wide
 from floatlab.errors import DataError, ShapeError, check_option
-from floatlab.wide import exp64, log64, sigmoid64, softplus64
+from floatlab.functions.float64 import exp64, log64, sigmoid64, softplus64
 
 REDUCTIONS = ("mean", "sum", "none")
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from floatlab.array import FloatArray
-from floatlab.elementary import TABLE
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS, sticky_values
+from floatlab.functions.evaluate import FUNCTIONS, sticky_values
+from floatlab.functions.multiprecision import expand
+from floatlab.functions.table import TABLE
 from floatlab.operations.operate import OPERATIONS, operate
-from floatlab.precise import expand
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.odd import integer_to_odd
 from floatlab.rounding.options import Rule

@@ -26,7 +26,7 @@ from floatlab.explain.text import (
     value_text,
 )
 from floatlab.formats import FloatFormat
-from floatlab.functions import FUNCTIONS
+from floatlab.functions.evaluate import FUNCTIONS
 from floatlab.rounding.modes import decides_by_code
 from floatlab.rounding.options import Rule
 

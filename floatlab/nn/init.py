@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.errors import ShapeError, check_option
+from floatlab.functions.float64 import log64
 from floatlab.rounding.quantize import quantize
-from floatlab.wide import log64
 
 __all__ = [
     "calculate_gain",

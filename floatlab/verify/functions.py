@@ -1,7 +1,7 @@
 """Is every elementary function correctly rounded? All codes of the 8- and 16-bit formats, against MPFR.
 
 Functions of two numbers are compared on all pairs of codes of short formats, and on random pairs of fp16, bf16 and
-fp32. The functions of `floatlab.wide`, which are not correctly rounded, are held to the error that they promise, at
+fp32. The functions of `floatlab.functions.float64`, which are not correctly rounded, are held to the error that they promise, at
 random and on both sides of every point where the way of computing changes.
 
 MPFR (through gmpy2) gives each result cut off at 80 bits, and says whether anything was cut off. Where it was, half a
@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from floatlab import reference, wide
+from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
+from floatlab.functions import float64 as wide
+from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
 from floatlab.reference import Special
 from floatlab.verify.oracle import DETERMINISTIC, code_values, find, float_bits
 from floatlab.verify.tasks import Outcome, Tally, Task

@@ -16,7 +16,7 @@ from typing import Any
 
 from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import FUNCTIONS, FUNCTIONS_OF_TWO
+from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO
 from floatlab.rounding.options import RoundingOptions
 from floatlab.verify.functions import exact_pair, exact_value
 from floatlab.verify.fuzz.case import (

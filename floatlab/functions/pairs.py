@@ -1,4 +1,4 @@
-"""What is known about each function of two numbers? One entry of a table each, as in `floatlab.elementary`.
+"""What is known about each function of two numbers? One entry of a table each, as in `floatlab.functions.table`.
 
 An entry has the function in float64, and the cases in which no number of digits would tell the result from a float64:
 3^2, hypot(3, 4), arctan2(0, 1), 1 + 2e-40. The results for zeros, infinities and NaNs are those of IEEE 754-2019,
@@ -9,7 +9,7 @@ The kernels give these themselves, since they come to light nowhere else where t
 
 See Also
 --------
-floatlab.elementary : functions of one number
+floatlab.functions.table : functions of one number
 
 References
 ----------
@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.elementary import (
+from floatlab.functions.table import (
     LARGEST,
     SMALL,
     SMALLEST,

@@ -449,8 +449,8 @@ def sticky(name: str, *xs: float) -> float:
     name : str
         One of `NAMES`.
     *xs : float
-        The arguments: finite, in the function's domain, and none of the cases that `floatlab.elementary` and
-        `floatlab.pairs` list, as exp(0), tanh(1e6), or 2 to the power of 1e6.
+        The arguments: finite, in the function's domain, and none of the cases that `floatlab.functions.table` and
+        `floatlab.functions.pairs` list, as exp(0), tanh(1e6), or 2 to the power of 1e6.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 NumPy's own `exp`, `log`, `tanh` ... run different code on different processors, and their last bits differ. The
 functions here are built from additions, subtractions, multiplications, divisions, table look-ups and integer operations
 on the bits alone. IEEE 754 fixes the result of each of these, so the result is the same bits everywhere. It is not
-always the correctly rounded one: that is what `floatlab.functions` is for. The largest errors measured against MPFR,
+always the correctly rounded one: that is what `floatlab.functions.evaluate` is for. The largest errors measured against MPFR,
 in units of the last place:
 
     exp64 0.51 (0.75 where subnormal)   sigmoid64 0.52 (0.75)   tanh64 0.52   log64 0.8
@@ -22,7 +22,7 @@ operation adds the small part to the large one, so that its rounding is almost t
 
 See Also
 --------
-floatlab.tables : the tables
+floatlab.functions.tables : the tables
 floatlab.functions : correctly rounded functions
 
 References
@@ -41,8 +41,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from floatlab.backend import array_module, asnumpy, is_gpu_array
-from floatlab.precise import nearest
-from floatlab.tables import (
+from floatlab.functions.multiprecision import nearest
+from floatlab.functions.tables import (
     ERF_END,
     ERF_STEPS,
     LN2,

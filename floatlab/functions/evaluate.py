@@ -9,9 +9,9 @@ a format of precision p these have at most p + 1 bits, so the bits of NumPy's y 
 
 A suspect (all zeros and ones are, of the rest one in a million for float32) goes through three doors:
 
-1. *A case* of `floatlab.elementary` or `floatlab.pairs` says what the result is: exp(0), log2(8), tanh(30).
+1. *A case* of `floatlab.functions.table` or `floatlab.functions.pairs` says what the result is: exp(0), log2(8), tanh(30).
 2. *Both ends*: y (1 - d) and y (1 + d) enclose f(x). If they round alike, so does f(x).
-3. *As many digits as it takes*: `floatlab.precise`.
+3. *As many digits as it takes*: `floatlab.functions.multiprecision`.
 
 So the result is the correctly rounded one, on every CPU. The bound d = 2**-44 allows a float64 function an error of
 256 ulp; those used here are within 4.
@@ -21,8 +21,8 @@ there are 2^19 of them) is looked up in a table, which is made once by the metho
 
 See Also
 --------
-floatlab.precise : the digits
-floatlab.wide : the float64 functions
+floatlab.functions.multiprecision : the digits
+floatlab.functions.float64 : the float64 functions
 
 References
 ----------
@@ -41,11 +41,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
-from floatlab.elementary import TABLE, Function, values_of
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.formats import FloatFormat, get_format
-from floatlab.pairs import PAIRS
-from floatlab.precise import sticky
+from floatlab.functions.multiprecision import sticky
+from floatlab.functions.pairs import PAIRS
+from floatlab.functions.table import TABLE, Function, values_of
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.modes import draws
@@ -369,7 +369,7 @@ def evaluate(
         Real numbers of any kind and shape; they need not be values of the format.
     fmt : str, FloatFormat or dtype
         The format of the result. With more than 24 bits of precision the result is that of the float64 function of
-        `floatlab.wide`, where there is one: the same on every CPU, but not always correctly rounded. From cbrt on it
+        `floatlab.functions.float64`, where there is one: the same on every CPU, but not always correctly rounded. From cbrt on it
         is the nearest float64, which takes a tenth of a millisecond for each element.
     return_flags : bool
         Whether to return the `Flags` as well. For formats of at most 24 bits of precision.

@@ -5,16 +5,16 @@ one, by operations that are alike on every processor. And it lists *cases*: argu
 tell the result from a float64. The result is exact there (exp(0), log2(8)), or infinite (log(0)), or so near a float64
 that only the side matters (tanh(30), sin(1e-20)). That is given rounded to odd, as the odd one of the two float64
 numbers around the exact result; every format of at most 24 bits rounds it as it would round the exact result (see
-`floatlab.precise`)::
+`floatlab.functions.multiprecision`)::
 
     tanh(30) = 1 - 2e-26      0.1111 1111 ... 1111      the float64 below 1, which is odd
 
-A new function is one entry here and one in `floatlab.precise`. Functions of two numbers are in `floatlab.pairs`.
+A new function is one entry here and one in `floatlab.functions.multiprecision`. Functions of two numbers are in `floatlab.functions.pairs`.
 
 See Also
 --------
-floatlab.pairs : functions of two numbers
-floatlab.precise : their digits
+floatlab.functions.pairs : functions of two numbers
+floatlab.functions.multiprecision : their digits
 
 References
 ----------
@@ -30,8 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.precise import nearest
-from floatlab.wide import (
+from floatlab.functions.float64 import (
     cos64,
     erf64,
     exp64,
@@ -44,6 +43,7 @@ from floatlab.wide import (
     softplus64,
     tanh64,
 )
+from floatlab.functions.multiprecision import nearest
 
 __all__ = [
     "LARGEST",
