@@ -31,11 +31,11 @@ from typing import Any
 import numpy as np
 
 import floatlab as fl
-from floatlab.accumulate import matmul
 from floatlab.codes.encode import decode, encode
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import DEFAULT_RANDOM_BITS
+from floatlab.sums.matmul import matmul
 
 HERE = Path(__file__).parent
 MILLION = 1 << 20

@@ -37,8 +37,8 @@ from typing import Any
 import numpy as np
 
 import floatlab as fl
-from floatlab.accumulate import matmul
 from floatlab.rounding.quantize import quantize
+from floatlab.sums.matmul import matmul
 
 HERE = Path(__file__).parent
 RATE, MOMENTUM = 0.01, 0.9

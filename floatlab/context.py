@@ -37,12 +37,12 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.accumulators import Accumulator, Exact, Wide, get_accumulator
 from floatlab.errors import OptionError, OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
 from floatlab.rounding.random_integers import generator
+from floatlab.sums.accumulators import Accumulator, Exact, Wide, get_accumulator
 
 __all__ = ["DEFAULT", "Arithmetic", "accumulator", "arithmetic", "current", "using"]
 
@@ -61,7 +61,7 @@ class Arithmetic:
         matrices, which take their operands as they are, refuse it.
     accumulator : str, FloatFormat or Accumulator
         How sums, means, products of matrices and convolutions add up: "wide", "exact", a format's name for sequential
-        accumulation, or another of `floatlab.accumulators`.
+        accumulation, or another of `floatlab.sums.accumulators`.
 
     Raises
     ------

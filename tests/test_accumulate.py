@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from support import DETERMINISTIC, STOCHASTIC, bits64
 from test_exact import CASES, fractions
 
-from floatlab import accumulate, reference
-from floatlab.accumulate import dot, matmul
-from floatlab.accumulate import mean as mean_of
-from floatlab.accumulate import sum as sum_of
+from floatlab import reference
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import get_format
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.matmul import dot, matmul
+from floatlab.sums.matmul import mean as mean_of
+from floatlab.sums.matmul import sum as sum_of
 from floatlab.verify.loops import Draws, Loops
 
 MAX64 = float(np.finfo(np.float64).max)

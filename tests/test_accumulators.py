@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from support import DETERMINISTIC, STOCHASTIC, bits64
 
-from floatlab import accumulators, reference
-from floatlab.accumulate import matmul
-from floatlab.accumulate import sum as sum_of
-from floatlab.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide, get_accumulator
+from floatlab import reference
 from floatlab.errors import FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import get_format
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import accumulators
+from floatlab.sums.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide, get_accumulator
+from floatlab.sums.matmul import matmul
+from floatlab.sums.matmul import sum as sum_of
 from floatlab.verify.loops import Draws, Loops, products
 
 # -- names -------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from test_exact import CASES, fractions
 
-from floatlab import backend, certified, reference
+from floatlab import backend, reference
 from floatlab.formats import get_format
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import certified
 
 FP32 = get_format("float32")
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floatlab import exact, reference
+from floatlab import reference
 from floatlab.formats import get_format
+from floatlab.sums import exact
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 

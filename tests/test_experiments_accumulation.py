@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from floatlab import accumulate
-from floatlab.accumulators import Chunked, Sequential, Wide
 from floatlab.experiments.accumulation import EXPERIMENT, judge, predict, swallowed, train
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.accumulators import Chunked, Sequential, Wide
 
 RUNS = {run.run: replace(run, epochs=12) for run in EXPERIMENT.runs}
 

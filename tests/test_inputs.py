@@ -12,11 +12,12 @@ import pytest
 from support import DETERMINISTIC, STOCHASTIC, bits64
 
 import floatlab as fl
-from floatlab import accumulate, reference
+from floatlab import reference
 from floatlab.context import Arithmetic
 from floatlab.errors import DtypeError, FloatlabError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate
+from floatlab.sums import matmul as accumulate
 
 
 def label(x):

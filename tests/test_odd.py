@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from floatlab import reference
-from floatlab.exact import add_to_odd
 from floatlab.formats import get_format
 from floatlab.operations.error_free import two_product, two_sum, with_error
 from floatlab.rounding.odd import integer_to_odd, nudge, ratio_to_odd
+from floatlab.sums.exact import add_to_odd
 
 FLOAT64 = get_format("fp64")
 RNG = np.random.default_rng(5)

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from floatlab import accumulate, reference
+from floatlab import reference
 from floatlab.array import add, array, divide, multiply
 from floatlab.codes.encode import decode, encode
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding.options import ROUNDING_MODES
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import matmul as accumulate
 
 inf, nan = math.inf, math.nan
 

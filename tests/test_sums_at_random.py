@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from floatlab import accumulate, accumulators
 from floatlab.formats import get_format
+from floatlab.sums import accumulators
+from floatlab.sums import matmul as accumulate
 from floatlab.verify import sums
 from floatlab.verify.loops import Draws
 from floatlab.verify.tasks import Task

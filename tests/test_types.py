@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import floatlab as fl
-from floatlab import accumulate
 from floatlab.functions import evaluate, evaluate_pair
 from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags
+from floatlab.sums import matmul as accumulate
 
 CALLS = [
     'fl.quantize(x, "fp16", {})',
@@ -35,7 +35,7 @@ CALLS = [
 PREFIX = """
 from typing import Any
 import floatlab as fl
-from floatlab import accumulate
+from floatlab.sums import matmul as accumulate
 from floatlab.functions import evaluate, evaluate_pair
 from floatlab.operations.operate import operate
 

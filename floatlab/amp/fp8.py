@@ -33,7 +33,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.accumulators import get_accumulator
 from floatlab.amp.casting import autocast
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.autograd.tensor import recording
@@ -42,6 +41,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import OVERFLOW_POLICIES, quantize
+from floatlab.sums.accumulators import get_accumulator
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.accumulate import has_flags
 from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import split
 from floatlab.backend import Array
@@ -27,7 +26,8 @@ from floatlab.rounding.flags import Flags, is_tracking, note
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
-from floatlab.signatures import OperationOptions, ReductionOptions
+from floatlab.sums.matmul import has_flags
+from floatlab.sums.signatures import OperationOptions, ReductionOptions
 
 __all__ = [
     "Call",

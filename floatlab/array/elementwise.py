@@ -24,7 +24,7 @@ from floatlab.functions import evaluate
 from floatlab.operations.operate import flushed, operate
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
-from floatlab.signatures import OfOne, OperationOptions, of_one, of_two
+from floatlab.sums.signatures import OfOne, OperationOptions, of_one, of_two
 
 __all__ = [
     "add",

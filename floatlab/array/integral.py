@@ -21,7 +21,6 @@ from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError
-from floatlab.exact import add_to_odd
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import two_product, two_sum
 from floatlab.operations.operate import operate
@@ -29,7 +28,8 @@ from floatlab.operations.special_values import flags_of_operation, sign_nans
 from floatlab.rounding.flags import is_tracking
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.integers import EXACT
-from floatlab.signatures import OperationOptions, of_two
+from floatlab.sums.exact import add_to_odd
+from floatlab.sums.signatures import OperationOptions, of_two
 
 __all__ = ["floor_divide", "fmod", "frexp", "heaviside", "ldexp", "modf", "remainder", "round_decimals"]
 

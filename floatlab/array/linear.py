@@ -14,7 +14,6 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab import accumulate
 from floatlab.array.calls import is_number, of_format, reduction, resolve
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
 from floatlab.array.elementwise import _into, multiply
@@ -35,7 +34,8 @@ from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
 from floatlab.rounding.inputs import as_source
-from floatlab.signatures import ReductionOptions
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.signatures import ReductionOptions
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]
 

@@ -14,7 +14,7 @@ from floatlab.array.calls import is_number, operation
 from floatlab.array.core import UFUNCS, FloatArray
 from floatlab.array.elementwise import _elementwise, reciprocal, square
 from floatlab.functions.evaluate import evaluate_pair
-from floatlab.signatures import OperationOptions, of_two
+from floatlab.sums.signatures import OperationOptions, of_two
 
 __all__ = ["arctan2", "hypot", "logaddexp", "logaddexp2", "power"]
 

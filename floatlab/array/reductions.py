@@ -1,6 +1,6 @@
 """What is the sum of a FloatArray? ``sum mean prod dot matmul cumsum cumprod max min``, in the format.
 
-Sums and products of matrices are those of `floatlab.accumulate`, with the accumulator that is named, or that the
+Sums and products of matrices are those of `floatlab.sums.matmul`, with the accumulator that is named, or that the
 context has. `prod`, `cumsum` and `cumprod` go one element at a time and round after each.
 """
 
@@ -13,7 +13,6 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab import accumulate
 from floatlab.array.calls import Call, of_format, operation, reduction
 from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
 from floatlab.array.elementwise import REDUCERS
@@ -24,7 +23,8 @@ from floatlab.operations.operate import operate
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
-from floatlab.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
 
@@ -48,7 +48,7 @@ def sum(
         As in `numpy.sum`.
     **options
         accumulator ("wide", "exact", a format name for sequential accumulation, or another of
-        `floatlab.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken from the
+        `floatlab.sums.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken from the
         context (`floatlab.arithmetic`). return_flags says whether to return the `Flags` as well; only with the
         accumulators "wide" and "exact", which round once.
 
@@ -73,7 +73,7 @@ def matmul(a: Any, b: Any, fmt: Any = None, **options: Unpack[ProductOptions]) -
     fmt : str, FloatFormat or dtype, optional
         The format of the result; with it, the operands may have any formats.
     **options
-        Those of `sum`, return_flags among them; also bias and product_format, as in `floatlab.accumulate.matmul`.
+        Those of `sum`, return_flags among them; also bias and product_format, as in `floatlab.sums.matmul.matmul`.
 
     Examples
     --------

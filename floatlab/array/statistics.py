@@ -24,7 +24,6 @@ from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
-from floatlab import accumulate
 from floatlab.array.calls import Call, reduction, resolve
 from floatlab.array.core import FUNCTIONS, FloatArray
 from floatlab.array.elementwise import _into
@@ -32,14 +31,15 @@ from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_on
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
-from floatlab.exact import add_to_odd
 from floatlab.formats import get_format
 from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags, is_tracking
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.modes import cancelled, draws
 from floatlab.rounding.quantize import quantize
-from floatlab.signatures import ReductionOptions, of_axes, of_spread
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.exact import add_to_odd
+from floatlab.sums.signatures import ReductionOptions, of_axes, of_spread
 
 __all__ = [
     "average",

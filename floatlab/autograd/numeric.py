@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab import accumulate
 from floatlab.autograd.table import Node
 from floatlab.context import DEFAULT, Arithmetic
 from floatlab.formats import FloatFormat, get_format
@@ -26,6 +25,7 @@ from floatlab.operations.error_free import with_error
 from floatlab.operations.operate import operate
 from floatlab.rounding.odd import nudge
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import matmul as accumulate
 
 __all__ = ["is_subset", "round_to", "sum_to"]
 

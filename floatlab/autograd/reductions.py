@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from floatlab import accumulate
-from floatlab.accumulators import Exact
 from floatlab.autograd.numeric import FLOAT64, sum_over, tree_sum
 from floatlab.autograd.table import Array, Node, Op, moved, rounded, wide
 from floatlab.errors import ShapeError
 from floatlab.formats import FloatFormat
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.accumulators import Exact
 
 Axis = int | tuple[int, ...] | None
 

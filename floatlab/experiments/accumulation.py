@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab import nn
-from floatlab.accumulators import Accumulator, Chunked, Sequential, get_accumulator
 from floatlab.autograd import Tensor, accumulator
 from floatlab.data import digits
 from floatlab.experiments.common import Experiment, Inside, Record, Run, accuracy, below, record, scores
@@ -31,6 +30,7 @@ from floatlab.experiments.loop import fit
 from floatlab.experiments.training import TrainingConfig, build_network
 from floatlab.formats import get_format
 from floatlab.optim import SGD
+from floatlab.sums.accumulators import Accumulator, Chunked, Sequential, get_accumulator
 
 __all__ = ["EXPERIMENT", "Accumulation", "predict", "train"]
 

@@ -9,7 +9,7 @@ It holds for operands between 2^-300 and 2^300 and zeros, of which no error can 
 See Also
 --------
 floatlab.operations : what the pairs are rounded to
-floatlab.exact : the same for sums of many products
+floatlab.sums.exact : the same for sums of many products
 
 References
 ----------

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from floatlab import accumulate
 from floatlab.autograd import Tensor
 from floatlab.errors import AutogradError, OptionError
 from floatlab.formats import get_format
 from floatlab.rounding.quantize import quantize
+from floatlab.sums import matmul as accumulate
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "grad_norm"]
 

@@ -1,6 +1,6 @@
 """What does each accumulator mean? Plain loops over `floatlab.reference`, one addition after the other.
 
-The definitions of `floatlab.accumulators`, written a second time: an accumulator is a tuple here, such as
+The definitions of `floatlab.sums.accumulators`, written a second time: an accumulator is a tuple here, such as
 ("pairwise", fmt), and a sum is a list of numbers of the reference. Stochastic rounding takes one random integer per
 element and rounding. All rows are added side by side, so the integers come in the order of the additions, and within
 an addition in that of the rows. `Draws` cuts them out of a generator's words as documented, and so replays a stream.

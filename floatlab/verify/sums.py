@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab import accumulate, reference
-from floatlab.accumulate import matmul
-from floatlab.accumulate import sum as sum_
-from floatlab.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
+from floatlab import reference
 from floatlab.errors import FloatlabError, FormatError
 from floatlab.formats import FloatFormat, formats
 from floatlab.formats.format import SPECIALS
+from floatlab.sums import matmul as accumulate
+from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
+from floatlab.sums.matmul import matmul
+from floatlab.sums.matmul import sum as sum_
 from floatlab.verify.loops import Draws, Loops, products
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, find, float_bits, policies
 from floatlab.verify.tasks import Array, Outcome, Tally, Task

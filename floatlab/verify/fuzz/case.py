@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab import accumulators, reference
+from floatlab import reference
 from floatlab.array.core import FloatArray
 from floatlab.errors import FloatlabError
 from floatlab.formats import FloatFormat
 from floatlab.rounding.flags import Flags
+from floatlab.sums import accumulators
 from floatlab.verify.tasks import Array
 
 __all__ = [

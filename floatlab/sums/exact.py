@@ -14,11 +14,11 @@ one would, in every mode (Boldo and Melquiond).
 Operands outside of 2^-200 to 2^200 are multiplied as Python integers: slow, and always right.
 
 Everything here expects finite float64 arrays; shapes are those of `numpy.matmul` with at least two
-dimensions. The sign of a zero and what infinities and NaNs do is `floatlab.accumulate`'s.
+dimensions. The sign of a zero and what infinities and NaNs do is `floatlab.sums.matmul`'s.
 
 See Also
 --------
-floatlab.certified : fast products, and when they are as good as the exact ones
+floatlab.sums.certified : fast products, and when they are as good as the exact ones
 
 References
 ----------

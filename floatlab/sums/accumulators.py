@@ -15,7 +15,7 @@ products are rounded first. All elements of the result are accumulated side by s
 
 See Also
 --------
-floatlab.accumulate : sums, dot products and matrix products with an accumulator
+floatlab.sums.matmul : sums, dot products and matrix products with an accumulator
 
 References
 ----------
@@ -38,15 +38,15 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
-from floatlab.certified import quantum
 from floatlab.errors import FormatError, OptionError, nearest_name
-from floatlab.exact import add_to_odd
 from floatlab.formats import FloatFormat, aliases, formats, get_format
 from floatlab.rounding.modes import MODES, cancelled, draws
 from floatlab.rounding.options import Rule, make_rule
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import round_ratio
+from floatlab.sums.certified import quantum
+from floatlab.sums.exact import add_to_odd
 
 __all__ = [
     "Accumulator",
@@ -285,12 +285,12 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Wide(Accumulator):
-    """The correctly rounded sum, from float64 products whose error is bounded (see `floatlab.certified`)."""
+    """The correctly rounded sum, from float64 products whose error is bounded (see `floatlab.sums.certified`)."""
 
 
 @dataclass(frozen=True)
 class Exact(Accumulator):
-    """The correctly rounded sum, from sliced operands (see `floatlab.exact`)."""
+    """The correctly rounded sum, from sliced operands (see `floatlab.sums.exact`)."""
 
 
 @dataclass(frozen=True)

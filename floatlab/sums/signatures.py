@@ -7,10 +7,10 @@ from typing import Any, Literal, Protocol, TypedDict, Unpack, overload
 
 import numpy as np
 
-from floatlab.accumulators import Accumulator
 from floatlab.formats import FloatFormat
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.options import RoundingOptions
+from floatlab.sums.accumulators import Accumulator
 
 __all__ = [
     "AxisOptions",
@@ -60,7 +60,7 @@ class AxisOptions(SumOptions, total=False):
 
 
 class ProductOptions(SumOptions, total=False):
-    """The options of a product of matrices, as `floatlab.accumulate.matmul` describes them."""
+    """The options of a product of matrices, as `floatlab.sums.matmul.matmul` describes them."""
 
     bias: Any
     product_format: str | FloatFormat | None

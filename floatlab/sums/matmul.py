@@ -1,6 +1,6 @@
 """In which order and width is a sum taken? `sum`, `mean`, `dot` and `matmul` with a named accumulator.
 
-Every sum here has an accumulator that says how it is added up (`floatlab.accumulators` has them all), and
+Every sum here has an accumulator that says how it is added up (`floatlab.sums.accumulators` has them all), and
 gives the same bits on every machine. The default is "wide", the exact result rounded once, in every format and
 every rounding mode, with one exception: sums and products of matrices in float64 to nearest_even are formed as
 float64 forms them, each product rounded and added in the order of the index.
@@ -8,9 +8,9 @@ float64 forms them, each product rounded and added in the order of the index.
 How the exact result is rounded once:
 
 - For formats of at most 40 bits of precision a float64 product from the BLAS is accepted where its error bound
-  proves that it rounds as the exact sum does; elsewhere the exact sum is computed (`floatlab.certified`).
+  proves that it rounds as the exact sum does; elsewhere the exact sum is computed (`floatlab.sums.certified`).
 - The exact sum *rounded to odd* at 53 bits is enough for a rounding that looks at no more than 51
-  (`floatlab.exact`).
+  (`floatlab.sums.exact`).
 - What is left, which is wider formats, many random bits, and operands near the ends of float64, is added up and
   rounded as integers (`floatlab.rounding.ratios`).
 
@@ -32,19 +32,8 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from floatlab.accumulators import (
-    Accumulator,
-    Exact,
-    Rounder,
-    Sequential,
-    Terms,
-    Wide,
-    get_accumulator,
-)
 from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
-from floatlab.certified import certified_matmul, coarse_quantum, exact_product, highest, norms, with_addend
 from floatlab.errors import DtypeError, OptionError, ShapeError
-from floatlab.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
 from floatlab.operations.special_values import round_with_flags
@@ -55,7 +44,25 @@ from floatlab.rounding.options import check_names, make_rule, settings
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers, generator
 from floatlab.rounding.ratios import round_ratio
-from floatlab.signatures import SumOptions, of_axes, of_matrices
+from floatlab.sums.accumulators import (
+    Accumulator,
+    Exact,
+    Rounder,
+    Sequential,
+    Terms,
+    Wide,
+    get_accumulator,
+)
+from floatlab.sums.certified import (
+    certified_matmul,
+    coarse_quantum,
+    exact_product,
+    highest,
+    norms,
+    with_addend,
+)
+from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.sums.signatures import SumOptions, of_axes, of_matrices
 from floatlab.system.environment import check_environment
 
 __all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]
@@ -99,7 +106,7 @@ def matmul(
     return_flags : bool
         Whether to return the `Flags` as well; only with the accumulators "wide" and "exact".
     **options
-        Those of `floatlab.signatures.SumOptions`; `formats` has an entry for a, for b and, if given, for bias.
+        Those of `floatlab.sums.signatures.SumOptions`; `formats` has an entry for a, for b and, if given, for bias.
 
     Returns
     -------

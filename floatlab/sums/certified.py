@@ -25,7 +25,7 @@ comes with uses it for float64 by default.)
 
 See Also
 --------
-floatlab.exact : what open elements are computed with
+floatlab.sums.exact : what open elements are computed with
 floatlab.functions : the same test of functions
 
 References
@@ -43,8 +43,8 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module, block_length
-from floatlab.exact import dots_to_odd, matmul_to_odd
 from floatlab.formats import FloatFormat
+from floatlab.sums.exact import dots_to_odd, matmul_to_odd
 
 __all__ = [
     "certified_matmul",

@@ -1,0 +1,8 @@
+"""What do terms add up to? Exact sums rounded once, and every order of adding that hardware has.
+
+- `exact.py`: sums of products without an error.
+- `certified.py`: a float64 sum and a bound of its error, which together often decide (Ziv's rounding test).
+- `accumulators.py`: in which order terms are added, and what each partial sum is rounded to.
+- `signatures.py`: the options that functions take by name.
+- `matmul.py`: sum, mean, dot and matmul with any of these.
+"""
