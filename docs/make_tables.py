@@ -19,7 +19,7 @@ from pathlib import Path
 
 from floatlab.amp.casting import AUTOCAST_TABLE
 from floatlab.amp.rules import PRESETS
-from floatlab.autograd.ops import TABLE
+from floatlab.autograd.ops.table import TABLE
 
 DOCS = Path(__file__).parent
 PAGES = ("loss-scaling.md", "autocast.md", "architecture.md")

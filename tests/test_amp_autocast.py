@@ -20,7 +20,7 @@ from floatlab.amp import (
     is_autocast_enabled,
 )
 from floatlab.autograd import Function, Tensor, apply, no_grad
-from floatlab.autograd.ops import TABLE
+from floatlab.autograd.ops.table import TABLE
 from floatlab.errors import AutogradError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, aliases
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from floatlab.autograd import Tensor, apply, arithmetic, no_grad
-from floatlab.autograd.ops import TABLE
-from floatlab.autograd.table import Op, moved, wide
+from floatlab.autograd.operation import Op, moved, wide
+from floatlab.autograd.ops.table import TABLE
 from floatlab.errors import AutogradError, FormatMismatchError, ShapeError
 from floatlab.formats import get_format
 

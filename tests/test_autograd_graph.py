@@ -9,8 +9,8 @@ import pytest
 
 from floatlab import nn
 from floatlab.autograd import Tensor, apply, cast_policy, graph, observers, scope, where
-from floatlab.autograd.ops import TABLE, find_op
-from floatlab.autograd.table import Kernel
+from floatlab.autograd.operation import Kernel
+from floatlab.autograd.ops.table import TABLE, find_op
 from floatlab.errors import (
     DataError,
     DtypeError,

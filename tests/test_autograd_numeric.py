@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from floatlab import reference
 from floatlab.autograd import Tensor, accumulator, apply, arithmetic
-from floatlab.autograd.numeric import is_narrow, is_subset, tree_sum, zero_where
+from floatlab.autograd.rounding import is_narrow, is_subset, tree_sum, zero_where
 from floatlab.errors import OptionError, OverflowPolicyError
 from floatlab.formats import formats, get_format
 

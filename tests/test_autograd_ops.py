@@ -12,7 +12,7 @@ import pytest
 from torch_answers import answers
 
 from floatlab.autograd import Tensor, apply, gradcheck
-from floatlab.autograd.ops import TABLE
+from floatlab.autograd.ops.table import TABLE
 
 
 @dataclass(frozen=True)

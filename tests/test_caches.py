@@ -11,7 +11,7 @@ import pytest
 from floatlab import nn, optim
 from floatlab.amp import DelayedScaling, autocast, fp8_autocast
 from floatlab.autograd import Tensor
-from floatlab.autograd.numeric import is_narrow, is_subset
+from floatlab.autograd.rounding import is_narrow, is_subset
 from floatlab.codes.encode import decode, encode
 from floatlab.errors import StateError
 from floatlab.formats import FloatFormat, get_format

@@ -13,8 +13,8 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.errors import OptionError
 from floatlab.formats import get_format
-from floatlab.rounding.quantize import modes
-from floatlab.rounding.quantize import options as rules
+from floatlab.rounding import modes
+from floatlab.rounding import options as rules
 
 FORMATS = ("fp16", "bf16", "e4m3", "e5m2", "fp6_e2m3", "fp4", "e8m0", "binary8p1se", "e3m9", "fp32", "fp64")
 NARROW = ("fp16", "bf16", "e4m3", "fp6_e2m3", "e3m9")

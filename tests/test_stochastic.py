@@ -14,7 +14,7 @@ from floatlab.codes import encode as codec
 from floatlab.codes.encode import decode, encode, encode_values
 from floatlab.errors import DtypeError, OptionError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.quantize import plan as blocks
+from floatlab.rounding import plan as blocks
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers
 

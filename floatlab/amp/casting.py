@@ -21,7 +21,7 @@ from contextvars import Token
 from typing import Any, Self, TypeVar
 
 from floatlab.autograd import Tensor, cast_policy
-from floatlab.autograd.numeric import is_subset
+from floatlab.autograd.rounding import is_subset
 from floatlab.context import current
 from floatlab.errors import AutogradError
 from floatlab.formats import FloatFormat, get_format

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from floatlab.autograd.graph import Event, Observer, observers, unrounded, work_type
-from floatlab.autograd.numeric import FLOAT32, is_narrow, is_subset, round_to, sum_to
-from floatlab.autograd.table import Array, Node
+from floatlab.autograd.operation import Array, Node
+from floatlab.autograd.rounding import FLOAT32, is_narrow, is_subset, round_to, sum_to
 from floatlab.autograd.tensor import Tensor
 from floatlab.context import DEFAULT, Arithmetic
 from floatlab.errors import AutogradError, FormatMismatchError

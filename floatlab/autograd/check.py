@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT64
-from floatlab.autograd.table import Array
+from floatlab.autograd.operation import Array
+from floatlab.autograd.rounding import FLOAT64
 from floatlab.autograd.tensor import Tensor, no_grad
 from floatlab.errors import AutogradError
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
-from floatlab.autograd.ops import find_op
-from floatlab.autograd.table import Array, Kernel, Node, Op
+from floatlab.autograd.operation import Array, Kernel, Node, Op
+from floatlab.autograd.ops.table import find_op
+from floatlab.autograd.rounding import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
 from floatlab.autograd.tensor import Tensor, recording
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
@@ -97,7 +97,7 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
     Parameters
     ----------
     name : str
-        A key of ``floatlab.autograd.ops.TABLE``.
+        A key of ``floatlab.autograd.ops.table.TABLE``.
     *inputs : Tensor or number
         All tensors of one format; a trailing None is left out. A number is used at its exact value.
     **params

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.methods import TensorMethods
-from floatlab.autograd.table import Array, Node
+from floatlab.autograd.operation import Array, Node
+from floatlab.autograd.operators import TensorMethods
 from floatlab.context import DEFAULT, Arithmetic, current
 from floatlab.errors import AutogradError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from floatlab import amp
 from floatlab.autograd import Tensor
 from floatlab.autograd.function import Context
-from floatlab.autograd.table import Node
+from floatlab.autograd.operation import Node
 from floatlab.errors import AutogradError, OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.memory.report import Item, Report, size_of

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor, apply, cast_policy
-from floatlab.autograd.numeric import is_subset, tree_sum
+from floatlab.autograd.rounding import is_subset, tree_sum
 from floatlab.errors import DataError, OptionError, ShapeError
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor
-from floatlab.autograd.losses import REDUCTIONS
+from floatlab.autograd.ops.losses import REDUCTIONS
 from floatlab.errors import OptionError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init

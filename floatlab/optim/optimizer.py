@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
-from floatlab.autograd.numeric import is_subset
+from floatlab.autograd.rounding import is_subset
 from floatlab.errors import FormatError, OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.arithmetic import Rounding, Workbench

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.autograd.table import Node
+from floatlab.autograd.operation import Node
 from floatlab.context import DEFAULT, Arithmetic
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import with_error

@@ -6,13 +6,13 @@ file where it belongs; tests/test_autograd_ops.py then fails until it has a case
 
 from __future__ import annotations
 
-from floatlab.autograd import convolution, elementwise, losses, normalization, reductions, shapes
-from floatlab.autograd.table import Op
+from floatlab.autograd.operation import Op
+from floatlab.autograd.ops import convolution, elementwise, losses, movement, normalization, reductions
 from floatlab.errors import OptionError, check_option
 
 __all__ = ["TABLE", "find_op"]
 
-GROUPS = (elementwise, shapes, reductions, losses, convolution, normalization)
+GROUPS = (elementwise, movement, reductions, losses, convolution, normalization)
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.numeric import combine, fill, is_subset, round_to, zero_where
-from floatlab.autograd.table import Array, Kernel, Node, Op, moved, rounded, wide
+from floatlab.autograd.operation import Array, Kernel, Node, Op, moved, rounded, wide
+from floatlab.autograd.rounding import combine, fill, is_subset, round_to, zero_where
 from floatlab.errors import ShapeError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.functions import evaluate as functions

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from floatlab.autograd.numeric import tree_sum
-from floatlab.autograd.table import Array, Node, Op, wide
+from floatlab.autograd.operation import Array, Node, Op, wide
+from floatlab.autograd.rounding import tree_sum
 from floatlab.errors import ShapeError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.numeric import tree_sum
-from floatlab.autograd.table import Array, Node, Op, wide
+from floatlab.autograd.operation import Array, Node, Op, wide
+from floatlab.autograd.rounding import tree_sum
 from floatlab.errors import DataError, ShapeError, check_option
 from floatlab.functions.float64 import exp64, log64, sigmoid64, softplus64
 

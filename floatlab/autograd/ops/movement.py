@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.numeric import fill, round_to
-from floatlab.autograd.table import Array, Each, Node, Op, moved, rounded
+from floatlab.autograd.operation import Array, Each, Node, Op, moved, rounded
+from floatlab.autograd.rounding import fill, round_to
 from floatlab.errors import ShapeError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.numeric import FLOAT64, sum_over, tree_sum
-from floatlab.autograd.table import Array, Node, Op, moved, rounded, wide
+from floatlab.autograd.operation import Array, Node, Op, moved, rounded, wide
+from floatlab.autograd.rounding import FLOAT64, sum_over, tree_sum
 from floatlab.errors import ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.sums import matmul as accumulate

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from floatlab.autograd.numeric import tree_sum
-from floatlab.autograd.reductions import product, rows_of
-from floatlab.autograd.table import Array, Node, Op, moved, rounded, wide
+from floatlab.autograd.operation import Array, Node, Op, moved, rounded, wide
+from floatlab.autograd.ops.reductions import product, rows_of
+from floatlab.autograd.rounding import tree_sum
 from floatlab.errors import ShapeError
 
 Pair = int | tuple[int, int]
