@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from floatlab.amp.casting import AUTOCAST_TABLE
-from floatlab.amp.rules import PRESETS
+from floatlab.amp.presets import PRESETS
 from floatlab.autograd.ops.table import TABLE
 
 DOCS = Path(__file__).parent

@@ -9,7 +9,7 @@ import pytest
 
 import floatlab as fl
 from floatlab.amp.casting import AUTOCAST_TABLE
-from floatlab.amp.rules import PRESETS
+from floatlab.amp.presets import PRESETS
 from floatlab.autograd.ops.table import TABLE
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ from floatlab import optim, reference
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.optim.arithmetic import Rounding, Workbench
+from floatlab.optim.workbench import Rounding, Workbench
 
 FP64, FP32 = get_format("float64"), get_format("float32")
 MODES = ("nearest_even", "nearest_away", "toward_zero", "toward_positive", "toward_negative", "to_odd")

@@ -8,10 +8,10 @@ from floatlab.amp.casting import (
     get_autocast_format,
     is_autocast_enabled,
 )
-from floatlab.amp.fp8 import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
+from floatlab.amp.fp8_autocast import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
+from floatlab.amp.grad_scaler import GradScaler
 from floatlab.amp.policy import POLICIES, Policy, PolicyModule, get_policy
-from floatlab.amp.rules import PRESETS, ScalingRule
-from floatlab.amp.scaler import GradScaler
+from floatlab.amp.presets import PRESETS, ScalingRule
 
 __all__ = [
     "AUTOCAST_TABLE",

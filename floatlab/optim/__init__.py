@@ -1,7 +1,7 @@
 """How are weights updated? Optimizers, schedules, clipping, and files that keep a training state."""
 
+from floatlab.optim.adam import SGD, Adam, AdamW, NAdam
 from floatlab.optim.adaptive import Adadelta, Adagrad, RMSprop
-from floatlab.optim.algorithms import SGD, Adam, AdamW, NAdam
 from floatlab.optim.checkpoint import load_state, save_state
 from floatlab.optim.clipping import clip_grad_norm_, clip_grad_value_, grad_norm
 from floatlab.optim.optimizer import Optimizer, require_all

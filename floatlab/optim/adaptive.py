@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Unpack
 
 from floatlab.errors import OptionError
-from floatlab.optim.algorithms import State, average_square, with_decay
-from floatlab.optim.arithmetic import Workbench
+from floatlab.optim.adam import State, average_square, with_decay
 from floatlab.optim.optimizer import Arithmetic, Array, Optimizer, Params
+from floatlab.optim.workbench import Workbench
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 

@@ -26,7 +26,7 @@ from floatlab.autograd import Tensor
 from floatlab.autograd.rounding import is_subset
 from floatlab.errors import FormatError, OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
-from floatlab.optim.arithmetic import Rounding, Workbench
+from floatlab.optim.workbench import Rounding, Workbench
 from floatlab.rounding.inputs import as_python
 from floatlab.rounding.modes import MODES, draws
 from floatlab.system.environment import check_environment

@@ -17,9 +17,9 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.errors import OptionError
-from floatlab.optim.arithmetic import Workbench
 from floatlab.optim.optimizer import Arithmetic, Array, Optimizer, Params
 from floatlab.optim.scalars import power
+from floatlab.optim.workbench import Workbench
 
 __all__ = ["SGD", "Adam", "AdamW", "NAdam"]
 

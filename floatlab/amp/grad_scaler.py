@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.amp.rules import PRESETS, ScalingRule
+from floatlab.amp.presets import PRESETS, ScalingRule
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
