@@ -23,7 +23,7 @@ from floatlab.errors import DataError, FloatlabError, OptionError
 from floatlab.system.terminal import abandon_output, make_console, prepare_streams
 
 if TYPE_CHECKING:
-    from floatlab.experiments.common import Experiment
+    from floatlab.experiments.harness.common import Experiment
     from floatlab.experiments.underflow import Underflow
 
 __all__ = ["app", "main"]
@@ -175,7 +175,7 @@ def demo(
     fresh: FreshOption = False,
 ) -> None:
     """Train the digits in seven ways, and watch gradients underflow and recover."""
-    from floatlab.experiments.runner import available_jobs, open_folder
+    from floatlab.experiments.harness.runner import available_jobs, open_folder
     from floatlab.experiments.underflow import CLIFF_WEIGHTS, DEMO_WEIGHTS, Underflow, run_underflow
 
     folder = open_folder(out)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from floatlab import reference
-from floatlab.experiments.prediction import (
+from floatlab.experiments.harness.prediction import (
     LayerGradients,
     lost_share,
     predict,
     predicted_cliff,
     zero_threshold,
 )
-from floatlab.experiments.training import TrainingConfig, first_step, fp32_twin
+from floatlab.experiments.harness.training import TrainingConfig, first_step, fp32_twin
 from floatlab.experiments.underflow import RUNS
 from floatlab.formats import formats
 

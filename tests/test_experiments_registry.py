@@ -13,7 +13,7 @@ import pytest
 from floatlab.autograd import observers
 from floatlab.errors import ExperimentError, OptionError
 from floatlab.experiments import registry
-from floatlab.experiments.common import Claim, Experiment, Run, accuracy, lost
+from floatlab.experiments.harness.common import Claim, Experiment, Run, accuracy, lost
 
 ROOT = Path(__file__).parent.parent
 NAMES = registry.names()
@@ -258,7 +258,7 @@ def test_records_are_the_same_bits_with_more_threads(here):
 
 
 def test_every_field_of_a_configuration_is_part_of_a_records_identity():
-    from floatlab.experiments.runner import Journal
+    from floatlab.experiments.harness.runner import Journal
 
     run = Coin("x")
     keys = {Journal.key(toss, run), Journal.key(guess, run)}

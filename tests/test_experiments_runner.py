@@ -11,7 +11,7 @@ import pytest
 
 from floatlab.errors import ExperimentError
 from floatlab.experiments import runner
-from floatlab.experiments.runner import Journal, clean, open_folder, run_all, write_json
+from floatlab.experiments.harness.runner import Journal, clean, open_folder, run_all, write_json
 from floatlab.experiments.underflow import RUNS, Underflow, run_underflow
 from floatlab.system import provenance
 
@@ -42,7 +42,7 @@ def test_records_come_in_the_order_of_the_configurations(tmp_path):
 
 
 def test_processes_give_the_same_records_as_one_process(tmp_path):
-    from floatlab.experiments.training import TrainingConfig, train
+    from floatlab.experiments.harness.training import TrainingConfig, train
 
     configs = [TrainingConfig(epochs=1, seed=seed) for seed in range(3)]
     alone = run_all(train, configs, Journal(tmp_path / "one"))

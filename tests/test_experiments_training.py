@@ -14,9 +14,9 @@ import pytest
 from floatlab import nn, optim
 from floatlab.autograd import Tensor
 from floatlab.errors import FormatError, OptionError
-from floatlab.experiments.common import Run
-from floatlab.experiments.loop import Precision, fit
-from floatlab.experiments.training import (
+from floatlab.experiments.harness.common import Run
+from floatlab.experiments.harness.loop import Precision, fit
+from floatlab.experiments.harness.training import (
     TrainingConfig,
     _accuracy,
     build_network,
@@ -29,7 +29,7 @@ from floatlab.formats import FloatFormat, get_format
 
 SHORT = """
 from dataclasses import replace
-from floatlab.experiments.training import train
+from floatlab.experiments.harness.training import train
 from floatlab.experiments.underflow import RUNS
 for run in RUNS[::2]:
     record = train(replace(run, epochs=1, loss_weight=1e-6))

@@ -22,7 +22,7 @@ import sys, traceback
 from dataclasses import dataclass, replace
 from floatlab import cli
 from floatlab.experiments import registry, underflow
-from floatlab.experiments.common import Experiment, Run
+from floatlab.experiments.harness.common import Experiment, Run
 
 runs = tuple(replace(run, epochs=1, widths=(64, 8, 10)) for run in underflow.RUNS[:2])
 original = underflow.Underflow

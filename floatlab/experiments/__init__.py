@@ -1,9 +1,15 @@
 """What happens when we try? Frozen configurations in, tidy records out; each says first what it expects."""
 
-from floatlab.experiments.prediction import LayerGradients, Prediction, lost_share, predict, predicted_cliff
+from floatlab.experiments.harness.prediction import (
+    LayerGradients,
+    Prediction,
+    lost_share,
+    predict,
+    predicted_cliff,
+)
+from floatlab.experiments.harness.runner import Journal, run_all
+from floatlab.experiments.harness.training import TrainingConfig, first_step, train
 from floatlab.experiments.registry import EXPERIMENTS, get, names, run, verdict
-from floatlab.experiments.runner import Journal, run_all
-from floatlab.experiments.training import TrainingConfig, first_step, train
 from floatlab.experiments.underflow import Underflow, run_underflow
 
 __all__ = [

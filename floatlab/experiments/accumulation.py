@@ -25,9 +25,18 @@ from numpy.typing import NDArray
 from floatlab import nn
 from floatlab.autograd import Tensor, accumulator
 from floatlab.data import digits
-from floatlab.experiments.common import Experiment, Inside, Record, Run, accuracy, below, record, scores
-from floatlab.experiments.loop import fit
-from floatlab.experiments.training import TrainingConfig, build_network
+from floatlab.experiments.harness.common import (
+    Experiment,
+    Inside,
+    Record,
+    Run,
+    accuracy,
+    below,
+    record,
+    scores,
+)
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.training import TrainingConfig, build_network
 from floatlab.formats import get_format
 from floatlab.optim import SGD
 from floatlab.sums.accumulators import Accumulator, Chunked, Sequential, get_accumulator

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from floatlab.errors import OptionError
 from floatlab.experiments import registry
-from floatlab.experiments.common import Experiment, Record
-from floatlab.experiments.runner import open_folder
+from floatlab.experiments.harness.common import Experiment, Record
+from floatlab.experiments.harness.runner import open_folder
 from floatlab.system.terminal import make_console
 
 __all__ = ["list_experiments", "run_command"]

@@ -24,7 +24,7 @@ from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_a
 from floatlab.amp.fp8_autocast import Slot
 from floatlab.data import digits
 from floatlab.errors import check_option
-from floatlab.experiments.common import (
+from floatlab.experiments.harness.common import (
     FAILED_BELOW,
     Experiment,
     Inside,
@@ -35,9 +35,9 @@ from floatlab.experiments.common import (
     scores,
     whole_batches,
 )
-from floatlab.experiments.loop import fit
-from floatlab.experiments.prediction import zero_threshold
-from floatlab.experiments.training import TrainingConfig, build_network, first_step
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.prediction import zero_threshold
+from floatlab.experiments.harness.training import TrainingConfig, build_network, first_step
 from floatlab.formats import get_format
 from floatlab.optim import SGD
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from floatlab.experiments.common import Experiment, Record
-from floatlab.experiments.prediction import predict as predict_losses
-from floatlab.experiments.training import TrainingConfig, first_step, fp32_twin
-from floatlab.experiments.training import train as train_digits
+from floatlab.experiments.harness.common import Experiment, Record
+from floatlab.experiments.harness.prediction import predict as predict_losses
+from floatlab.experiments.harness.training import TrainingConfig, first_step, fp32_twin
+from floatlab.experiments.harness.training import train as train_digits
 from floatlab.experiments.underflow import DEMO_WEIGHTS, RUNS
 from floatlab.formats import get_format
 

@@ -22,7 +22,7 @@ from floatlab import nn
 from floatlab.autograd import Tensor, observers
 from floatlab.autograd.graph import Event
 from floatlab.data import digits
-from floatlab.experiments.common import (
+from floatlab.experiments.harness.common import (
     Experiment,
     Record,
     Run,
@@ -33,8 +33,8 @@ from floatlab.experiments.common import (
     sequences,
     whole_batches,
 )
-from floatlab.experiments.loop import fit
-from floatlab.experiments.prediction import lost_share
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.prediction import lost_share
 from floatlab.experiments.through_time import CHANCE
 from floatlab.optim import Adam
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from floatlab import nn
 from floatlab.autograd import Tensor
 from floatlab.data import digits
-from floatlab.experiments.common import (
+from floatlab.experiments.harness.common import (
     Claim,
     Experiment,
     Record,
@@ -41,9 +41,9 @@ from floatlab.experiments.common import (
     scores,
     whole_batches,
 )
-from floatlab.experiments.loop import fit
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.training import TrainingConfig, build_network
 from floatlab.experiments.stagnation import InFormat
-from floatlab.experiments.training import TrainingConfig, build_network
 from floatlab.formats import get_format
 from floatlab.optim import Adam
 from floatlab.rounding.quantize import quantize

@@ -21,8 +21,8 @@ from floatlab.experiments import (
     stagnation,
     through_time,
 )
-from floatlab.experiments.common import Claim, Experiment, Record
-from floatlab.experiments.runner import Journal, available_jobs, open_folder, run_all, write_json
+from floatlab.experiments.harness.common import Claim, Experiment, Record
+from floatlab.experiments.harness.runner import Journal, available_jobs, open_folder, run_all, write_json
 
 __all__ = ["EXPERIMENTS", "get", "merge", "names", "run", "verdict"]
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from floatlab import nn
 from floatlab.autograd import Tensor
 from floatlab.data import digits
-from floatlab.experiments.common import Experiment, Record, Run, lost, record, scores, whole_batches
-from floatlab.experiments.loop import fit
-from floatlab.experiments.prediction import lost_share
+from floatlab.experiments.harness.common import Experiment, Record, Run, lost, record, scores, whole_batches
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.prediction import lost_share
 from floatlab.optim import Adam
 
 __all__ = ["EXPERIMENT", "SmallUnits", "predict", "train"]

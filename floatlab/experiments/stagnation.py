@@ -21,7 +21,7 @@ import numpy as np
 from floatlab import nn
 from floatlab.autograd import Tensor
 from floatlab.data import digits
-from floatlab.experiments.common import (
+from floatlab.experiments.harness.common import (
     Experiment,
     Record,
     Run,
@@ -31,8 +31,8 @@ from floatlab.experiments.common import (
     scores,
     whole_batches,
 )
-from floatlab.experiments.loop import fit
-from floatlab.experiments.training import TrainingConfig, build_network
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.training import TrainingConfig, build_network
 from floatlab.optim import SGD
 from floatlab.rounding.quantize import quantize
 

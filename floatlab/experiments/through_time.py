@@ -25,7 +25,7 @@ from floatlab import nn
 from floatlab.autograd import Tensor, observers
 from floatlab.autograd.graph import Event
 from floatlab.data import digits
-from floatlab.experiments.common import (
+from floatlab.experiments.harness.common import (
     Experiment,
     Record,
     Run,
@@ -36,8 +36,8 @@ from floatlab.experiments.common import (
     sequences,
     whole_batches,
 )
-from floatlab.experiments.loop import fit
-from floatlab.experiments.prediction import lost_share
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.prediction import lost_share
 from floatlab.optim import Adam
 
 __all__ = ["EXPERIMENT", "ThroughTime", "predict", "train"]

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.experiments.prediction import LayerGradients, Prediction, predict, predicted_cliff
-from floatlab.experiments.runner import Journal, Record, run_all, write_json
-from floatlab.experiments.training import TrainingConfig, first_step, fp32_twin, train
+from floatlab.experiments.harness.prediction import LayerGradients, Prediction, predict, predicted_cliff
+from floatlab.experiments.harness.runner import Journal, Record, run_all, write_json
+from floatlab.experiments.harness.training import TrainingConfig, first_step, fp32_twin, train
 
 __all__ = [
     "CLIFF_WEIGHTS",

@@ -22,9 +22,9 @@ from floatlab.amp import autocast
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset
 from floatlab.errors import OptionError
-from floatlab.experiments.loop import History, Precision, format_name
-from floatlab.experiments.prediction import zero_threshold
-from floatlab.experiments.training import weights_sha256
+from floatlab.experiments.harness.loop import History, Precision, format_name
+from floatlab.experiments.harness.prediction import zero_threshold
+from floatlab.experiments.harness.training import weights_sha256
 
 __all__ = [
     "FAILED_BELOW",

@@ -21,8 +21,8 @@ from floatlab import nn
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset, digits
 from floatlab.errors import OptionError, check_option
-from floatlab.experiments.loop import LOSS_SCALINGS, Precision, fit, format_name
-from floatlab.experiments.prediction import LayerGradients, lost_share, predict
+from floatlab.experiments.harness.loop import LOSS_SCALINGS, Precision, fit, format_name
+from floatlab.experiments.harness.prediction import LayerGradients, lost_share, predict
 from floatlab.optim import SGD
 
 __all__ = ["TrainingConfig", "build_network", "first_step", "train", "weights_sha256", "whole_batches"]

@@ -1,0 +1,7 @@
+"""What runs an experiment? Prediction, training, records, and jobs that go on where they stopped.
+
+- `prediction.py`: what will be lost, from one fp32 step.
+- `loop.py`, `training.py`: a network trained in a precision.
+- `common.py`: what the experiments share.
+- `runner.py`: many runs side by side, and their journal.
+"""
