@@ -321,7 +321,7 @@ def run(
     fresh: FreshOption = False,
 ) -> None:
     """Do an experiment: its predictions first, then the runs, then both side by side."""
-    from floatlab.experiments.command import run_command
+    from floatlab.cli.run import run_command
 
     folder = out or Path("floatlab-runs") / name
     raise typer.Exit(
