@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from floatlab.errors import ExperimentError
-from floatlab.experiments import runner
+from floatlab.experiments.harness import runner
 from floatlab.experiments.harness.runner import Journal, clean, open_folder, run_all, write_json
 from floatlab.experiments.underflow import RUNS, Underflow, run_underflow
 from floatlab.system import provenance

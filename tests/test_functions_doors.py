@@ -14,8 +14,9 @@ from test_functions import COMPOSED, MPFR, exact, hard
 from test_pairs import MPFR as MPFR_OF_TWO
 from test_pairs import exact as exact_pair
 
-from floatlab import functions, reference
+from floatlab import reference
 from floatlab.formats import FloatFormat, get_format
+from floatlab.functions import evaluate as functions
 from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
 from floatlab.functions.pairs import PAIRS
 from floatlab.functions.table import TABLE

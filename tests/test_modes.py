@@ -1,4 +1,4 @@
-"""One entry of `floatlab.rounding.modes.MODES` is a whole rounding mode: what rounds follows it, or refuses it by name."""
+"""One entry of `MODES` is a whole rounding mode: what rounds follows it, or refuses it by name."""
 
 import functools
 import math

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from floatlab import operations, reference
+from floatlab import reference
 from floatlab import verify as proof
 from floatlab.codes import encode as codec
 from floatlab.errors import DataError, FormatError, OptionError
 from floatlab.formats import get_format
+from floatlab.operations import operate as operations
 from floatlab.rounding import quantize as rounding
 from floatlab.rounding.kernels.magic import Kernel
 from floatlab.verify import arithmetic, conversions, critical, functions, oracle, report, softfloat, sums

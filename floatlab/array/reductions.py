@@ -48,9 +48,9 @@ def sum(
         As in `numpy.sum`.
     **options
         accumulator ("wide", "exact", a format name for sequential accumulation, or another of
-        `floatlab.sums.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken from the
-        context (`floatlab.arithmetic`). return_flags says whether to return the `Flags` as well; only with the
-        accumulators "wide" and "exact", which round once.
+        `floatlab.sums.accumulators`), rounding, overflow, subnormals, rng, random_bits. What is not given is taken
+        from the context (`floatlab.arithmetic`). return_flags says whether to return the `Flags` as well; only with
+        the accumulators "wide" and "exact", which round once.
 
     Examples
     --------

@@ -393,7 +393,3 @@ def _power(value: float) -> str:
     """Write a power of two as such."""
     mantissa, exponent = math.frexp(value)
     return f"2^{exponent - 1}" if mantissa == 0.5 else f"{value:.6g}"
-
-
-if __name__ == "__main__":
-    main()

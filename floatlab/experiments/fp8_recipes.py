@@ -1,9 +1,10 @@
 """fp8, with and without scaling: when do eight bits need a scale for each tensor?
 
-The network of the demonstration; the products of its layers are computed by an fp8 recipe (`floatlab.amp.fp8_autocast`): inputs
-and weights in E4M3, gradients in E5M2, everything else in fp32. With a loss weight of 1, and of 0.01, no scale is
-needed at all: E5M2 reaches down to 2^-17, and the gradients lie above that. With 0.001 and less they do not.
-Current scaling and delayed scaling, which take each tensor to the format's maximum first, learn at every loss weight.
+The network of the demonstration; the products of its layers are computed by an fp8 recipe
+(`floatlab.amp.fp8_autocast`): inputs and weights in E4M3, gradients in E5M2, everything else in fp32. With a loss
+weight of 1, and of 0.01, no scale is needed at all: E5M2 reaches down to 2^-17, and the gradients lie above that.
+With 0.001 and less they do not. Current scaling and delayed scaling, which take each tensor to the format's maximum
+first, learn at every loss weight.
 
 Prediction: the first fp32 step. Unscaled, an entry of a layer's output gradient is lost at or below 2^-17. With
 current scaling, at or below 2^-17 times amax / 57344 of its tensor: practically never. With delayed scaling the first

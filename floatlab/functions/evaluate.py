@@ -9,7 +9,8 @@ a format of precision p these have at most p + 1 bits, so the bits of NumPy's y 
 
 A suspect (all zeros and ones are, of the rest one in a million for float32) goes through three doors:
 
-1. *A case* of `floatlab.functions.table` or `floatlab.functions.pairs` says what the result is: exp(0), log2(8), tanh(30).
+1. *A case* of `floatlab.functions.table` or `floatlab.functions.pairs` says what the result is: exp(0), log2(8),
+   tanh(30).
 2. *Both ends*: y (1 - d) and y (1 + d) enclose f(x). If they round alike, so does f(x).
 3. *As many digits as it takes*: `floatlab.functions.multiprecision`.
 
@@ -369,8 +370,8 @@ def evaluate(
         Real numbers of any kind and shape; they need not be values of the format.
     fmt : str, FloatFormat or dtype
         The format of the result. With more than 24 bits of precision the result is that of the float64 function of
-        `floatlab.functions.float64`, where there is one: the same on every CPU, but not always correctly rounded. From cbrt on it
-        is the nearest float64, which takes a tenth of a millisecond for each element.
+        `floatlab.functions.float64`, where there is one: the same on every CPU, but not always correctly rounded.
+        From cbrt on it is the nearest float64, which takes a tenth of a millisecond for each element.
     return_flags : bool
         Whether to return the `Flags` as well. For formats of at most 24 bits of precision.
     **options

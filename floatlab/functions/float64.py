@@ -3,8 +3,8 @@
 NumPy's own `exp`, `log`, `tanh` ... run different code on different processors, and their last bits differ. The
 functions here are built from additions, subtractions, multiplications, divisions, table look-ups and integer operations
 on the bits alone. IEEE 754 fixes the result of each of these, so the result is the same bits everywhere. It is not
-always the correctly rounded one: that is what `floatlab.functions.evaluate` is for. The largest errors measured against MPFR,
-in units of the last place:
+always the correctly rounded one: that is what `floatlab.functions.evaluate` is for. The largest errors measured
+against MPFR, in units of the last place:
 
     exp64 0.51 (0.75 where subnormal)   sigmoid64 0.52 (0.75)   tanh64 0.52   log64 0.8
     expm1_64 1.4   log1p64 1.51   erf64 1.5   sin64 and cos64 1.8   softplus64 2.0   gelu64 4

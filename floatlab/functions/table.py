@@ -9,7 +9,8 @@ numbers around the exact result; every format of at most 24 bits rounds it as it
 
     tanh(30) = 1 - 2e-26      0.1111 1111 ... 1111      the float64 below 1, which is odd
 
-A new function is one entry here and one in `floatlab.functions.multiprecision`. Functions of two numbers are in `floatlab.functions.pairs`.
+A new function is one entry here and one in `floatlab.functions.multiprecision`. Functions of two numbers are in
+`floatlab.functions.pairs`.
 
 See Also
 --------

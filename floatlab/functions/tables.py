@@ -1,9 +1,10 @@
-"""Which numbers stand in the tables of `floatlab.functions.float64`? Functions at points close together, to twice float64's digits.
+"""Which numbers stand in the tables of the float64 kernels? Functions at points close together, to twice the digits.
 
 They are computed on first use, in a few milliseconds each, in integers with 200 bits after the point: from Taylor
 series, continued fractions and the addition theorems. The division of two Python integers, which makes a float64 of
 such a number, is correctly rounded, so every machine makes the same tables. A table is a few arrays, indexed alike:
-what float64 holds of the function, what it misses, and what else the formula in `floatlab.functions.float64` needs at that point.
+what float64 holds of the function, what it misses, and what else the formula in `floatlab.functions.float64` needs at
+that point.
 
 See Also
 --------

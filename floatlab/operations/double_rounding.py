@@ -1,8 +1,8 @@
 """Which way leads to a correctly rounded result? The direct one where it is right, else one with more care.
 
-The ways are described at the top of `floatlab.operations.operate`. What decides is how many bits the operands have, how far
-they reach, and which bits of the exact result the rounding mode looks at; all of it is known from the formats,
-so the choice is made once for each combination and remembered.
+The ways are described at the top of `floatlab.operations.operate`. What decides is how many bits the operands have,
+how far they reach, and which bits of the exact result the rounding mode looks at; all of it is known from the
+formats, so the choice is made once for each combination and remembered.
 
 See Also
 --------

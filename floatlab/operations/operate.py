@@ -1,8 +1,8 @@
 """What is a op b in a format? ``+ - * /``, square root and fused multiply-add, rounded once, in every mode.
 
 The operands are exact numbers, values of any format; the exact result is rounded to the format of the result and
-to nothing in between. Four routes lead there, and `floatlab.operations.double_rounding` picks the first that is right for the format, the
-mode and the operands:
+to nothing in between. Four routes lead there, and `floatlab.operations.double_rounding` picks the first that is right
+for the format, the mode and the operands:
 
 1. *direct*. One float32 or float64 operation, then one rounding. Right where the operation is exact (any two
    float8_e4m3fn values have a float32 sum), and where its rounding cannot be seen: a p-bit quotient cannot lie so
@@ -17,7 +17,8 @@ mode and the operands:
 
 3. *steps*. The result is float64 itself: directed modes step from the nearest float64 to its neighbour as the
    error says.
-4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.rounding.integers`, one element at a time.
+4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.rounding.integers`, one element at
+   a time.
 
 Source: IEEE 754-2019, sections 5.4.1 (operations), 6 (infinity, NaN, the sign of zero) and 7 (flags). Why the routes
 are right: `floatlab.operations.error_free` and `floatlab.operations.double_rounding`.

@@ -1,8 +1,8 @@
 """What is a op b, to the last bit? The exact result of float64 operands, on Python integers.
 
-The fast routes of `floatlab.operations.operate` end where float64 does: products below its smallest number, sums above its
-largest, and results of 52 or 53 bits, for which it has no bits to spare. What is left is done here, one element
-at a time, by integers that have no ends.
+The fast routes of `floatlab.operations.operate` end where float64 does: products below its smallest number, sums
+above its largest, and results of 52 or 53 bits, for which it has no bits to spare. What is left is done here, one
+element at a time, by integers that have no ends.
 
 A result is a pair (n, e) that stands for n * 2^e. Quotients and roots go on forever, so they are *rounded to odd*: cut
 off after more bits than anyone will look at, with the last bit set to say that there was more ::

@@ -206,7 +206,7 @@ def settings(options: Mapping[str, Any]) -> tuple[str, str | None, str, bool]:
 
 
 def drawing(options: Mapping[str, Any]) -> tuple[np.random.Generator | int | None, int | None, Any]:
-    """Return rng, random_bits and random_integers: what `floatlab.rounding.random_integers.RandomIntegers` is made of."""
+    """Return rng, random_bits and random_integers: what `RandomIntegers` is made of."""
     return options.get("rng"), options.get("random_bits"), options.get("random_integers")
 
 

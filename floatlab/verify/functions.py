@@ -1,8 +1,8 @@
 """Is every elementary function correctly rounded? All codes of the 8- and 16-bit formats, against MPFR.
 
 Functions of two numbers are compared on all pairs of codes of short formats, and on random pairs of fp16, bf16 and
-fp32. The functions of `floatlab.functions.float64`, which are not correctly rounded, are held to the error that they promise, at
-random and on both sides of every point where the way of computing changes.
+fp32. The functions of `floatlab.functions.float64`, which are not correctly rounded, are held to the error that they
+promise, at random and on both sides of every point where the way of computing changes.
 
 MPFR (through gmpy2) gives each result cut off at 80 bits, and says whether anything was cut off. Where it was, half a
 unit of the last of these bits is added, which stands for all that follows; that number lies on the same side of every
