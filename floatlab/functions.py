@@ -42,8 +42,8 @@ from floatlab.flags import Flags
 from floatlab.formats import FloatFormat, get_format
 from floatlab.pairs import PAIRS
 from floatlab.precise import sticky
-from floatlab.rounding import quantize
-from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of
+from floatlab.rounding import quantize, round_floats
+from floatlab.rules import RoundingOptions, Rule, drawing, make_rule, rule_of, settings
 from floatlab.sources import as_source
 
 __all__ = [
@@ -205,6 +205,11 @@ class Task:
     flush_inputs: bool
 
     @cached_property
+    def rule(self) -> Rule:
+        """The rounding of the results, which are never flushed as inputs are."""
+        return make_rule(self.fmt, *settings(self.options))
+
+    @cached_property
     def is_float32(self) -> bool:
         """Whether a cast to NumPy's float32 is the rounding that was asked for."""
         usual = {"rounding": "nearest_even", "overflow": None, "subnormals": "gradual"}
@@ -271,8 +276,9 @@ class Task:
         return self._rounded(y, integers)
 
     def _rounded(self, y: Floats, integers: Any) -> Array:
-        drawn = {} if integers is None else {"random_integers": integers}
-        return self.values(quantize(y, self.fmt, **self.options, **drawn))
+        if integers is None:
+            return self.values(round_floats(y, self.rule, np.empty(y.shape, self.fmt.value_dtype)))
+        return self.values(quantize(y, self.fmt, **self.options, random_integers=integers))
 
     def _ended(self, wide: Operands, y: Floats, integers: Any) -> Array:
         """Round results of float64: what lies beyond it is a finite number, which no policy takes for an infinity."""
@@ -285,9 +291,7 @@ class Task:
             settled = y.copy()
             _settle(self.name, wide, settled, where, None)  # a pole stays an infinity
             beyond = where[np.isfinite(settled[where])]
-            o = self.options
-            over = make_rule(self.fmt, o["rounding"], o["overflow"], o["subnormals"], False).over
-            values[beyond] = np.where(y[beyond] > 0, *over)
+            values[beyond] = np.where(y[beyond] > 0, *self.rule.over)
         return values
 
     def values(self, rounded: Floats) -> Array:
@@ -468,7 +472,7 @@ def _evaluate(
     name: str, fmt: Any, given: tuple[Array, ...], return_flags: bool, options: RoundingOptions
 ) -> Any:
     """Return the results of a function for arrays of one shape, and its flags if they are wanted."""
-    task = _task(name, rule_of(name, get_format(fmt), **options), options.get("overflow"))
+    task = _task(name, rule_of(name, get_format(fmt), options), options.get("overflow"))
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags and task.fmt.precision > _WIDEST:
         raise FormatError(
