@@ -26,7 +26,7 @@ from floatlab.errors import (
     ShapeError,
 )
 from floatlab.formats import get_format
-from floatlab.functions import evaluate
+from floatlab.functions.evaluate import evaluate
 from floatlab.rounding.quantize import quantize
 
 

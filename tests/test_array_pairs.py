@@ -7,7 +7,7 @@ import pytest
 
 import floatlab as fl
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
-from floatlab.functions import evaluate, evaluate_pair
+from floatlab.functions.evaluate import evaluate, evaluate_pair
 
 INVERSES = ("cbrt", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg")
 PAIRS = ("hypot", "arctan2", "power", "logaddexp", "logaddexp2")

@@ -16,7 +16,7 @@ from floatlab import reference
 from floatlab.context import Arithmetic
 from floatlab.errors import DtypeError, FloatlabError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import evaluate
+from floatlab.functions.evaluate import evaluate
 from floatlab.sums import matmul as accumulate
 
 

@@ -511,7 +511,7 @@ def test_directed_modes_enclose_the_nearest_value():
 
 
 def test_powers_agree_with_the_operations_that_they_are():
-    from floatlab.functions import evaluate
+    from floatlab.functions.evaluate import evaluate
     from floatlab.operations.operate import operate
 
     rng = np.random.default_rng(1)

@@ -20,7 +20,7 @@ from floatlab.backend import Array
 from floatlab.codes.encode import next_down, next_up, spacing
 from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions import evaluate
+from floatlab.functions.evaluate import evaluate
 from floatlab.operations.operate import flushed, operate
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize

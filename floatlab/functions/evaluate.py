@@ -50,8 +50,8 @@ from floatlab.functions.table import TABLE, Function, values_of
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.modes import draws
-from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
-from floatlab.rounding.quantize import quantize
+from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of, settings
+from floatlab.rounding.quantize import quantize, round_floats
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
@@ -214,6 +214,11 @@ class Task:
     flush_inputs: bool
 
     @cached_property
+    def rule(self) -> Rule:
+        """The rounding of the results, which are never flushed as inputs are."""
+        return make_rule(self.fmt, *settings(self.options))
+
+    @cached_property
     def is_float32(self) -> bool:
         """Whether a cast to NumPy's float32 is the rounding that was asked for."""
         usual = {"rounding": "nearest_even", "overflow": None, "subnormals": "gradual"}
@@ -280,8 +285,9 @@ class Task:
         return self._rounded(y, integers)
 
     def _rounded(self, y: Floats, integers: Any) -> Array:
-        drawn = {} if integers is None else {"random_integers": integers}
-        return self.values(quantize(y, self.fmt, **self.options, **drawn))
+        if integers is None:
+            return self.values(round_floats(y, self.rule, np.empty(y.shape, self.fmt.value_dtype)))
+        return self.values(quantize(y, self.fmt, **self.options, random_integers=integers))
 
     def _ended(self, wide: Operands, y: Floats, integers: Any) -> Array:
         """Round results of float64: what lies beyond it is a finite number, which no policy takes for an infinity."""
@@ -294,9 +300,7 @@ class Task:
             settled = y.copy()
             _settle(self.name, wide, settled, where, None)  # a pole stays an infinity
             beyond = where[np.isfinite(settled[where])]
-            o = self.options
-            over = make_rule(self.fmt, o["rounding"], o["overflow"], o["subnormals"], False).over
-            values[beyond] = np.where(y[beyond] > 0, *over)
+            values[beyond] = np.where(y[beyond] > 0, *self.rule.over)
         return values
 
     def values(self, rounded: Floats) -> Array:
@@ -477,7 +481,7 @@ def _evaluate(
     name: str, fmt: Any, given: tuple[Array, ...], return_flags: bool, options: RoundingOptions
 ) -> Any:
     """Return the results of a function for arrays of one shape, and its flags if they are wanted."""
-    task = _task(name, rule_of(name, get_format(fmt), **options), options.get("overflow"))
+    task = _task(name, rule_of(name, get_format(fmt), options), options.get("overflow"))
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     if return_flags and task.fmt.precision > _WIDEST:
         raise FormatError(

@@ -124,7 +124,7 @@ def operate(
     """
     fmt = get_format(fmt)
     check_environment()
-    rule, overflow = rule_of(name, fmt, **options), options.get("overflow")
+    rule, overflow = rule_of(name, fmt, options), options.get("overflow")
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
     if len({x.shape for x in xs}) > 1:

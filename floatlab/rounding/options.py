@@ -210,25 +210,13 @@ def drawing(options: Mapping[str, Any]) -> tuple[np.random.Generator | int | Non
     return options.get("rng"), options.get("random_bits"), options.get("random_integers")
 
 
-def rule_of(
-    function: str,
-    fmt: FloatFormat,
-    *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    subnormals: str = "gradual",
-    flush_inputs: bool = False,
-    rng: Any = None,
-    random_bits: int | None = None,
-    random_integers: Any = None,
-    **unknown: Any,
-) -> Rule:
+def rule_of(function: str, fmt: FloatFormat, options: RoundingOptions) -> Rule:
     """Return the rule that the options of a function ask for, names and values checked.
 
     >>> from floatlab.formats import get_format
-    >>> rule_of("add", get_format("fp16"), rounding="to_odd").over
+    >>> rule_of("add", get_format("fp16"), {"rounding": "to_odd"}).over
     (65504.0, -65504.0)
     """
-    if unknown:
-        check_names(function, unknown)
-    return make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
+    if not options.keys() <= _NAMES:
+        check_names(function, options)
+    return make_rule(fmt, *settings(options))

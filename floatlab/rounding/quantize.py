@@ -268,10 +268,12 @@ def quantize(
         if rest:
             put_exact(out, rest, rule, draw, flags)
         return out, flags
-    with ignore_float_errors(source):
-        round_floats(source, rule, out, draw)
-    if rest:
-        put_exact(out, rest, rule, draw)
+    if source.size:
+        conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
+        with ignore_float_errors(source):
+            conversion.run(out, source, draw)
+        if rest:
+            put_exact(out, rest, rule, draw)
     return out
 
 

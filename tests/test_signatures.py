@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import floatlab as fl
-from floatlab.functions import evaluate, evaluate_pair
+from floatlab.functions.evaluate import evaluate, evaluate_pair
 from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags
 from floatlab.sums import matmul as accumulate
@@ -36,7 +36,7 @@ PREFIX = """
 from typing import Any
 import floatlab as fl
 from floatlab.sums import matmul as accumulate
-from floatlab.functions import evaluate, evaluate_pair
+from floatlab.functions.evaluate import evaluate, evaluate_pair
 from floatlab.operations.operate import operate
 
 x: Any = [1.0, 2.0]
