@@ -96,15 +96,16 @@ def autocast_lists() -> str:
 
 def rooms() -> str:
     """Return the table of docs/architecture.toml."""
-    rows = tomllib.loads((DOCS / "architecture.toml").read_text(encoding="utf-8"))["row"]
+    rows = tomllib.loads((DOCS / "architecture.toml").read_text(encoding="utf-8"))["room"]
     return markdown(
-        ["file or folder", "the question it answers", "may import", "libraries"],
+        ["room", "the question it answers", "may import", "libraries", "its files, in order"],
         (
             [
-                f"`{row['path']}`",
+                f"`{row['name']}{'/' if 'order' in row else ''}`",
                 row["question"],
                 ", ".join(row["may_import"]) or "nothing",
                 ", ".join(row.get("libraries", [])),
+                ", ".join(name for name in row.get("order", []) if not name.endswith("__init__")),
             ]
             for row in rows
         ),

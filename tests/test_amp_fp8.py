@@ -11,7 +11,7 @@ import pytest
 
 from floatlab import nn, optim, reference
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, autocast, fp8_autocast
-from floatlab.amp.fp8_autocast import Slot, _unscaled
+from floatlab.amp.fp8 import Slot, _unscaled
 from floatlab.autograd import Tensor, no_grad
 from floatlab.errors import FloatlabError, OptionError, StateError
 from floatlab.formats import get_format

@@ -14,84 +14,92 @@ import pytest
 import floatlab
 
 ROOT = Path(__file__).parent.parent
-ROWS = tomllib.loads((ROOT / "docs" / "architecture.toml").read_text())["row"]
-FILES = sorted((ROOT / "floatlab").rglob("*.py"))
+PACKAGE = ROOT / "floatlab"
+ROOMS = tomllib.loads((ROOT / "docs" / "architecture.toml").read_text(encoding="utf-8"))["room"]
+TABLE = {row["name"]: row for row in ROOMS}
+NAMES = list(TABLE)
+FILES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = {"matplotlib", "jupyter", "IPython", "rich", "typer", "joblib", "cupy", "safetensors", "torch"}
-HEAVY |= {"gfloat", "gmpy2", "softfloatpy", "scipy", "pandas"}
+HEAVY |= {"gfloat", "gmpy2", "softfloatpy", "scipy", "pandas", "psutil"}
 
 
-def room(path: str) -> str:
-    """Return the short name of a row: "formats" of "floatlab/formats.py", "nn" of "floatlab/nn/"."""
-    return Path(path).stem
+def room_of(path: Path) -> str:
+    """Return the room that a file belongs to: the first name below floatlab/."""
+    return Path(path.relative_to(PACKAGE).parts[0]).stem
 
 
-ORDER = [room(row["path"]) for row in ROWS]
-LIBRARIES = {room(row["path"]): {"numpy", *row.get("libraries", [])} for row in ROWS}
+def module_of(path: Path) -> str:
+    """Return the dotted name of a file of the package."""
+    return ".".join(("floatlab", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
-def reachable() -> dict[str, set[str]]:
-    """Return for each room the rooms that it may import, with what those may import in turn."""
-    found: dict[str, set[str]] = {}
-    for row in ROWS:
-        direct = set(row["may_import"]) | {"errors"}
-        found[room(row["path"])] = direct.union(*(found.get(name, set()) for name in direct))
-    return found
-
-
-REACHABLE = reachable()
-
-
-def room_of(path: Path) -> str | None:
-    """Return the room that a file belongs to: the first name below floatlab/, if the table has it."""
-    name = Path(path.relative_to(ROOT / "floatlab").parts[0]).stem
-    return name if name in ORDER else None
+MODULES = {module_of(path): path for path in FILES}
 
 
 def imports_of(source: str) -> list[str]:
-    """Return the dotted names of every module that a source text imports, wherever the statement stands."""
+    """Return the dotted names of all that a source text imports, wherever the statement stands.
+
+    ``from floatlab.codes import encode`` gives "floatlab.codes.encode", which may be a file or a name in one.
+    """
     names = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            if node.module == "floatlab":
-                names += [f"floatlab.{alias.name}" for alias in node.names]
-            else:
-                names.append(node.module or "")
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
     return names
+
+
+def imported_files(source: str) -> set[str]:
+    """Return the modules of floatlab that a source text imports."""
+    found = set()
+    for name in imports_of(source):
+        if name.partition(".")[0] == "floatlab":
+            while name not in MODULES:
+                name = name.rpartition(".")[0]
+            found.add(name)
+    return found
+
+
+def imported_libraries(source: str) -> set[str]:
+    """Return what else it imports, but for the standard library and NumPy."""
+    tops = {name.partition(".")[0] for name in imports_of(source)}
+    return tops - set(sys.stdlib_module_names) - {"numpy", "floatlab"}
+
+
+def rooms_beside(source: str, here: str) -> set[str]:
+    """Return the other rooms that a source text imports from; a bare ``import floatlab`` is the public face."""
+    return {room_of(MODULES[name]) for name in imported_files(source)} - {here}
 
 
 def violations(source: str, here: str) -> list[str]:
     """Return the imports that the table forbids to a file of the room `here`."""
-    found = []
-    for name in imports_of(source):
-        top, _, rest = name.partition(".")
-        if top == "floatlab":
-            there = rest.partition(".")[0] or "__init__"
-            # `from floatlab import x` may name a room or something that the public face offers
-            there = there if there in ORDER else "__init__"
-            if there != here and there not in REACHABLE[here]:
-                found.append(f"{here} imports {there}")
-        elif top not in sys.stdlib_module_names and top not in LIBRARIES[here]:
-            found.append(f"{here} imports {top}")
-    return found
+    row = TABLE[here]
+    rooms = rooms_beside(source, here) - {"errors", *row["may_import"]}
+    libraries = imported_libraries(source) - set(row.get("libraries", []))
+    return [f"{here} imports {name}" for name in sorted(rooms) + sorted(libraries)]
+
+
+# -- between rooms -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_imports_only_what_its_row_allows(path):
-    here = room_of(path)
-    assert here is not None, "docs/architecture.toml has no row for this file"
-    assert violations(path.read_text(), here) == []
+    assert room_of(path) in TABLE, "docs/architecture.toml has no row for this file"
+    assert violations(path.read_text(encoding="utf-8"), room_of(path)) == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["path"])
-def test_every_row_is_there_and_imports_only_from_above(row):
-    assert (ROOT / row["path"]).exists() or (ROOT / row["path"]).with_suffix("").is_dir()
-    assert ORDER.count(room(row["path"])) == 1
-    above = ORDER[: ORDER.index(room(row["path"]))]
-    assert set(row["may_import"]) <= set(above)
-    assert row["question"].strip()
+@pytest.mark.parametrize("row", ROOMS, ids=lambda row: row["name"])
+def test_every_row_is_a_room_that_imports_only_from_above_and_uses_what_it_may(row):
+    files = [path for path in FILES if room_of(path) == row["name"]]
+    assert files and NAMES.count(row["name"]) == 1 and row["question"].endswith((".", "?"))
+    assert set(row["may_import"]) <= set(NAMES[: NAMES.index(row["name"])])
+    sources = [path.read_text(encoding="utf-8") for path in files]
+    used = set().union(*(rooms_beside(source, row["name"]) for source in sources))
+    assert set(row["may_import"]) - used == set(), "a permission that nobody uses"
+    libraries = set().union(*map(imported_libraries, sources))
+    assert set(row.get("libraries", [])) - libraries == set(), "a library that nobody uses"
 
 
 @pytest.mark.parametrize(
@@ -99,14 +107,19 @@ def test_every_row_is_there_and_imports_only_from_above(row):
     [
         ("from floatlab.rounding.quantize import quantize", "formats"),
         ("from floatlab.formats import FloatFormat", "errors"),
-        ("from floatlab.rounding.kernels.magic import Kernel", "reference"),
+        ("from floatlab.rounding.kernels import magic", "reference"),
         ("def f():\n    from floatlab.codes.encode import encode", "rounding"),
-        ("from floatlab import codec", "rounding"),
+        ("if TYPE_CHECKING:\n    from floatlab.codes.encode import encode", "rounding"),
+        ("from floatlab import codes", "rounding"),
         ("import floatlab", "rounding"),
         ("import floatlab.nn.module", "autograd"),
         ("import matplotlib.pyplot", "rounding"),
         ("import cupy", "rounding"),
         ("from floatlab.autograd import Tensor", "plots"),
+        (
+            "from floatlab.backend import array_module",
+            "context",
+        ),  # what may be reached is not what may be imported
     ],
 )
 def test_a_forbidden_import_is_found(source, here):
@@ -114,10 +127,64 @@ def test_a_forbidden_import_is_found(source, here):
 
 
 def test_the_oracle_shares_no_code_with_what_it_checks():
-    assert REACHABLE["reference"] == {"errors", "formats", "environment"}  # which computes nothing
-    assert not any(
-        "reference" in REACHABLE[name] for name in ORDER if name not in ("verify", "cli", "__init__")
+    assert TABLE["reference"]["may_import"] == ["formats"]
+    assert TABLE["formats"]["may_import"] == ["system"]  # which computes nothing
+    assert {name for name in NAMES if "reference" in TABLE[name]["may_import"]} <= {"verify"}
+
+
+def test_no_file_takes_a_private_name_from_another():
+    found = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("floatlab"):
+                found += [
+                    f"{module_of(path)}: {alias.name}" for alias in node.names if alias.name.startswith("_")
+                ]
+    assert found == []
+
+
+# -- inside a room -----------------------------------------------------------------------------------
+
+
+FOLDERS = [row for row in ROOMS if (PACKAGE / row["name"]).is_dir()]
+
+
+@pytest.mark.parametrize("row", FOLDERS, ids=lambda row: row["name"])
+def test_a_file_of_a_folder_imports_only_from_those_before_it(row):
+    folder = PACKAGE / row["name"]
+    listed = [folder / f"{name}.py" for name in row["order"]]
+    listed = [path if path.exists() else path.with_suffix("") / "__init__.py" for path in listed]
+    assert sorted(listed) == sorted(folder.rglob("*.py")), (
+        "docs/architecture.toml lists each file once, in order"
     )
+    for place, path in enumerate(listed):
+        beside = {MODULES[name] for name in imported_files(path.read_text(encoding="utf-8"))}
+        late = {p for p in beside if room_of(p) == row["name"]} - set(listed[:place])
+        assert late - {path} == set(), f"{path.name} imports what stands after it"
+
+
+@pytest.mark.parametrize("row", FOLDERS, ids=lambda row: row["name"])
+def test_the_docstring_of_a_folder_names_its_files(row):
+    """For the folders of the numbers, whose files a newcomer opens by name."""
+    if row["name"] not in (
+        "system",
+        "formats",
+        "reference",
+        "rounding",
+        "codes",
+        "operations",
+        "functions",
+        "sums",
+    ):
+        pytest.skip("its files are named by what they hold")
+    text = (PACKAGE / row["name"] / "__init__.py").read_text(encoding="utf-8")
+    for path in (PACKAGE / row["name"]).iterdir():
+        if path.name.startswith("__") or path.suffix not in ("", ".py"):
+            continue
+        assert f"`{path.name}{'/' if path.is_dir() else ''}`" in text
+
+
+# -- what is loaded ----------------------------------------------------------------------------------
 
 
 def test_importing_floatlab_needs_numpy_and_ml_dtypes_and_nothing_else():

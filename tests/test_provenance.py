@@ -99,14 +99,13 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path):
-    """A repository with a commit, and a copy of provenance.py where an installed floatlab would lie."""
+    """A repository with a commit, and a copy of its room where an installed floatlab would lie."""
     git(tmp_path, "init", "-q")
     (tmp_path / "README").write_text("somebody else's\n")
     git(tmp_path, "add", "README")
     git(tmp_path, "commit", "-qm", "theirs")
     place = tmp_path / ".venv" / "lib" / "site-packages" / "floatlab"
-    place.mkdir(parents=True)
-    shutil.copy(PACKAGE / "provenance.py", place)
+    shutil.copytree(PACKAGE / "system", place / "system", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path, place
 
 
@@ -131,7 +130,7 @@ def test_a_repository_that_keeps_the_source_gives_its_commit(repository):
     git(folder, "add", "-f", str(place))
     git(folder, "commit", "-qm", "the source")
     assert provenance.commit(place) == git(folder, "rev-parse", "--short=12", "HEAD")
-    (place / "provenance.py").write_text("changed\n")
+    (place / "system" / "provenance.py").write_text("changed\n")
     assert provenance.commit(place) == git(folder, "rev-parse", "--short=12", "HEAD") + "-dirty"
 
 
@@ -139,8 +138,7 @@ def test_a_repository_that_keeps_the_source_gives_its_commit(repository):
 def test_a_repository_named_by_the_environment_is_not_asked(repository, monkeypatch):
     folder, _ = repository
     outside = folder / "outside"
-    outside.mkdir()
-    shutil.copy(PACKAGE / "provenance.py", outside)
+    shutil.copytree(PACKAGE / "system", outside / "system", ignore=shutil.ignore_patterns("__pycache__"))
     git(folder, "add", "outside")
     git(folder, "commit", "-qm", "theirs too")
     monkeypatch.setenv("GIT_DIR", str(folder / ".git"))

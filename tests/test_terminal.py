@@ -20,7 +20,7 @@ ENCODINGS = {"ascii": 110, "latin-1": 40, "cp437": 80, "utf-8": 110}  # and how 
 EVERYTHING = """
 import sys, traceback
 from dataclasses import dataclass, replace
-from floatlab import cli
+from floatlab.cli import app as cli
 from floatlab.experiments import registry, underflow
 from floatlab.experiments.harness.common import Experiment, Run
 

@@ -8,7 +8,7 @@ from floatlab.amp.casting import (
     get_autocast_format,
     is_autocast_enabled,
 )
-from floatlab.amp.fp8_autocast import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
+from floatlab.amp.fp8 import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
 from floatlab.amp.grad_scaler import GradScaler
 from floatlab.amp.policy import POLICIES, Policy, PolicyModule, get_policy
 from floatlab.amp.presets import PRESETS, ScalingRule

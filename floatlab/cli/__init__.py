@@ -1,5 +1,5 @@
 """How is it started? The floatlab command: demo, run, show, formats, verify."""
 
-from floatlab.cli.app import app, main
+from floatlab.cli.app import main
 
-__all__ = ["app", "main"]
+__all__ = ["main"]

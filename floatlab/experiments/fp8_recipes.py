@@ -1,7 +1,7 @@
 """fp8, with and without scaling: when do eight bits need a scale for each tensor?
 
 The network of the demonstration; the products of its layers are computed by an fp8 recipe
-(`floatlab.amp.fp8_autocast`): inputs and weights in E4M3, gradients in E5M2, everything else in fp32. With a loss
+(`floatlab.amp.fp8`): inputs and weights in E4M3, gradients in E5M2, everything else in fp32. With a loss
 weight of 1, and of 0.01, no scale is needed at all: E5M2 reaches down to 2^-17, and the gradients lie above that.
 With 0.001 and less they do not. Current scaling and delayed scaling, which take each tensor to the format's maximum
 first, learn at every loss weight.
@@ -22,7 +22,7 @@ import numpy as np
 
 from floatlab import nn
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
-from floatlab.amp.fp8_autocast import Slot
+from floatlab.amp.fp8 import Slot
 from floatlab.data import digits
 from floatlab.errors import check_option
 from floatlab.experiments.harness.common import (

@@ -19,22 +19,11 @@ __all__ = ["COMMON", "PROOF", "TRAINING", "commit", "fingerprint"]
 PACKAGE = Path(__file__).parent.parent
 
 # What both depend on: the numbers, and how files are written.
-COMMON = (
-    "accumulate", "accumulators", "backend", "blocks", "certified", "context", "draws", "elementary", "environment",
-    "errorfree", "errors", "exact", "files", "flags", "formats", "functions", "integers", "kernel", "lookup",
-    "modes", "odd", "operations", "pairs", "precise", "processes", "provenance", "ratios", "rounding", "routes",
-    "rules", "signatures", "sources", "specials", "tables", "terminal", "wide",
-)  # fmt: skip
+COMMON = ("backend", "context", "errors", "formats", "functions", "operations", "rounding", "sums", "system")
 #: What the results of `floatlab verify` depend on.
-PROOF = (
-    *COMMON,
-    "array", "codec", "reference", "verify",
-)  # fmt: skip
+PROOF = (*COMMON, "array", "codes", "reference", "verify")
 #: What the records of `floatlab demo` and `floatlab run` depend on.
-TRAINING = (
-    *COMMON,
-    "amp", "autograd", "data", "experiments", "nn", "optim",
-)  # fmt: skip
+TRAINING = (*COMMON, "amp", "autograd", "data", "experiments", "nn", "optim")
 
 
 @lru_cache
