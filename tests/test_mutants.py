@@ -1,43 +1,49 @@
 """Would the tests notice? Kernels with one careless mistake each must fail the short check.
 
-Each mutant is a fresh copy of the rooms from the sources to the codec with one thing changed, or a function around
+Each mutant is a fresh copy of floatlab/rounding and floatlab/codes with one thing changed, or a function around
 the right one that makes a mistake other libraries are known for. `support.short_check` has to find every one.
 """
 
 import dataclasses
 import importlib
+import pkgutil
 import sys
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support import CATALOGUE_8, FloatFormat, get_format, short_check
 
-ARCHITECTURE = Path(__file__).parent.parent / "docs" / "architecture.toml"
 KINDS = tuple(get_format(name) for name in ("e4m3", "e5m2", "e4m3fnuz", "fp4", "e8m0", "binary8p4se"))
 
-# Every room from rounding's own up to the codec, in the order in which they may import one another.
-ROOMS = [Path(row["path"]).stem for row in tomllib.loads(ARCHITECTURE.read_text())["row"]]
-MODULES = ROOMS[ROOMS.index("backend") + 1 : ROOMS.index("codec") + 1]
+ROOMS = ("floatlab.rounding", "floatlab.codes")
+
+
+def names_of_rooms() -> list[str]:
+    """Return the packages of the rooms, and their modules."""
+    found = list(ROOMS)
+    for room in ROOMS:
+        found += [
+            info.name for info in pkgutil.walk_packages(importlib.import_module(room).__path__, f"{room}.")
+        ]
+    return found
 
 
 def fresh() -> SimpleNamespace:
-    """Return new copies of the modules under test, which import one another and leave the real ones alone."""
-    names = [f"floatlab.{module}" for module in MODULES]
+    """Return new copies of the modules of the rooms, which import one another and leave the real ones alone."""
+    names = names_of_rooms()
     package = sys.modules["floatlab"]
     saved = {name: sys.modules.pop(name, None) for name in names}
-    attributes = {module: getattr(package, module, None) for module in MODULES}
-    copies = {module: importlib.import_module(name) for module, name in zip(MODULES, names, strict=True)}
-    for module, name in zip(MODULES, names, strict=True):
+    attributes = {room: getattr(package, room.rpartition(".")[2]) for room in ROOMS}
+    copies = {name: importlib.import_module(name) for name in names}
+    for name in names:
         del sys.modules[name]
-        delattr(package, module)
         if saved[name] is not None:
             sys.modules[name] = saved[name]
-            setattr(package, module, attributes[module])
-    return SimpleNamespace(**copies)
+    for room, module in attributes.items():
+        setattr(package, room.rpartition(".")[2], module)
+    return SimpleNamespace(**{name.rpartition(".")[2]: module for name, module in copies.items()})
 
 
 MUTANTS: dict[str, Callable] = {}
@@ -52,7 +58,7 @@ def mutant(function: Callable) -> Callable:
 
 
 def renamed_mode(m: SimpleNamespace, mode: str, other: str) -> None:
-    setattr(m.kernel.Kernel, mode, getattr(m.kernel.Kernel, other))
+    setattr(m.magic.Kernel, mode, getattr(m.magic.Kernel, other))
 
 
 @mutant
@@ -91,8 +97,8 @@ def to_odd_truncates(m):
 
 
 def with_property(m: SimpleNamespace, name: str, change: Callable) -> None:
-    original = m.kernel.Kernel.__dict__[name].func
-    setattr(m.kernel.Kernel, name, property(lambda self: change(self, original(self))))
+    original = m.magic.Kernel.__dict__[name].func
+    setattr(m.magic.Kernel, name, property(lambda self: change(self, original(self))))
 
 
 @mutant
@@ -116,7 +122,7 @@ def subnormals_start_a_binade_too_high(m):
 
 
 def changed_rule(m: SimpleNamespace, **changes: object) -> None:
-    original = m.rounding.make_rule
+    original = m.quantize.make_rule
 
     def make_rule(*arguments):
         rule = original(*arguments)
@@ -161,8 +167,8 @@ def negative_overflow_has_the_wrong_sign(m):
 
 
 def around(m: SimpleNamespace, wrong: Callable) -> None:
-    right = m.rounding.quantize
-    m.rounding.quantize = m.codec.quantize = lambda x, fmt, **options: wrong(
+    right = m.quantize.quantize
+    m.quantize.quantize = m.encode.quantize = lambda x, fmt, **options: wrong(
         right, np.asarray(x), fmt, **options
     )
 
@@ -312,8 +318,8 @@ def directed_modes_overflow_inward(m):
 
 
 def coded(m: SimpleNamespace, change: Callable) -> None:
-    right = m.codec.encode
-    m.codec.encode = lambda x, fmt, **options: change(right(x, fmt, **options), fmt)
+    right = m.encode.encode
+    m.encode.encode = lambda x, fmt, **options: change(right(x, fmt, **options), fmt)
 
 
 @mutant
@@ -328,14 +334,14 @@ def the_nan_code_is_another_nan(m):
 
 @mutant
 def fnuz_keeps_minus_zero_as_its_nan(m):
-    right = m.codec.encode
+    right = m.encode.encode
 
     def encode(x, fmt, **options):
         codes = right(x, fmt, **options)
         lost = (codes == 0) & np.signbit(x) & (fmt.specials == "fnuz")
         return np.where(lost, fmt.sign_mask, codes)
 
-    m.codec.encode = encode
+    m.encode.encode = encode
 
 
 @mutant
@@ -358,14 +364,14 @@ def the_sign_bit_is_forgotten(m):
 
 def test_the_original_passes_the_short_check():
     m = fresh()
-    assert short_check(m.rounding.quantize, m.codec.encode, CATALOGUE_8) == []
+    assert short_check(m.quantize.quantize, m.encode.encode, CATALOGUE_8) == []
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_short_check_notices(name):
     m = fresh()
     MUTANTS[name](m)
-    assert any(short_check(m.rounding.quantize, m.codec.encode, (fmt,)) for fmt in KINDS)
+    assert any(short_check(m.quantize.quantize, m.encode.encode, (fmt,)) for fmt in KINDS)
 
 
 def test_mutants_leave_the_real_modules_alone():
@@ -375,6 +381,6 @@ def test_mutants_leave_the_real_modules_alone():
     before = floatlab.codes.encode.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even
     m = fresh()
     ties_go_away_from_zero(m)
-    assert m.kernel.Kernel is not floatlab.rounding.kernels.magic.Kernel
+    assert m.magic.Kernel is not floatlab.rounding.kernels.magic.Kernel
     assert before == (floatlab.codes.encode.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even)
     assert sys.modules["floatlab.rounding.kernels.magic"] is floatlab.rounding.kernels.magic
