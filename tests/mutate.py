@@ -11,7 +11,7 @@ What is printed: a line for each mutant, the diff of each survivor, and the shar
 write the assertion that kills it. A mutant that changes nothing anybody can see goes into
 `tests/equivalent_mutants.toml` with the reason, and is not made again.
 
-A room is a folder of floatlab (optim, amp, ...), one of its files (rounding, kernel, ...), or "all". The same
+A room is a folder of floatlab (optim, rounding, ...), a file beside them (context, ...), or "all". The same
 seed makes the same mutants of the same source. What is finished is kept in build/mutants.jsonl: an interrupted
 run goes on where it stopped, and a survivor is tried again when the tests have changed.
 """
@@ -43,22 +43,6 @@ PACKAGE, TESTS = ROOT / "floatlab", ROOT / "tests"
 EQUIVALENT = TESTS / "equivalent_mutants.toml"
 JOURNAL = ROOT / "build" / "mutants.jsonl"
 NO_BEHAVIOUR = ("test_architecture.py", "test_docs_tables.py", "test_mutate.py", "test_torch_answers.py")
-# Files without a test file of their own: what holds them.
-HELD_BY = {
-    "backend": ("certified",),
-    "blocks": ("rounding", "codec"),
-    "draws": ("rounding", "operations"),
-    "elementary": ("functions",),
-    "errorfree": ("operations",),
-    "flags": ("rounding", "operations"),
-    "integers": ("operations", "rounding"),
-    "kernel": ("mutants", "rounding"),
-    "lookup": ("codec", "rounding"),
-    "routes": ("operations",),
-    "rules": ("rounding", "codec"),
-    "sources": ("rounding", "codec"),
-    "specials": ("mutants", "rounding"),
-}
 CARRIED = (
     "floatlab",
     "tests",
@@ -248,9 +232,9 @@ def files_of(room: str) -> list[Path]:
     every = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
     if room == "all":
         return every
-    found = [p for p in every if p.parent == PACKAGE / room or p == PACKAGE / f"{room}.py"]
+    found = [p for p in every if PACKAGE / room in p.parents or p == PACKAGE / f"{room}.py"]
     if not found:
-        rooms = sorted({(p.parent.name if p.parent != PACKAGE else p.stem) for p in every})
+        rooms = sorted({Path(p.relative_to(PACKAGE).parts[0]).stem for p in every})
         raise SystemExit(f"A room is one of: all, {', '.join(rooms)}. Got {room!r}. Use one of these.")
     return found
 
@@ -283,18 +267,21 @@ def equivalents() -> list[dict[str, str]]:
 
 
 def mirrors(path: str) -> tuple[list[str], list[str]]:
-    """Return the tests that mirror a file of the package, and those beside them that import its room."""
+    """Return the tests that mirror a file of the package, and the others that import its room.
+
+    The tests of a room lie in a folder of its name; of these, what has the file's name comes first.
+    """
     parts = Path(path).with_suffix("").parts[1:]
-    names = {test.name: test.read_text(encoding="utf-8") for test in sorted(TESTS.glob("test_*.py"))}
     room, stem = parts[0], parts[-1]
-    near = [n for n in names if n.startswith((f"test_{'_'.join(parts)}.py", f"test_{'_'.join(parts)}_"))]
-    if len(parts) == 1 and not near:
-        near = [f"test_{holder}.py" for holder in HELD_BY.get(stem, ())]
-    elif not near:
-        near = [n for n in names if n == f"test_{room}.py" or n.startswith(f"test_{room}_")]
+    tests = {
+        test.relative_to(TESTS).as_posix(): test.read_text(encoding="utf-8")
+        for test in sorted(TESTS.rglob("test_*.py"))
+    }
+    near = [n for n in tests if n.startswith(f"{room}/")] or [n for n in tests if n == f"test_{room}.py"]
+    near.sort(key=lambda n: stem not in Path(n).stem)
     marks = (f"floatlab.{room}", f"import {room}", f", {room}", f"fl.{room}", f"fl.{stem}")
-    beyond = [n for n in names if n not in (*near, *NO_BEHAVIOUR) and any(mark in names[n] for mark in marks)]
-    return near, sorted(beyond, key=lambda n: not n.startswith(f"test_{room}"))  # those of the room first
+    beyond = [n for n in tests if n not in (*near, *NO_BEHAVIOUR) and any(mark in tests[n] for mark in marks)]
+    return (near, beyond) if near else (beyond, [])
 
 
 class Workplace:
@@ -366,7 +353,7 @@ class Workplace:
 def digest_of_tests() -> str:
     """Return what changes when a test does."""
     total = hashlib.sha256()
-    for path in sorted(TESTS.glob("*.py")):
+    for path in sorted(TESTS.rglob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:16]
 

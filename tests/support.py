@@ -5,10 +5,10 @@ the quarter points, one float64 step to each side of them, the ends of the range
 
 `expected_codes` is a second, vectorised oracle for `quantize` and `encode`. It knows no bit trick: it looks
 numbers up in the sorted table of the format's values, which comes from `floatlab.reference`, and compares
-distances, which are exact in float64. `tests/test_reference.py` holds it to the scalar oracle.
+distances, which are exact in float64. `tests/reference/test_reference.py` holds it to the scalar oracle.
 
 `disagreements` runs any pair of quantize and encode functions against it; the mutants of
-`tests/test_mutants.py` must not survive it.
+`tests/rounding/test_mutants.py` must not survive it.
 """
 
 from __future__ import annotations

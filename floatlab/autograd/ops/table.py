@@ -1,7 +1,7 @@
 """Which operations are there, and what are their derivatives? One flat table; each entry is an `Op`.
 
 The entries stand in the files below, by what they do. To add an operation, add an `Op` to the `OPS` of the
-file where it belongs; tests/test_autograd_ops.py then fails until it has a case for the gradient check.
+file where it belongs; tests/autograd/test_autograd_ops.py then fails until it has a case for the gradient check.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from floatlab.system import terminal
 from floatlab.system.terminal import make_console, plainer, prepare_streams
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ENCODINGS = {"ascii": 110, "latin-1": 40, "cp437": 80, "utf-8": 110}  # and how wide the terminal is
 
 # All commands in one process, the long ones with runs that take no time.

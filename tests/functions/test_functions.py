@@ -22,7 +22,7 @@ from floatlab.functions.evaluate import FUNCTIONS, evaluate, sticky_values
 
 gmpy2 = pytest.importorskip("gmpy2")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MPFR = {
     "exp": gmpy2.exp,
     "exp2": gmpy2.exp2,

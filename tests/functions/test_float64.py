@@ -1,6 +1,7 @@
 """Float64 functions with the same bits on every CPU: their errors against MPFR, special values, layouts.
 
-That the bits are the same on every CPU is tested in tests/test_functions.py, in processes with fewer CPU features.
+That the bits are the same on every CPU is tested in tests/functions/test_functions.py, in processes with fewer CPU
+features.
 """
 
 import ast

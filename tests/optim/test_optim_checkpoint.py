@@ -402,7 +402,7 @@ def test_a_part_that_holds_itself_is_refused(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_the_first_version_still_loads(kind: str) -> None:
-    path = Path(__file__).parent / "data" / f"state-1{kind}"
+    path = Path(__file__).parents[1] / "data" / f"state-1{kind}"
     model, rng = nn.Linear(2, 1, rng=4), np.random.default_rng(0)
     adam = optim.Adam(model.parameters(), rounding="stochastic", rng=1)
     rest = optim.load_state(path, model=model, optimizer=adam, rng=rng)
@@ -503,7 +503,7 @@ def test_a_flipped_byte_of_the_first_version_gives_a_state_or_an_error_and_chang
     kind: str, tmp_path: Path
 ) -> None:
     """Without a checksum a changed number cannot be seen; but nothing is half loaded, and no error is raw."""
-    content = (Path(__file__).parent / "data" / f"state-1{kind}").read_bytes()
+    content = (Path(__file__).parents[1] / "data" / f"state-1{kind}").read_bytes()
     damaged = tmp_path / f"damaged{kind}"
 
     def parts() -> dict[str, Any]:

@@ -792,7 +792,9 @@ ENVIRONMENTS = {
 def run_here(program: str, environment: dict[str, str]) -> str:
     """Run a program in another process, which finds the tests, and return what it prints."""
     here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join(
+        [*map(str, (here, here.parent, here.parents[1])), os.environ.get("PYTHONPATH", "")]
+    )
     return subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **environment, "PYTHONPATH": paths},
@@ -804,7 +806,7 @@ def run_here(program: str, environment: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_threads_and_processor_features_change_no_bit(environment):
-    program = "import test_accumulate; print(test_accumulate.digest_of_many_products())"
+    program = "import test_matmul; print(test_matmul.digest_of_many_products())"
     assert run_here(program, ENVIRONMENTS[environment]) == digest_of_many_products()
 
 

@@ -14,7 +14,7 @@ from test_autograd_ops import CASES
 
 from floatlab.autograd import Tensor, apply
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "one thread": {"OPENBLAS_NUM_THREADS": "1"},
     "four threads": {"OPENBLAS_NUM_THREADS": "4"},

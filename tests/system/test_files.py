@@ -15,7 +15,7 @@ from floatlab.errors import DataError, ExperimentError
 from floatlab.system import files
 from floatlab.system.files import as_path, read_all, write_whole
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> list[str]:
@@ -88,7 +88,7 @@ def test_the_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypa
 def test_a_file_that_grows_beyond_what_the_disk_takes_is_an_error_of_ours(tmp_path):
     resource = pytest.importorskip("resource")
     program = (
-        "import sys, resource, signal; from pathlib import Path; from floatlab import files, errors\n"
+        "import sys, resource, signal; from pathlib import Path; from floatlab import errors; from floatlab.system import files\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.write_whole(sys.argv[1], b'x' * 2000)\n"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -213,7 +214,7 @@ def test_a_seed_gives_the_same_weights_whatever_the_cpu_has() -> None:
         run = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
             env={**os.environ, **extra},
-            cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+            cwd=str(Path(__file__).parents[2]),
             capture_output=True,
             text=True,
             check=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_accumulate import ENVIRONMENTS, run_here
+from test_matmul import ENVIRONMENTS, run_here
 
 import floatlab as fl
 from floatlab import amp, nn, optim

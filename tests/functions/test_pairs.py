@@ -1,7 +1,7 @@
 """Functions of two numbers: correctly rounded in every mode, against MPFR; special values; exact results; flags.
 
-The oracle is MPFR, as in tests/test_functions.py: its result at 53 bits, rounded to odd, is rounded on by the table
-look-up of tests/support.py, which shares no code with floatlab.rounding.quantize.
+The oracle is MPFR, as in tests/functions/test_functions.py: its result at 53 bits, rounded to odd, is rounded on by
+the table look-up of tests/support.py, which shares no code with floatlab.rounding.quantize.
 """
 
 import functools

@@ -21,7 +21,7 @@ from floatlab.verify.journal import Journal, fingerprint
 from floatlab.verify.oracle import Steps, critical_points, find_steps
 from floatlab.verify.tasks import Outcome, Tally, Task, missing_peer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def first(section, fmt, **wanted):

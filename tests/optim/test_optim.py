@@ -425,7 +425,7 @@ def test_a_seed_gives_the_same_training_whatever_the_cpu_and_the_blas() -> None:
         run = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
             env={**os.environ, **extra},
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             check=True,

@@ -15,7 +15,7 @@ from floatlab.errors import ExperimentError, OptionError
 from floatlab.experiments import registry
 from floatlab.experiments.harness.common import Claim, Experiment, Run, accuracy, lost
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = registry.names()
 
 
