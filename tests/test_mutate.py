@@ -69,7 +69,7 @@ def test_types_docstrings_and_messages_are_left_alone(found: list[mutate.Mutant]
             assert kept in after
 
 
-@pytest.mark.parametrize("room", ["optim", "amp", "nn", "rounding", "backend"])
+@pytest.mark.parametrize("room", ["optim", "amp", "nn", "rounding", "codes"])
 def test_every_mutant_compiles_and_differs_in_one_place(room: str) -> None:
     chosen = mutate.choose(room, 30, 0)
     assert len(chosen) == len(set(chosen)) == 30

@@ -209,7 +209,7 @@ def without_wide_vectors() -> dict[str, str]:
 
 
 def test_a_seed_gives_the_same_weights_whatever_the_cpu_has() -> None:
-    code = "from tests.test_nn import digest; print(digest())"
+    code = "from tests.nn.test_nn import digest; print(digest())"
     for extra in ({}, without_wide_vectors()):
         run = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
@@ -472,3 +472,18 @@ def test_an_option_acts_by_its_value_and_not_by_its_type(use: Any, kind: Any) ->
         return result.data.tobytes() if isinstance(result, Tensor) else result
 
     assert bits(use(kind)) == bits(use(float))
+
+
+def test_losses_as_layers_are_their_functions() -> None:
+    logits = Tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3]])
+    labels = np.array([2, 0])
+    logs = nn.LogSoftmax()(logits)
+    picked = -logs.data[[0, 1], labels].astype(np.float64)
+    assert nn.NLLLoss()(logs, labels).item() == np.float32(picked.mean())
+    assert nn.NLLLoss("sum")(logs, labels).item() == np.float32(picked.sum())
+    targets = Tensor([[1.0, 0.0, 0.25], [0.0, 1.0, 1.0]])
+    x, y = logits.data.astype(np.float64), targets.data
+    wanted = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
+    for reduction, value in (("mean", wanted.mean()), ("sum", wanted.sum()), ("none", wanted)):
+        found = nn.BCEWithLogitsLoss(reduction)(logits, targets).data
+        np.testing.assert_allclose(found, value, rtol=1e-6)

@@ -88,7 +88,10 @@ def test_the_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypa
 def test_a_file_that_grows_beyond_what_the_disk_takes_is_an_error_of_ours(tmp_path):
     resource = pytest.importorskip("resource")
     program = (
-        "import sys, resource, signal; from pathlib import Path; from floatlab import errors; from floatlab.system import files\n"
+        "import sys, resource, signal\n"
+        "from pathlib import Path\n"
+        "from floatlab import errors\n"
+        "from floatlab.system import files\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.write_whole(sys.argv[1], b'x' * 2000)\n"
