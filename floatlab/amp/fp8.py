@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from floatlab.amp.casting import autocast
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
-from floatlab.autograd.tensor import recording
+from floatlab.autograd.value import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule

@@ -2,9 +2,10 @@
 
 from floatlab.autograd.check import gradcheck
 from floatlab.autograd.function import Function
-from floatlab.autograd.graph import Event, Observer, apply, cast_policy, observers, scope
+from floatlab.autograd.graph import Event, Observer, cast_policy, observers, scope
 from floatlab.autograd.ops.joining import cat, maximum, minimum, stack, where
-from floatlab.autograd.tensor import Tensor, is_recording, no_grad
+from floatlab.autograd.tensor import Tensor, apply
+from floatlab.autograd.value import is_recording, no_grad
 from floatlab.context import Arithmetic, accumulator, arithmetic
 
 __all__ = [

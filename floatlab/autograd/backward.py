@@ -7,29 +7,59 @@ input's gradient format; two shares add up in that format. All of it is done wit
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from floatlab.autograd.graph import Event, Observer, observers, unrounded, work_type
 from floatlab.autograd.operation import Array, Node
 from floatlab.autograd.rounding import FLOAT32, is_narrow, is_subset, round_to, sum_to
-from floatlab.autograd.tensor import Tensor
+from floatlab.autograd.value import Value
 from floatlab.context import DEFAULT, Arithmetic
-from floatlab.errors import AutogradError, FormatMismatchError
+from floatlab.errors import AutogradError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.operations.operate import flushed, operate
+from floatlab.rounding.inputs import as_array
+from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
 __all__ = ["start_backward"]
 
 
-def start_backward(tensor: Tensor, gradient: Array, retain_graph: bool) -> None:
-    """Carry a gradient, of the tensor's shape and gradient format, to every leaf that asks for one."""
+def start_backward(tensor: Value, gradient: Any, retain_graph: bool) -> None:
+    """Carry a gradient of the tensor's shape, 1 by default, to every leaf that asks for one."""
+    if not tensor.requires_grad:
+        raise AutogradError(
+            "backward starts from a tensor that depends on one with requires_grad=True. "
+            f"Got {tensor._describe()}. Set requires_grad on a leaf, and compute outside no_grad()."
+        )
+    start = _start(tensor, gradient)
     check_environment()
     with np.errstate(all="ignore"):  # overflow and NaN are what a laboratory wants to see
         if tensor._node is None:
-            _accumulate(tensor, gradient, DEFAULT)
+            _accumulate(tensor, start, DEFAULT)
         else:
-            _walk(tensor._node, gradient, retain_graph)
+            _walk(tensor._node, start, retain_graph)
+
+
+def _start(tensor: Value, gradient: Any) -> Array:
+    """Return the gradient that the walk starts from, as values of the tensor's gradient format."""
+    if gradient is None:
+        if tensor.size != 1:
+            origin = f", made by {tensor._node.describe()}" if tensor._node is not None else ""
+            raise AutogradError(
+                f"backward without a gradient starts from a single number. Got {tensor._describe()}{origin}. "
+                "Reduce it with sum() or mean(), or pass a gradient of its shape."
+            )
+        gradient = np.ones(tensor.shape)
+    given = gradient._data if isinstance(gradient, Value) else as_array(gradient, "rounded")
+    fmt = tensor.gradient_format
+    start = np.asarray(quantize(given, fmt), dtype=fmt.value_dtype)
+    if start.shape != tensor.shape:
+        raise ShapeError(
+            f"A gradient has the shape of its tensor. Got {start.shape} for {tensor._describe()}. Reshape it."
+        )
+    return start
 
 
 def _walk(root: Node, start: Array, retain_graph: bool) -> None:
@@ -91,7 +121,7 @@ def _check(node: Node) -> None:
 
 
 def _derivative(
-    node: Node, gradient: Array, index: int, tensor: Tensor, watchers: tuple[Observer, ...]
+    node: Node, gradient: Array, index: int, tensor: Value, watchers: tuple[Observer, ...]
 ) -> tuple[Array | None, bool]:
     """Return the gradient of one input, rounded once to its gradient format, and whether its array is new."""
     kernel = node.op.derivatives[index] if index < len(node.op.derivatives) else None
@@ -150,7 +180,7 @@ def _add(a: Array, b: Array, fmt: FloatFormat, rules: Arithmetic) -> Array:
     return np.asarray(operate("add", (a, b), fmt, **rules.for_operations))
 
 
-def _accumulate(leaf: Tensor, data: Array, rules: Arithmetic) -> None:
+def _accumulate(leaf: Value, data: Array, rules: Arithmetic) -> None:
     fmt = leaf.gradient_format
     if leaf.grad is not None:
         if not leaf.grad.format.same_as(fmt):
@@ -163,4 +193,4 @@ def _accumulate(leaf: Tensor, data: Array, rules: Arithmetic) -> None:
     nan = np.isnan(data)
     if nan.any():  # the sign of a NaN is the processor's, and weights are compared bit for bit
         data = np.where(nan, data.dtype.type(np.nan), data)
-    leaf.grad = Tensor._wrap(data, fmt, fmt)
+    leaf.grad = leaf._wrap(data, fmt, fmt)

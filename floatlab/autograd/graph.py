@@ -22,7 +22,7 @@ import numpy as np
 from floatlab.autograd.operation import Array, Kernel, Node, Op
 from floatlab.autograd.ops.table import find_op
 from floatlab.autograd.rounding import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
-from floatlab.autograd.tensor import Tensor, recording
+from floatlab.autograd.value import Value, recording
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
@@ -52,7 +52,7 @@ class Event(NamedTuple):
     position: int = 0
 
 
-CastPolicy = Callable[[str, "tuple[Tensor, ...]"], "tuple[Tensor, ...]"]
+CastPolicy = Callable[[str, tuple[Any, ...]], tuple[Any, ...]]  # of tensors
 Observer = Callable[[Event], None]
 
 cast_policy: ContextVar[CastPolicy | None] = ContextVar("floatlab_cast_policy", default=None)
@@ -60,7 +60,7 @@ observers: ContextVar[tuple[Observer, ...]] = ContextVar("floatlab_observers", d
 scope: ContextVar[str] = ContextVar("floatlab_scope", default="")
 
 
-def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
+def _number(value: Any, like: Value, rounds: bool) -> Value:
     """Return a Python number as a constant: its exact value, or rounded to the format of `like`."""
     if isinstance(value, np.ndarray) and value.ndim:
         raise FormatMismatchError(
@@ -76,7 +76,7 @@ def _number(value: Any, like: Tensor, rounds: bool) -> Tensor:
     exact = float(value if type(value) is float else as_source(value, like.format if rounds else FLOAT64))
     overflow = current().overflow if rounds else None
     data = _constant(exact, math.copysign(1.0, exact), like.format, rounds, overflow)
-    return Tensor._wrap(data, like.format, like.format)
+    return like._wrap(data, like.format, like.format)
 
 
 @lru_cache(maxsize=1024)
@@ -91,7 +91,7 @@ def _constant(exact: float, sign: float, fmt: FloatFormat, rounds: bool, overflo
     return array
 
 
-def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
+def apply(name: str, /, *inputs: Any, **params: Any) -> Value:
     """Run one operation of the table on tensors (and numbers), and record it if a gradient may be asked for.
 
     Parameters
@@ -118,6 +118,7 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
 
     Examples
     --------
+    >>> from floatlab.autograd import Tensor
     >>> apply("mul", Tensor([1.0, 2.0], format="bf16"), 3)
     Tensor([3., 6.], format=bfloat16)
     """
@@ -150,29 +151,29 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Tensor:
     return _run(op, tensors, params, fmt, gradient_format)
 
 
-def _tensors(op: Op, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
+def _tensors(op: Op, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
     if inputs and inputs[-1] is None:
         inputs = tuple(x for x in inputs if x is not None)
     for x in inputs:
-        if not isinstance(x, Tensor):
+        if not isinstance(x, Value):
             break
     else:
         if inputs:
             return inputs
-    like = next((x for x in inputs if isinstance(x, Tensor)), None)
+    like = next((x for x in inputs if isinstance(x, Value)), None)
     if like is None:
         raise DtypeError(f"{op.name} needs a tensor among its inputs. Got {inputs!r}. Use Tensor(...).")
     rounds = op.forward.kind == "moved"  # a selected number has to be a value of the format
-    return tuple(x if isinstance(x, Tensor) else _number(x, like, rounds) for x in inputs)
+    return tuple(x if isinstance(x, Value) else _number(x, like, rounds) for x in inputs)
 
 
 def _run(
     op: Op,
-    tensors: tuple[Tensor, ...],
+    tensors: tuple[Value, ...],
     params: dict[str, Any],
     fmt: FloatFormat,
     gradient_format: FloatFormat,
-) -> Tensor:
+) -> Value:
     node = new_node(op, tensors, params, fmt, gradient_format)
     arrays = [t._data for t in tensors]
     watchers = observers.get()
@@ -196,7 +197,7 @@ def _run(
         raise ShapeError(
             f"{op.name} needs shapes that fit together. Got {shapes}. Check them. (NumPy: {error})"
         ) from error
-    out = Tensor._wrap(data, fmt, gradient_format)
+    out = tensors[0]._wrap(data, fmt, gradient_format)
     if kernel.kind == "moved" and np.may_share_memory(data, arrays[0]):
         out._version = tensors[0]._version
     if recording.get():
@@ -272,7 +273,7 @@ def work_type(fmt: FloatFormat, arrays: list[Array]) -> Any:
 
 def new_node(
     op: Op,
-    tensors: tuple[Tensor, ...],
+    tensors: tuple[Value, ...],
     params: dict[str, Any],
     fmt: FloatFormat,
     gradient_format: FloatFormat,
@@ -290,7 +291,7 @@ def new_node(
     return node
 
 
-def record(node: Node, out: Tensor, arrays: Sequence[Array] = ()) -> None:
+def record(node: Node, out: Value, arrays: Sequence[Array] = ()) -> None:
     """Make `out` the output of a node of the graph, and keep what the derivatives will read of its operands."""
     op, tensors = node.op, node.inputs
     depth = 0

@@ -1,66 +1,35 @@
-"""What is a tensor? Values of one float format, and a memory of how they were computed.
+"""What can be done with a tensor? PyTorch's operators and methods, each one line onto the table of operations.
 
-The values are an ordinary NumPy array. What operations do to it stands in graph.py (forward) and backward.py;
-its operators and methods are spelled out in methods.py.
+What a tensor holds stands in value.py, how an operation is run in graph.py, how a gradient flows in backward.py.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import weakref
-from collections.abc import Iterator
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import numpy as np
 
-from floatlab.autograd.operation import Array, Node
-from floatlab.autograd.operators import TensorMethods
-from floatlab.context import DEFAULT, Arithmetic, current
-from floatlab.errors import AutogradError, FormatError, ShapeError
+from floatlab.autograd.backward import start_backward
+from floatlab.autograd.graph import apply as apply_to_values
+from floatlab.autograd.operation import Array
+from floatlab.autograd.ops.movement import exchanged, several, squeezed
+from floatlab.autograd.value import Value, no_grad
+from floatlab.context import current
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.inputs import as_array
+from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["Tensor", "is_recording", "no_grad"]
+__all__ = ["Tensor", "apply"]
 
-recording: ContextVar[bool] = ContextVar("floatlab_recording", default=True)
+Axis = int | tuple[int, ...] | None
+Number = int | float
 
-
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Compute without building a graph inside the block.
-
-    Examples
-    --------
-    >>> x = Tensor([1.0], requires_grad=True)
-    >>> with no_grad():
-    ...     print((2 * x).requires_grad)
-    False
-    """
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
+#: `graph.apply` makes what the class of its inputs makes: here a tensor.
+apply = cast("Callable[..., Tensor]", apply_to_values)
 
 
-def is_recording() -> bool:
-    """Return whether operations build a graph: not inside `no_grad`."""
-    return recording.get()
-
-
-def _known(fmt: FloatFormat) -> FloatFormat:
-    """Return the catalogue's own object for a format of the catalogue that was copied or loaded."""
-    try:
-        known = get_format(fmt.name)
-    except FormatError:
-        return fmt
-    return known if known == fmt else fmt
-
-
-class Tensor(TensorMethods):
+class Tensor(Value):
     """An array of values of one float format, which remembers how it was computed.
 
     Parameters
@@ -99,29 +68,9 @@ class Tensor(TensorMethods):
     Tensor([2., 4., 6.], format=float16)
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_data",
-        "_node",
-        "_version",
-        "format",
-        "grad",
-        "gradient_format",
-        "name",
-        "requires_grad",
-    )
+    __slots__ = ()
 
-    __array_ufunc__ = None  # NumPy leaves `array * tensor` to the tensor
-    __hash__ = object.__hash__
-
-    _data: Array
-    _node: Node | None
-    _version: list[int]  # shared by tensors that share memory
-    format: FloatFormat
-    gradient_format: FloatFormat
     grad: Tensor | None
-    name: str
-    requires_grad: bool
 
     def __init__(
         self,
@@ -132,7 +81,7 @@ class Tensor(TensorMethods):
         gradient_format: str | FloatFormat | None = None,
         name: str = "",
     ) -> None:
-        if isinstance(data, Tensor):
+        if isinstance(data, Value):
             data = data._data
         self.format = get_format(format)
         self.gradient_format = self.format if gradient_format is None else get_format(gradient_format)
@@ -148,131 +97,19 @@ class Tensor(TensorMethods):
     def _wrap(data: Array, fmt: FloatFormat, gradient_format: FloatFormat) -> Tensor:
         """Return a tensor around an array of values of `fmt`, without copying or rounding."""
         self = Tensor.__new__(Tensor)
-        self._data = data
+        self._data, self.format, self.gradient_format = data, fmt, gradient_format
         self._node = None
         self._version = [0]
-        self.format = fmt
-        self.gradient_format = gradient_format
         self.grad = None
         self.name = ""
         self.requires_grad = False
         return self
 
-    # -- what it holds
-
-    @property
-    def data(self) -> Array:
-        """The values, in an array of ``format.value_dtype``; new ones are rounded to nearest, in any context."""
-        return self._data
-
-    @data.setter
-    def data(self, values: Any) -> None:
-        if isinstance(values, Tensor):
-            values = values._data
-        array = as_array(values, "rounded")
-        if array.shape != self._data.shape:
-            raise ShapeError(
-                f"New data have the shape of the old. Got {array.shape} for {self._describe()}. "
-                "Make a new tensor."
-            )
-        self._data = np.asarray(quantize(array, self.format), dtype=self.format.value_dtype)
-        self._version[0] += 1
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether no recorded operation made it."""
-        return self._node is None
-
-    def mark_changed(self) -> None:
-        """Note that the array was written to directly, so that a graph that needs its old values says so."""
-        self._version[0] += 1
-
     def detach(self) -> Tensor:
         """Return a tensor that shares the values and is no part of the graph."""
         out = Tensor._wrap(self._data, self.format, self.gradient_format)
-        out._version = self._version
-        out.name = self.name
+        out._version, out.name = self._version, self.name
         return out
-
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set whether a gradient is wanted, in place."""
-        if self._node is not None and not requires_grad:
-            raise AutogradError(
-                f"Only a leaf can stop asking for a gradient. Got {self._describe()}. Use detach()."
-            )
-        self.requires_grad = requires_grad
-        return self
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of a tensor that is no leaf in its ``.grad`` after backward."""
-        if self._node is not None:
-            self._node.retained = weakref.ref(self)
-
-    def _describe(self) -> str:
-        name = f" {self.name!r}" if self.name else ""
-        return f"tensor{name} of shape {self.shape} and format {self.format.spec}"
-
-    def __repr__(self) -> str:
-        values = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=50, precision=6)
-        parts = [values, f"format={self.format}"]
-        if self.gradient_format is not self.format:
-            parts.append(f"gradient_format={self.gradient_format}")
-        if self._node is not None:
-            parts.append(f"made by {self._node.op.name}")
-        elif self.requires_grad:
-            parts.append("requires_grad=True")
-        if self.name:
-            parts.append(f"name={self.name!r}")
-        return f"Tensor({', '.join(parts)})"
-
-    # -- copies
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        out = type(self).__new__(type(self))
-        memo[id(self)] = out
-        out.__setstate__(copy.deepcopy(self.__getstate__(), memo))
-        return out
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self._node is not None:
-            raise AutogradError(f"A leaf can be copied or saved. Got {self._describe()}. Use detach() first.")
-        slots = ("_data", "format", "gradient_format", "grad", "name", "requires_grad")
-        return {**getattr(self, "__dict__", {}), **{slot: getattr(self, slot) for slot in slots}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._node, self._version = None, [0]
-        for name, value in state.items():
-            setattr(self, name, _known(value) if isinstance(value, FloatFormat) else value)
-
-    # -- in-place changes, noted in the version
-
-    def copy_(self, source: Any) -> Tensor:
-        """Take the values of `source` (tensor, array or number), rounded to this tensor's format by the context."""
-        values = source._data if isinstance(source, Tensor) else as_array(source, "rounded")
-        return self._write(values, current())
-
-    def _write(self, wide: Array, rules: Arithmetic = DEFAULT) -> Tensor:
-        if self.requires_grad and is_recording():
-            raise AutogradError(
-                "A tensor that asks for a gradient is changed in place only under no_grad. "
-                f"Got {self._describe()}. Wrap the change in no_grad(), or make a new tensor."
-            )
-        if not self._data.flags.writeable:
-            raise AutogradError(
-                f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
-                "Copy it first, with Tensor(x, format=x.format)."
-            )
-        values = quantize(wide, self.format, **rules.for_operations)
-        try:
-            self._data[...] = values
-        except ValueError as error:
-            raise ShapeError(
-                f"An in-place change keeps the shape. Got {wide.shape} for {self._describe()}. ({error})"
-            ) from None
-        self._version[0] += 1
-        return self
-
-    # -- backward
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Add to ``.grad`` of every leaf the gradient of this tensor with respect to it.
@@ -299,26 +136,264 @@ class Tensor(TensorMethods):
         >>> x.grad.item()
         6.0
         """
-        if not self.requires_grad:
-            raise AutogradError(
-                "backward starts from a tensor that depends on one with requires_grad=True. "
-                f"Got {self._describe()}. Set requires_grad on a leaf, and compute outside no_grad()."
-            )
-        if gradient is None:
-            if self.size != 1:
-                origin = f", made by {self._node.describe()}" if self._node is not None else ""
-                raise AutogradError(
-                    f"backward without a gradient starts from a single number. Got {self._describe()}{origin}. "
-                    "Reduce it with sum() or mean(), or pass a gradient of its shape."
-                )
-            gradient = np.ones(self.shape)
-        from floatlab.autograd.backward import start_backward
+        start_backward(self, gradient, retain_graph)
 
-        given = gradient._data if isinstance(gradient, Tensor) else as_array(gradient, "rounded")
-        start = np.asarray(quantize(given, self.gradient_format), dtype=self.gradient_format.value_dtype)
-        if start.shape != self.shape:
-            raise ShapeError(
-                f"A gradient has the shape of its tensor. Got {start.shape} for {self._describe()}. "
-                "Reshape it."
-            )
-        start_backward(self, start, retain_graph)
+    # -- formats
+
+    def to(
+        self, format: str | FloatFormat, gradient_format: str | FloatFormat | None = None, **options: Any
+    ) -> Tensor:
+        """Return the values in another format, rounded once; the gradient is cast back.
+
+        Parameters
+        ----------
+        format : str or FloatFormat
+            The format of the result.
+        gradient_format : str or FloatFormat, optional
+            The format of its gradient; by default `format`.
+        **options
+            Those of `floatlab.quantize`: rounding, overflow, subnormals, rng ... What is not given is taken from the
+            context (`floatlab.arithmetic`).
+
+        Examples
+        --------
+        >>> Tensor([0.1, 500.0]).to("e4m3", gradient_format="e5m2", overflow="saturate")
+        Tensor([1.015625e-01, 4.480000e+02], format=float8_e4m3fn, gradient_format=float8_e5m2)
+        """
+        check_names("to", options)
+        fmt = get_format(format)
+        back = fmt if gradient_format is None else get_format(gradient_format)
+        same = fmt.same_as(self.format) and back.same_as(self.gradient_format)
+        if same and not options and current().is_native:
+            return self
+        return apply("cast", self, format=fmt, gradient_format=back, **options)
+
+    def float(self) -> Tensor:
+        """Return the values in float32."""
+        return self.to("float32")
+
+    def half(self) -> Tensor:
+        """Return the values in float16."""
+        return self.to("float16")
+
+    def bfloat16(self) -> Tensor:
+        """Return the values in bfloat16."""
+        return self.to("bfloat16")
+
+    def double(self) -> Tensor:
+        """Return the values in float64."""
+        return self.to("float64")
+
+    # -- arithmetic
+
+    def __add__(self, other: Any) -> Tensor:
+        return apply("add", self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return apply("add", other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return apply("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return apply("sub", other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return apply("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return apply("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return apply("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return apply("div", other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return apply("pow", self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return apply("pow", other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return apply("matmul", self, other)
+
+    def __neg__(self) -> Tensor:
+        return apply("neg", self)
+
+    def __abs__(self) -> Tensor:
+        return apply("abs", self)
+
+    def matmul(self, other: Any) -> Tensor:
+        """Return the matrix product, with the chosen accumulator."""
+        return apply("matmul", self, other)
+
+    def pow(self, exponent: Any) -> Tensor:
+        """Return the values to a power."""
+        return apply("pow", self, exponent)
+
+    # -- functions
+
+    def exp(self) -> Tensor:
+        """Return e to the power of each value."""
+        return apply("exp", self)
+
+    def log(self) -> Tensor:
+        """Return the natural logarithms."""
+        return apply("log", self)
+
+    def sqrt(self) -> Tensor:
+        """Return the square roots."""
+        return apply("sqrt", self)
+
+    def abs(self) -> Tensor:
+        """Return the magnitudes."""
+        return apply("abs", self)
+
+    def tanh(self) -> Tensor:
+        """Return the hyperbolic tangents."""
+        return apply("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        """Return 1 / (1 + e ** -x)."""
+        return apply("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        """Return the values, and 0 in place of negative ones."""
+        return apply("relu", self)
+
+    def softmax(self, dim: int | None = None, *, axis: int = -1) -> Tensor:
+        """Return shares that add up to 1 along an axis."""
+        return apply("softmax", self, axis=axis if dim is None else dim)
+
+    def log_softmax(self, dim: int | None = None, *, axis: int = -1) -> Tensor:
+        """Return the logarithms of softmax."""
+        return apply("log_softmax", self, axis=axis if dim is None else dim)
+
+    def clamp(self, min: Number | None = None, max: Number | None = None) -> Tensor:
+        """Return the values, kept between two bounds, which are rounded to the format."""
+        return apply("clamp", self, low=min, high=max)
+
+    def masked_fill(self, mask: Any, value: Number) -> Tensor:
+        """Return the values, and `value` where the boolean mask holds."""
+        return apply("masked_fill", self, mask=np.asarray(mask, bool), value=value)
+
+    def maximum(self, other: Any) -> Tensor:
+        """Return the larger of the two, element by element."""
+        return apply("maximum", self, other)
+
+    def minimum(self, other: Any) -> Tensor:
+        """Return the smaller of the two, element by element."""
+        return apply("minimum", self, other)
+
+    # -- reductions; `dim` and `keepdim` are PyTorch's names, `axis` and `keepdims` NumPy's
+
+    def sum(
+        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
+    ) -> Tensor:
+        """Return the sum over axes (default: all), with the chosen accumulator."""
+        return apply("sum", self, **_axes(dim, keepdim, axis, keepdims))
+
+    def mean(
+        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
+    ) -> Tensor:
+        """Return the mean over axes (default: all)."""
+        return apply("mean", self, **_axes(dim, keepdim, axis, keepdims))
+
+    def var(
+        self,
+        dim: Axis = None,
+        keepdim: bool = False,
+        *,
+        axis: Axis = None,
+        keepdims: bool = False,
+        correction: int = 1,
+    ) -> Tensor:
+        """Return the variance over axes, divided by n - correction."""
+        return apply("var", self, **_axes(dim, keepdim, axis, keepdims), correction=correction)
+
+    def max(
+        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
+    ) -> Tensor:
+        """Return the maximum over axes; equal elements share its gradient."""
+        return apply("max", self, **_axes(dim, keepdim, axis, keepdims))
+
+    def min(
+        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
+    ) -> Tensor:
+        """Return the minimum over axes; equal elements share its gradient."""
+        return apply("min", self, **_axes(dim, keepdim, axis, keepdims))
+
+    # -- shapes
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802
+        """The axes in reverse order."""
+        return self.permute(*reversed(range(self.ndim)))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the same values in another shape."""
+        return apply("reshape", self, shape=several(shape))
+
+    def view(self, *shape: Any) -> Tensor:
+        """Return the same values in another shape, as `reshape` does."""
+        return self.reshape(*shape)
+
+    def flatten(self, start: int = 0) -> Tensor:
+        """Return the values with all axes from `start` on in one."""
+        return self.reshape(*self.shape[:start], -1 if self.size else int(np.prod(self.shape[start:])))
+
+    def permute(self, *axes: Any) -> Tensor:
+        """Return the axes in another order."""
+        return apply("permute", self, axes=several(axes))
+
+    def transpose(self, first: int, second: int) -> Tensor:
+        """Return two axes exchanged."""
+        return self.permute(*exchanged(self.shape, first, second))
+
+    def squeeze(self, axis: int | None = None) -> Tensor:
+        """Return the values without the axes (or the one axis) of length 1."""
+        return self.reshape(squeezed(self.shape, axis))
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """Return the values with a new axis of length 1."""
+        axis += self.ndim + 1 if axis < 0 else 0
+        return self.reshape((*self.shape[:axis], 1, *self.shape[axis:]))
+
+    def expand(self, *shape: Any) -> Tensor:
+        """Return the values broadcast to a shape; -1 keeps an axis as it is."""
+        return apply("expand", self, shape=several(shape))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return apply("index", self, key=key)
+
+    # -- in place
+
+    def add_(self, other: Any) -> Tensor:
+        """Add in place, rounded once."""
+        return self._in_place("add", other)
+
+    def sub_(self, other: Any) -> Tensor:
+        """Subtract in place, rounded once."""
+        return self._in_place("sub", other)
+
+    def mul_(self, other: Any) -> Tensor:
+        """Multiply in place, rounded once."""
+        return self._in_place("mul", other)
+
+    def div_(self, other: Any) -> Tensor:
+        """Divide in place, rounded once."""
+        return self._in_place("div", other)
+
+    def _in_place(self, name: str, other: Any) -> Tensor:
+        with no_grad():
+            result = apply(name, self, other)
+        return self._write(result._data)
+
+
+def _axes(dim: Axis, keepdim: bool, axis: Axis, keepdims: bool) -> dict[str, Any]:
+    return {"axis": axis if dim is None else dim, "keepdims": keepdim or keepdims}

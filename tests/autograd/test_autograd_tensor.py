@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import pickle
+import zlib
 
 import numpy as np
 import pytest
 
-from floatlab.autograd import Tensor, cat, is_recording, maximum, minimum, no_grad, stack, where
+from floatlab.autograd import Tensor, apply, cat, is_recording, maximum, minimum, no_grad, stack, where
 from floatlab.errors import AutogradError, DtypeError, FormatError, ShapeError
-from floatlab.formats import FloatFormat
+from floatlab.formats import FloatFormat, get_format
+from floatlab.nn import Parameter
 
 
 def test_data_are_rounded_once_from_the_source():
@@ -260,6 +263,53 @@ def test_a_leaf_can_be_copied_and_pickled(way):
     assert x.tolist() == [1, 2]
     with pytest.raises(AutogradError, match="detach"):
         way(x * 2)
+
+
+#: pickle.dumps(x, 2), compressed, of `x = Tensor([1.0, 2.0], requires_grad=True, format="fp16", gradient_format="e5m2",
+#: name="w")` with `x.grad = Tensor([3.0], format=FloatFormat("mine", 4, 5))`, when tensor.py held all of a tensor.
+OLD_PICKLE = (
+    "eNpFUUtz0zAYdBynoSolpTzLq0B5uDxM0xaGAzPk1AOaycHDQTePbCuVZ2K7K8vD5NCZcghN/hZ/DCSlDDros1ff7upbXfjZZFpz"
+    "PeVpxFtdnyqeR1pUTa3I91WBt/8TnXP4Iet5npfkXHN0s6otz2ZRktVKRGU71QVXis9IokRWV41WbaYJglUbqfLVKXrUm2MtM7Rc"
+    "ZA0Rlf0g6LOOkU5xja2ZOuW6qIZY/wUSY+MS12NshrRD/TluXAnmenZmeAPmm/7JMbaWi0vcjLEd0q7T+oJb4/H42x+z3EY9jdvp"
+    "UvbZumfX74uvZh/hjjQ2d2Pc07ifOvdJrUqusfM/mBXSkBMLnLgfggch69tuiw0/4SHtUUIHLDBYIYTAo4XG4xhP2MAgNtZCVDq5"
+    "Et+Vhr7xj/45ER/LQzw1Ej4dSMt8FuO507JM7En7Bi/O8TKUXRlIl+IraaJ5HSO00XTm2JfbdrzAjTca4Y2d7G2MdxrvU7ljHe1Z"
+    "WVQCEQ2MWd9ZfYhxIHflgdwbu4aKlwJDZlVwyDZNUQJtoUSTuMscLdtUDl3IP3AsjxZtGv0Fua6siw=="
+)
+
+
+def test_a_tensor_that_was_pickled_before_it_had_a_base_class_still_loads():
+    x = pickle.loads(zlib.decompress(base64.b64decode(OLD_PICKLE)))
+    assert type(x) is Tensor and x.tolist() == [1, 2] and (x.requires_grad, x.name) == (True, "w")
+    assert x.format is get_format("fp16") and x.gradient_format is get_format("e5m2")
+    assert x.grad.tolist() == [3] and x.grad.format is FloatFormat("mine", 4, 5)
+    x.grad = None
+    (x * x).sum().backward()
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_what_is_computed_from_a_subclass_is_a_plain_tensor():
+    class Mine(Tensor):
+        pass
+
+    for kind in (Mine, Parameter):
+        x = kind([1.0, 2.0], requires_grad=True)
+        made = [x * x, 2 - x, x[0], x.to("bf16"), x.T, x.detach(), *x, where(x > 1, 0.0, x), cat([x, x])]
+        x.sum().backward()
+        assert {type(y) for y in (*made, x.grad)} == {Tensor}
+        with no_grad():
+            assert x.add_(1) is x and x.fill_(3) is x and type(copy.deepcopy(x)) is kind
+
+
+def test_apply_reads_axes_and_shapes_as_the_methods_do():
+    x = Tensor([[1.0], [2.0]], requires_grad=True)
+    for axes in [(0, 0), (0,), (0, 1, 2), (0, 2)]:
+        with pytest.raises(ShapeError, match="permute names every axis once"):
+            apply("permute", x, axes=axes)
+    assert apply("permute", x, axes=(-1, 0)).tolist() == [[1, 2]]
+    apply("expand", x, shape=(-1, 3)).sum().backward()
+    assert x.grad.tolist() == [[3], [3]]
+    with pytest.raises(ShapeError, match=r"expand stretches axes of length 1. Got \(2, 1\) to \(3, 1\)"):
+        x.expand(3, -1)
 
 
 def test_an_index_out_of_range_is_said_with_the_shape():

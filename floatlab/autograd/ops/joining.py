@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.autograd.graph import apply
-from floatlab.autograd.tensor import Tensor
+from floatlab.autograd.tensor import Tensor, apply
 
 __all__ = ["cat", "maximum", "minimum", "stack", "where"]
 

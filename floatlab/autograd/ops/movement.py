@@ -10,6 +10,43 @@ from floatlab.autograd.operation import Array, Each, Node, Op, moved, rounded
 from floatlab.autograd.rounding import fill, round_to
 from floatlab.errors import ShapeError
 
+# -- what the arguments of a tensor's methods mean
+
+
+def several(given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return the numbers of a shape, or axes, given one by one, or as one tuple."""
+    if len(given) == 1 and isinstance(given[0], tuple | list):
+        given = tuple(given[0])
+    for n in given:
+        if not isinstance(n, int | np.integer):
+            raise ShapeError(f"Shapes and axes are whole numbers. Got {n!r}. Use an int.")
+    return tuple(int(n) for n in given)
+
+
+def exchanged(shape: tuple[int, ...], first: int, second: int) -> list[int]:
+    """Return the axes of a shape with two of them exchanged."""
+    axes = list(range(len(shape)))
+    try:
+        axes[first], axes[second] = axes[second], axes[first]
+    except (IndexError, TypeError):
+        raise ShapeError(
+            f"transpose exchanges two axes. Got {first} and {second} for shape {shape}. Check the shape."
+        ) from None
+    return axes
+
+
+def squeezed(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    """Return a shape without its axes of length 1, or without the one named if it is of length 1."""
+    if axis is None:
+        return tuple(n for n in shape if n != 1)
+    if not isinstance(axis, int | np.integer) or not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"squeeze takes away one axis. Got {axis} for shape {shape}. Check the shape.")
+    axis %= len(shape)
+    return tuple(n for i, n in enumerate(shape) if i != axis or n != 1)
+
+
+# -- the kernels
+
 
 def _reshape(node: Node, x: Array, *, shape: tuple[int, ...]) -> Array:
     try:
@@ -21,7 +58,17 @@ def _reshape(node: Node, x: Array, *, shape: tuple[int, ...]) -> Array:
         ) from None
 
 
+def _permute(node: Node, x: Array, *, axes: tuple[int, ...]) -> Array:
+    if sorted(a % max(x.ndim, 1) for a in axes) != list(range(x.ndim)):
+        raise ShapeError(
+            f"permute names every axis once. Got {axes} for shape {x.shape}. Use each of 0 to {x.ndim - 1}."
+        )
+    return x.transpose(axes)
+
+
 def _expand(node: Node, x: Array, *, shape: tuple[int, ...]) -> Array:
+    lead = len(shape) - x.ndim
+    shape = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
     try:
         return np.broadcast_to(x, shape)
     except ValueError:
@@ -96,7 +143,7 @@ OPS = (
     ),
     Op(
         "permute",
-        moved(lambda n, x, *, axes: x.transpose(axes)),
+        moved(_permute),
         (moved(lambda n, g: g.transpose(np.argsort([a % g.ndim for a in n.params["axes"]]))),),
         "the axes in another order",
     ),

@@ -1,0 +1,288 @@
+"""What is a value of the graph? Numbers of one float format, and a memory of how they were computed.
+
+`Value` holds and tells, and computes nothing: graph.py and backward.py, which compute, know a tensor by what stands
+here, and tensor.py gives it the operations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any, Self
+
+import numpy as np
+
+from floatlab.autograd.operation import Array, Node
+from floatlab.context import DEFAULT, Arithmetic, current
+from floatlab.errors import AutogradError, ShapeError
+from floatlab.formats import FloatFormat
+from floatlab.rounding.inputs import as_array
+from floatlab.rounding.quantize import quantize
+
+__all__ = ["Value", "is_recording", "no_grad", "recording"]
+
+recording: ContextVar[bool] = ContextVar("floatlab_recording", default=True)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Compute without building a graph inside the block.
+
+    Examples
+    --------
+    >>> from floatlab.autograd import Tensor
+    >>> x = Tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     print((2 * x).requires_grad)
+    False
+    """
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def is_recording() -> bool:
+    """Return whether operations build a graph: not inside `no_grad`."""
+    return recording.get()
+
+
+class Value:
+    """What a tensor holds and remembers. `floatlab.autograd.Tensor` is the one class of them."""
+
+    __slots__ = (
+        "__weakref__",
+        "_data",
+        "_node",
+        "_version",
+        "format",
+        "grad",
+        "gradient_format",
+        "name",
+        "requires_grad",
+    )
+
+    __array_ufunc__ = None  # NumPy leaves `array * tensor` to the tensor
+    __hash__ = object.__hash__
+
+    _data: Array
+    _node: Node | None
+    _version: list[int]  # shared by tensors that share memory
+    format: FloatFormat
+    gradient_format: FloatFormat
+    grad: Value | None
+    name: str
+    requires_grad: bool
+
+    @staticmethod
+    def _wrap(data: Array, fmt: FloatFormat, gradient_format: FloatFormat) -> Value:
+        """Return what an operation on such values makes: a tensor around an array, not copied and not rounded."""
+        raise NotImplementedError
+
+    # -- what it holds
+
+    @property
+    def data(self) -> Array:
+        """The values, in an array of ``format.value_dtype``; new ones are rounded to nearest, in any context."""
+        return self._data
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        if isinstance(values, Value):
+            values = values._data
+        array = as_array(values, "rounded")
+        if array.shape != self._data.shape:
+            raise ShapeError(
+                f"New data have the shape of the old. Got {array.shape} for {self._describe()}. "
+                "Make a new tensor."
+            )
+        self._data = np.asarray(quantize(array, self.format), dtype=self.format.value_dtype)
+        self._version[0] += 1
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self._node is None
+
+    def mark_changed(self) -> None:
+        """Note that the array was written to directly, so that a graph that needs its old values says so."""
+        self._version[0] += 1
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set whether a gradient is wanted, in place."""
+        if self._node is not None and not requires_grad:
+            raise AutogradError(
+                f"Only a leaf can stop asking for a gradient. Got {self._describe()}. Use detach()."
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of a tensor that is no leaf in its ``.grad`` after backward."""
+        if self._node is not None:
+            self._node.retained = weakref.ref(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    def numel(self) -> int:
+        """Return the number of elements."""
+        return self._data.size
+
+    def dim(self) -> int:
+        """Return the number of axes."""
+        return self._data.ndim
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("A single number has no length. Got a tensor of shape (). Use item().")
+        return self.shape[0]
+
+    def item(self) -> float:
+        """Return the one value as a Python float."""
+        if self.size != 1:
+            raise ShapeError(f"item() is the value of a single number. Got shape {self.shape}. Use numpy().")
+        return float(self._data.reshape(()))
+
+    def numpy(self) -> Array:
+        """Return a copy of the values."""
+        return self._data.copy()
+
+    def tolist(self) -> Any:
+        """Return the values as nested lists of Python floats."""
+        return self._data.tolist()
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"The truth of several values is ambiguous. Got shape {self.shape}. "
+                "Use .data with any() or all()."
+            )
+        return bool(self._data.reshape(()))
+
+    def argmax(self, dim: int | None = None, *, axis: int | None = None) -> Any:
+        """Return where the maximum is, as an array of integers."""
+        return self._data.argmax(axis if dim is None else dim)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad and copy is False:
+            raise AutogradError("A tensor in a graph is copied to an array. Got copy=False. Use .data.")
+        return np.array(self._data, dtype=dtype)
+
+    def _describe(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"tensor{name} of shape {self.shape} and format {self.format.spec}"
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=50, precision=6)
+        parts = [values, f"format={self.format}"]
+        if self.gradient_format is not self.format:
+            parts.append(f"gradient_format={self.gradient_format}")
+        if self._node is not None:
+            parts.append(f"made by {self._node.op.name}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(parts)})"
+
+    # -- comparisons give arrays of booleans
+
+    def __lt__(self, other: Any) -> Any:
+        return self._data < _values(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._data <= _values(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._data > _values(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._data >= _values(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._data == _values(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._data != _values(other)
+
+    # -- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        out = type(self).__new__(type(self))
+        memo[id(self)] = out
+        out.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._node is not None:
+            raise AutogradError(f"A leaf can be copied or saved. Got {self._describe()}. Use detach() first.")
+        slots = ("_data", "format", "gradient_format", "grad", "name", "requires_grad")
+        return {**getattr(self, "__dict__", {}), **{slot: getattr(self, slot) for slot in slots}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._node, self._version = None, [0]
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    # -- in-place changes, noted in the version
+
+    def copy_(self, source: Any) -> Self:
+        """Take the values of `source` (tensor, array or number), rounded to this tensor's format by the context."""
+        values = source._data if isinstance(source, Value) else as_array(source, "rounded")
+        return self._write(values, current())
+
+    def _write(self, wide: Array, rules: Arithmetic = DEFAULT) -> Self:
+        if self.requires_grad and is_recording():
+            raise AutogradError(
+                "A tensor that asks for a gradient is changed in place only under no_grad. "
+                f"Got {self._describe()}. Wrap the change in no_grad(), or make a new tensor."
+            )
+        if not self._data.flags.writeable:
+            raise AutogradError(
+                f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
+                "Copy it first, with Tensor(x, format=x.format)."
+            )
+        values = quantize(wide, self.format, **rules.for_operations)
+        try:
+            self._data[...] = values
+        except ValueError as error:
+            raise ShapeError(
+                f"An in-place change keeps the shape. Got {wide.shape} for {self._describe()}. ({error})"
+            ) from None
+        self._version[0] += 1
+        return self
+
+    def zero_(self) -> Self:
+        """Set every value to 0."""
+        return self._write(np.zeros(self.shape))
+
+    def fill_(self, value: float) -> Self:
+        """Set every value to a number, rounded to the format as the context says."""
+        return self._write(np.full(self.shape, value, dtype=np.float64), current())
+
+
+def _values(other: Any) -> Any:
+    return other._data if isinstance(other, Value) else other
