@@ -3,6 +3,7 @@
 - `notation.py`: the five fields that make a format, and how they are written in one word.
 - `format.py`: `FloatFormat`, whose constants all follow from the fields.
 - `catalogue.py`: the formats that have a name, one line each; `get_format`.
+- `info.py`: `finfo`, the constants under NumPy's names.
 """
 
 from floatlab.formats.catalogue import aliases, formats, get_format

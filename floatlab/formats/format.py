@@ -28,7 +28,7 @@ from floatlab.errors import FormatError, check_option
 from floatlab.formats.notation import SPECIALS, Fields, fields_of, plain, written
 from floatlab.system.environment import check_environment
 
-__all__ = ["DTYPES", "NAMES", "SPECIALS", "FloatFormat", "known_or_spelt"]
+__all__ = ["DTYPES", "NAMES", "FloatFormat", "known_or_spelt"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
