@@ -16,13 +16,14 @@ import numpy as np
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.definition import convert_with_flags, refuse_nan
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_array, as_source, leaf_types
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding.kernels.magic import scratch
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
-from floatlab.rounding.plan import refuse_nan
-from floatlab.rounding.quantize import convert_with_flags, plan, prepare, put_exact, quantize
+from floatlab.rounding.plan import plan
+from floatlab.rounding.quantize import prepare, put_exact, quantize
 from floatlab.system.environment import check_environment
 
 __all__ = ["classify", "decode", "encode", "next_down", "next_up", "spacing", "ulp"]
