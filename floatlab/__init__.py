@@ -93,10 +93,11 @@ from floatlab.array import (
     vecdot,
 )
 from floatlab.codes import encode as _codec
-from floatlab.codes.encode import classify, decode, finfo, next_down, next_up, spacing, ulp
+from floatlab.codes.encode import classify, decode, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format
+from floatlab.formats.info import finfo
 from floatlab.rounding import quantize as _rounding
 from floatlab.rounding.flags import Flags, recorded
 

@@ -40,7 +40,8 @@ from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
 from floatlab.operations.operate import operate
-from floatlab.rounding.quantize import OVERFLOW_POLICIES, quantize
+from floatlab.rounding.options import OVERFLOW_POLICIES
+from floatlab.rounding.quantize import quantize
 from floatlab.sums.accumulators import get_accumulator
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]

@@ -8,7 +8,6 @@ rounding does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Unpack, overload
 
@@ -17,16 +16,17 @@ import numpy as np
 from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.definition import convert_with_flags, refuse_nan
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_array, as_source, leaf_types
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding.kernels.magic import scratch
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
-from floatlab.rounding.plan import refuse_nan
-from floatlab.rounding.quantize import convert_with_flags, plan, prepare, put_exact, quantize
+from floatlab.rounding.plan import plan
+from floatlab.rounding.quantize import prepare, put_exact, quantize
 from floatlab.system.environment import check_environment
 
-__all__ = ["classify", "decode", "encode", "finfo", "next_down", "next_up", "spacing", "ulp"]
+__all__ = ["classify", "decode", "encode", "next_down", "next_up", "spacing", "ulp"]
 
 
 @overload
@@ -509,58 +509,3 @@ def classify(x: Any, fmt: Any) -> np.ndarray[Any, Any]:
     negative = np.signbit(values) & ~np.isnan(values)
     signed: np.ndarray[Any, Any] = np.where(negative, np.char.add("-", kind), kind)
     return signed
-
-
-@dataclass(frozen=True)
-class FormatInfo:
-    """The constants of a format under NumPy's names; see `numpy.finfo`."""
-
-    bits: int
-    eps: float
-    epsneg: float
-    iexp: int
-    machep: int
-    max: float
-    maxexp: int
-    min: float
-    minexp: int
-    negep: int
-    nexp: int
-    nmant: int
-    precision: int
-    resolution: float
-    smallest_normal: float
-    smallest_subnormal: float
-    tiny: float
-
-
-def finfo(fmt: Any) -> FormatInfo:
-    """Return the constants of a format under the names that `numpy.finfo` uses.
-
-    >>> finfo("fp16").max, finfo("fp16").eps, finfo("fp16").minexp
-    (65504.0, 0.0009765625, -14)
-    """
-    fmt = get_format(fmt)
-    m = fmt.mantissa_bits
-    # Below 1 the last place is half as large, unless the subnormals begin there, as in fp4.
-    negep = max(-1, fmt.emin) - m
-    precision = int(m * np.log10(2.0))
-    return FormatInfo(
-        bits=fmt.bits,
-        eps=fmt.eps,
-        epsneg=float(np.ldexp(1.0, negep)),
-        iexp=fmt.exponent_bits,
-        machep=-m,
-        max=fmt.max,
-        maxexp=fmt.emax + 1,
-        min=fmt.lowest,
-        minexp=fmt.emin,
-        negep=negep,
-        nexp=fmt.exponent_bits,
-        nmant=m,
-        precision=precision,
-        resolution=float(f"1e-{precision}"),
-        smallest_normal=fmt.smallest_normal,
-        smallest_subnormal=fmt.smallest_subnormal,
-        tiny=fmt.smallest_normal,
-    )

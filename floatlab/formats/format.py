@@ -1,47 +1,34 @@
-"""What is a float format? One line of data each; every constant is computed from it.
+"""What is a float format? Five fields, from which every constant is computed.
 
 A *format* gives bit patterns a meaning. Its codes are laid out as sign, exponent field, mantissa
 field, and the magnitudes are in order: of two positive codes the larger one is the larger value.
 
     float8_e4m3fn   s eeee mmm      0 1111 110 = 448, the largest      0 1111 111 = NaN
 
-So a format is described by the widths of its fields, a bias, and what its topmost codes are
-(`specials`). The rest of floatlab asks a format for four magnitude codes (`max_code`, `inf_code`,
-`nan_code`, `zero_code`) and for the scale of its last place, and never looks at its name.
+So a format is described by the widths of its fields, a bias, and what its topmost codes are (`specials`, listed in
+`notation.py`). The rest of floatlab asks a format for three magnitude codes (`max_code`, `inf_code`, `nan_code`) and
+for the scale of its last place, and never looks at its name.
 
-Sources: IEEE 754-2019, section 3; OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP
-Microscaling Formats 1.0 (fp6, fp4, E8M0); IEEE P3109 interim report (Binary{K}p{P}); the `fnuz` types of
-Noune et al. 2022, "8-bit numerical formats for deep neural networks". Names are those of ml_dtypes and LLVM.
+Sources: IEEE 754-2019, section 3; OCP 8-bit Floating Point Specification 1.0; IEEE P3109 interim report; the `fnuz`
+types of Noune et al. 2022, "8-bit numerical formats for deep neural networks".
 """
 
 from __future__ import annotations
 
 import operator
-import re
 from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from functools import cached_property
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote_to_bytes
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from floatlab.errors import FormatError, check_option, nearest_name
+from floatlab.errors import FormatError, check_option
+from floatlab.formats.notation import SPECIALS, Fields, fields_of, plain, written
 from floatlab.system.environment import check_environment
 
-__all__ = ["FloatFormat", "formats", "get_format"]
-
-# What the topmost magnitude codes mean, for each kind of specials:
-#   ieee            exponent all ones: mantissa 0 is infinity, the rest are NaNs
-#   fn              only the very last code is a NaN, one per sign; no infinity
-#   fnuz            no infinity, no -0; the code that would be -0 is the one NaN
-#   finite          every code is a number
-#   p3109_extended  the last code is infinity; the one NaN stands in the place of -0
-#   p3109_finite    the one NaN stands in the place of -0
-#   scale           the last code is NaN; no zero: an exponent field of 0 is a normal number (e8m0)
-# An unsigned format has no place of -0, so the unsigned P3109 formats keep NaN as their very last code.
-SPECIALS = ("ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite", "scale")
+__all__ = ["DTYPES", "NAMES", "FloatFormat", "known_or_spelt"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -61,7 +48,8 @@ class FloatFormat:
         The exponent field of 1.0. Default: ``2**(exponent_bits - 1) - 1`` (IEEE 754), and one more
         for the ``fnuz`` and P3109 formats.
     specials : str
-        "ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite" or "scale"; see the top of this file.
+        "ieee", "fn", "fnuz", "finite", "p3109_extended", "p3109_finite" or "scale"; see
+        `floatlab.formats.notation.SPECIALS`.
     signed : bool
         Whether the topmost bit is a sign.
 
@@ -272,7 +260,7 @@ class FloatFormat:
     def magnitude(self, code: int) -> float:
         """Return the value of a finite magnitude code (no sign bit), exactly.
 
-        >>> get_format("float16").magnitude(0x3C00)
+        >>> FloatFormat("float16", 5, 10).magnitude(0x3C00)
         1.0
         """
         check_environment()
@@ -331,12 +319,12 @@ class FloatFormat:
     @cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """The NumPy or ml_dtypes type with exactly these codes, or None if there is none."""
-        return _DTYPES.get(self._rule)
+        return DTYPES.get(self._rule)
 
     @cached_property
-    def _rule(self) -> tuple[object, ...]:
+    def _rule(self) -> Fields:
         """Everything but the name: two formats with the same rule are the same format."""
-        return (self.exponent_bits, self.mantissa_bits, self.bias, self.specials, self.signed)
+        return Fields(self.exponent_bits, self.mantissa_bits, self.bias, self.specials, self.signed)
 
     def __reduce__(self) -> tuple[type[FloatFormat], tuple[object, ...]]:
         # Without what is cached; a copy is the format itself.
@@ -350,6 +338,7 @@ class FloatFormat:
         the end where there is no sign. There is no white space in it, no colon, and no capital letter, whatever the
         name: other characters than a-z, 0-9, "_" and "." are written as in a URL.
 
+        >>> from floatlab.formats import get_format
         >>> get_format("float16").spec, get_format("e5m6").spec
         ('float16', 'e5m6')
         >>> FloatFormat("My format", 5, 6, specials="finite").spec
@@ -358,14 +347,11 @@ class FloatFormat:
         'My format'
         """
         try:
-            if _by_name(self.name) is self:
+            if known_or_spelt(self.name) is self:
                 return self.name
         except FormatError:
             pass
-        specials = "" if self.specials == "ieee" else self.specials
-        sign = "" if self.signed else "_unsigned"
-        fields = f"e{self.exponent_bits}m{self.mantissa_bits}b{self.bias}{specials}{sign}"
-        return f"{_escaped(self.name)}={fields}"
+        return written(self.name, self._rule)
 
     def same_as(self, other: FloatFormat) -> bool:
         """Whether both give every code the same meaning, whatever they are called."""
@@ -378,166 +364,18 @@ class FloatFormat:
 _INTERNED: WeakValueDictionary[tuple[object, ...], FloatFormat] = WeakValueDictionary()
 _INTERNING = Lock()
 
-
-# -- the catalogue ---------------------------------------------------------------------------------
-# name, exponent bits, mantissa bits, bias (None: the usual), specials, signed; then the names people say.
-
-_CATALOGUE: tuple[tuple[FloatFormat, tuple[str, ...]], ...] = (
-    # "float" is what Python and NumPy call so, which is C's double: get_format("float") is get_format(float).
-    (FloatFormat("float64", 11, 52), ("fp64", "double", "float", "binary64", "f64")),
-    (FloatFormat("float32", 8, 23), ("fp32", "single", "binary32", "f32")),
-    (FloatFormat("tf32", 8, 10), ("tensorfloat32", "float32_tf32")),
-    (FloatFormat("float16", 5, 10), ("fp16", "half", "binary16", "f16")),
-    (FloatFormat("bfloat16", 8, 7), ("bf16", "brain")),
-    (FloatFormat("float8_e5m2", 5, 2), ("fp8_e5m2", "e5m2")),
-    # "E4M3" without more means OCP's, whose maximum is 448.
-    (FloatFormat("float8_e4m3fn", 4, 3, specials="fn"), ("fp8_e4m3", "e4m3", "fp8_e4m3fn", "e4m3fn")),
-    (FloatFormat("float8_e4m3", 4, 3), ("fp8_e4m3_ieee", "e4m3_ieee")),
-    (FloatFormat("float8_e3m4", 3, 4), ("fp8_e3m4", "e3m4")),
-    (FloatFormat("float8_e5m2fnuz", 5, 2, specials="fnuz"), ("fp8_e5m2fnuz", "e5m2fnuz")),
-    (FloatFormat("float8_e4m3fnuz", 4, 3, specials="fnuz"), ("fp8_e4m3fnuz", "e4m3fnuz")),
-    (FloatFormat("float8_e4m3b11fnuz", 4, 3, 11, "fnuz"), ("fp8_e4m3b11fnuz", "e4m3b11fnuz", "e4m3b11")),
-    (FloatFormat("float8_e8m0fnu", 8, 0, None, "scale", False), ("fp8_e8m0", "e8m0", "e8m0fnu")),
-    (FloatFormat("float6_e2m3fn", 2, 3, specials="finite"), ("fp6_e2m3", "e2m3", "e2m3fn")),
-    (FloatFormat("float6_e3m2fn", 3, 2, specials="finite"), ("fp6_e3m2", "e3m2", "e3m2fn")),
-    (FloatFormat("float4_e2m1fn", 2, 1, specials="finite"), ("fp4", "fp4_e2m1", "e2m1", "e2m1fn")),
-)
-
-_NAMES: dict[str, FloatFormat] = {name: fmt for fmt, names in _CATALOGUE for name in (fmt.name, *names)}
+# What is known of some formats beyond their fields. The catalogue puts it here, as a format itself knows no other.
+NAMES: dict[str, FloatFormat] = {}  # by name and alias
+DTYPES: dict[Fields, np.dtype[Any]] = {}  # NumPy's and ml_dtypes' types, by the format's fields
 
 
-def _find_dtypes() -> dict[tuple[object, ...], np.dtype[Any]]:
-    import ml_dtypes
+def known_or_spelt(name: str) -> FloatFormat | None:
+    """Return the format of that name or alias, or the one whose fields the name spells out; None if there is neither.
 
-    found: dict[tuple[object, ...], np.dtype[Any]] = {}
-    for fmt, _ in _CATALOGUE:
-        scalar_type = getattr(np, fmt.name, None) or getattr(ml_dtypes, fmt.name, None)
-        if scalar_type is not None:
-            found[fmt._rule] = np.dtype(scalar_type)
-    return found
-
-
-_DTYPES = _find_dtypes()
-
-# Nine digits are more than any field has, and few enough to compute with.
-_P3109 = re.compile(r"binary(?P<k>[0-9]{1,9})p(?P<p>[0-9]{1,9})(?P<sign>[su])(?P<domain>[ef])")
-_WIDTHS = r"e(?P<e>[0-9]{1,9})m(?P<m>[0-9]{1,9})(?:b(?P<bias>-?[0-9]{1,9}))?"
-_FIELDS = re.compile(_WIDTHS + r"(?P<specials>fnuz|fn|finite)?")
-_SPEC = re.compile(
-    rf"(?P<name>(?:[a-z0-9_.-]|%[0-9a-f]{{2}})*)={_WIDTHS}"
-    rf"(?P<specials>{'|'.join(sorted(SPECIALS, key=len, reverse=True))})?(?P<unsigned>_unsigned)?",
-    re.ASCII | re.IGNORECASE,
-)
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.")
-
-
-def _escaped(name: str) -> str:
-    """Write a name with the characters of `_PLAIN` and "%xx", which survives any change of case."""
-    return "".join(
-        c if c in _PLAIN else "".join(f"%{byte:02x}" for byte in c.encode("utf-8", "surrogatepass"))
-        for c in name
-    )
-
-
-def formats() -> tuple[FloatFormat, ...]:
-    """Return the catalogue, from the widest format to the narrowest.
-
-    >>> [fmt.name for fmt in formats()][:3]
-    ['float64', 'float32', 'tf32']
+    >>> known_or_spelt("fp16").name, known_or_spelt("e5m6").bits
+    ('float16', 12)
     """
-    return tuple(fmt for fmt, _ in _CATALOGUE)
-
-
-def aliases(fmt: FloatFormat) -> tuple[str, ...]:
-    """Return the other names by which `get_format` knows a format of the catalogue.
-
-    >>> aliases(get_format("bfloat16"))
-    ('bf16', 'brain')
-    """
-    return next((names for other, names in _CATALOGUE if other == fmt), ())
-
-
-def get_format(fmt: str | FloatFormat | np.dtype[Any] | type) -> FloatFormat:
-    """Return the format that a name, a NumPy or ml_dtypes type, or a `FloatFormat` stands for.
-
-    Beside the names and aliases of the catalogue, ``binary{K}p{P}{s|u}{e|f}`` is the P3109 format of K
-    bits and precision P (signed or unsigned, extended with infinities or finite), and
-    ``e{E}m{M}[b{bias}][fn|fnuz|finite]`` is a format of those fields, IEEE-style without a suffix.
-    "e4m3" alone means OCP's E4M3, ``float8_e4m3fn``, with a maximum of 448. "float" means the same as the type
-    `float` does, to Python and to NumPy: float64 (it is 32 bits wide in C and in PyTorch; say "float32" for that).
-    ``name=e{E}m{M}...`` gives such a format a name of its own; `FloatFormat.spec` says how any format is written so.
-
-    Raises
-    ------
-    FormatError
-        If the name is unknown; the message suggests the nearest one.
-
-    Examples
-    --------
-    >>> get_format("half").max
-    65504.0
-    >>> get_format("binary8p4se").max, get_format("e6m9").bits
-    (224.0, 16)
-    >>> get_format("float17")
-    Traceback (most recent call last):
-    ...
-    floatlab.errors.FormatError: A format is named as in floatlab.formats(). Got 'float17'. Did you mean "float16"?
-    """
-    if isinstance(fmt, FloatFormat):
-        return fmt
-    if isinstance(fmt, str):
-        return _by_name(fmt)
-    try:
-        dtype = None if fmt is None else np.dtype(fmt).newbyteorder("=")
-    except (TypeError, ValueError, KeyError):  # whatever NumPy says of what is no type
-        dtype = None
-    for known in formats():
-        if dtype is not None and known.dtype == dtype:
-            return known
-    raise FormatError(
-        f"A format is a name, a FloatFormat, or a floating-point dtype. Got {fmt!r}. "
-        'Use a name such as "float16", or numpy.float16.'
-    )
-
-
-@lru_cache(maxsize=512)
-def _by_name(given: str) -> FloatFormat:
-    if "=" in given:
-        return _by_spec(given)
-    name = re.sub("-(?!\\d)", "_", given.strip().lower())
-    if name in _NAMES:
-        return _NAMES[name]
-    if match := _P3109.fullmatch(name):
-        k, p = int(match["k"]), int(match["p"])
-        signed = match["sign"] == "s"
-        if k < 3 or not 1 <= p <= k - signed:
-            raise FormatError(
-                f"Binary{{K}}p{{P}} needs K > 2 and 1 <= P {'<' if signed else '<='} K. Got {given!r}. "
-                "Choose another P."
-            )
-        specials = "p3109_extended" if match["domain"] == "e" else "p3109_finite"
-        return FloatFormat(name, k - p + (not signed), p - 1, specials=specials, signed=signed)
-    if match := _FIELDS.fullmatch(name):
-        bias = None if match["bias"] is None else int(match["bias"])
-        return FloatFormat(name, int(match["e"]), int(match["m"]), bias, match["specials"] or "ieee")
-    guess = nearest_name(name, _NAMES)
-    way_out = f'Did you mean "{guess}"?' if guess else "See floatlab.formats() for all of them."
-    raise FormatError(f"A format is named as in floatlab.formats(). Got {given!r}. {way_out}")
-
-
-def _by_spec(given: str) -> FloatFormat:
-    match = _SPEC.fullmatch(given.strip())
-    try:
-        name = None if match is None else unquote_to_bytes(match["name"]).decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        name = None
-    if match is None or name is None:
-        raise FormatError(
-            f"A format with a name of its own is written as name=e5m6b15finite. Got {given!r}. "
-            "Take it from FloatFormat.spec."
-        )
-    bias = None if match["bias"] is None else int(match["bias"])
-    specials = (match["specials"] or "ieee").lower()
-    return FloatFormat(
-        name, int(match["e"]), int(match["m"]), bias, specials, signed=match["unsigned"] is None
-    )
+    if (simple := plain(name)) in NAMES:
+        return NAMES[simple]
+    fields = fields_of(name)
+    return None if fields is None else FloatFormat(simple, *fields)

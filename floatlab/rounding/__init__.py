@@ -3,8 +3,9 @@
 - `modes.py`: the rounding modes, an entry each.
 - `options.py`: what was asked for, checked: a `Rule`.
 - `inputs.py`: anything real, as an array that holds it exactly.
-- `quantize.py`: the four steps written out, and `quantize`, which does them to arrays of any kind.
+- `definition.py`: the four steps of rounding, written out; the flags.
 - `plan.py`: an array of any shape, a block at a time.
+- `quantize.py`: numbers of any kind, rounded once.
 - `kernels/`: how a million numbers are rounded quickly.
 - `random_integers.py`: what stochastic rounding draws.
 - `flags.py`: what happened on the way.

@@ -1,21 +1,25 @@
-"""How does an array of any shape and type pass through a kernel? A block at a time, in place where it can be."""
+"""How does an array of any shape and type pass through a kernel? A block at a time, in place where it can be.
+
+Which kernel that is, and in which type it works, is decided once for all conversions of a kind: a `Plan`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array, array_module, block_length
-from floatlab.errors import OverflowPolicyError
-from floatlab.rounding.kernels.lookup import Lookup, ready
-from floatlab.rounding.kernels.magic import ORDINARY, SPECIAL, Kernel, Workspace, scratch
+from floatlab.rounding.definition import refuse_nan, round_exactly
+from floatlab.rounding.kernels.lookup import Lookup, has_keys, ready
+from floatlab.rounding.kernels.magic import ORDINARY, SPECIAL, Kernel, Workspace, kernel_for, scratch
 from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
-__all__ = ["Plan", "refuse_nan"]
+__all__ = ["Plan", "Readable", "plan"]
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,28 @@ def _pieces(target: Array, source: Array, length: int) -> Iterator[tuple[Array, 
             yield np.ascontiguousarray(x), y
 
 
-def refuse_nan(result: Array, rule: Rule) -> None:
-    """Raise if the result holds a NaN and the format has none: it came from a NaN, and nothing can stand for it."""
-    if rule.fmt.has_nan:
-        return
-    nan = array_module(result).isnan(result)
-    if nan.any():
-        raise OverflowPolicyError(
-            f"{rule.fmt} has no code for NaN; infinities saturate, but a NaN is not a number. "
-            f"Got {int(nan.sum())} NaN. Replace them first, with numpy.nan_to_num, or use a format with NaN."
-        )
+@dataclass(frozen=True)
+class Readable:
+    """`round_exactly` where a kernel is expected: for the formats whose rules are their own."""
+
+    rule: Rule
+
+    def __call__(self, x: Array, integers: Array | None, bits: int) -> Array:
+        """Round a block of float64 numbers."""
+        return round_exactly(x, self.rule, integers, bits)
+
+
+@lru_cache(maxsize=512)
+def plan(rule: Rule, source: np.dtype[Any], bits: int | None) -> Plan:
+    """Decide once for all conversions of this kind: the tables, the kernel, and the type to work in."""
+    short = bits is None and source.itemsize <= 4 and has_keys(rule.fmt)
+    lookup = Lookup(Readable(rule)) if short else None
+    for carrier in (np.dtype(np.float32), np.dtype(np.float64)):
+        if source.itemsize > carrier.itemsize:
+            continue
+        kernel = kernel_for(rule.fmt, carrier)
+        if kernel is not None and bits is None and not hasattr(kernel, rule.rounding):
+            kernel = None  # a mode that the kernels do not know is rounded by the readable steps
+        if kernel is not None and (bits is None or bits <= kernel.random_bits_limit()):
+            return Plan(rule, carrier, kernel, Readable(rule), lookup)
+    return Plan(rule, np.dtype(np.float64), None, Readable(rule), lookup)

@@ -21,7 +21,7 @@ import numpy as np
 from floatlab import reference
 from floatlab.errors import FloatlabError, FormatError
 from floatlab.formats import FloatFormat, formats
-from floatlab.formats.format import SPECIALS
+from floatlab.formats.notation import SPECIALS
 from floatlab.sums import matmul as accumulate
 from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
 from floatlab.sums.matmul import matmul

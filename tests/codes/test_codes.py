@@ -28,9 +28,10 @@ from support import (
 )
 
 from floatlab import reference
-from floatlab.codes.encode import classify, decode, encode, finfo, next_down, next_up, spacing, ulp
+from floatlab.codes.encode import classify, decode, encode, next_down, next_up, spacing, ulp
 from floatlab.errors import DtypeError, FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
+from floatlab.formats.info import finfo
 from floatlab.reference import Special
 from floatlab.rounding.quantize import quantize
 from floatlab.verify.oracle import random_format

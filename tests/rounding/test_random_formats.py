@@ -18,8 +18,9 @@ from floatlab.codes.encode import classify, decode, encode, encode_values, next_
 from floatlab.formats import FloatFormat, get_format
 from floatlab.reference import Special
 from floatlab.rounding.kernels.magic import kernel_for
-from floatlab.rounding.plan import Plan
-from floatlab.rounding.quantize import Readable, make_rule, plan, quantize
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.plan import Plan, Readable, plan
+from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.verify.oracle import random_format, random_points
 

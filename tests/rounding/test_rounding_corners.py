@@ -11,7 +11,7 @@ import pytest
 from floatlab import reference
 from floatlab.errors import FormatError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.formats.format import SPECIALS
+from floatlab.formats.notation import SPECIALS
 from floatlab.rounding.kernels import magic as kernel
 from floatlab.rounding.kernels.magic import kernel_for
 from floatlab.rounding.quantize import quantize

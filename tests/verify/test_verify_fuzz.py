@@ -16,7 +16,7 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.errors import DataError, OptionError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.formats.format import SPECIALS
+from floatlab.formats.notation import SPECIALS
 from floatlab.verify.fuzz import campaign
 from floatlab.verify.fuzz.campaign import Batch, fuzz, run_batch
 from floatlab.verify.fuzz.case import PRELUDE, Case, array_text, difference, format_text

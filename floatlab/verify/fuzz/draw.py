@@ -16,7 +16,7 @@ import numpy as np
 
 from floatlab import reference
 from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.formats.format import SPECIALS
+from floatlab.formats.notation import SPECIALS
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, policies
 
 __all__ = ["ALL_MODES", "any_code", "any_format", "any_layout", "any_number", "any_options", "narrowed"]
