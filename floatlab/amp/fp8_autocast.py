@@ -41,7 +41,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import OVERFLOW_POLICIES, quantize
-from floatlab.sums.accumulators import get_accumulator
+from floatlab.sums.names import get_accumulator
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
 

@@ -39,6 +39,7 @@ from floatlab.rounding.modes import cancelled, draws
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
 from floatlab.sums.exact import add_to_odd
+from floatlab.sums.names import has_flags
 from floatlab.sums.signatures import ReductionOptions, of_axes, of_spread
 
 __all__ = [
@@ -83,7 +84,7 @@ def _rows(x: Any, axis: Any, keepdims: bool) -> _Rows:
 
 def _is_exact(call: Call) -> bool:
     """Return whether the accumulator rounds once. One that does not has no flags to return."""
-    if accumulate.has_flags(call.options["accumulator"]):
+    if has_flags(call.options["accumulator"]):
         return True
     if call.return_flags:
         raise OptionError(

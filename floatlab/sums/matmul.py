@@ -44,15 +44,7 @@ from floatlab.rounding.options import check_names, make_rule, settings
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers, generator
 from floatlab.rounding.ratios import round_ratio
-from floatlab.sums.accumulators import (
-    Accumulator,
-    Exact,
-    Rounder,
-    Sequential,
-    Terms,
-    Wide,
-    get_accumulator,
-)
+from floatlab.sums.accumulators import Accumulator, Exact, Sequential, Wide
 from floatlab.sums.certified import (
     certified_matmul,
     coarse_quantum,
@@ -62,17 +54,18 @@ from floatlab.sums.certified import (
     with_addend,
 )
 from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.sums.names import get_accumulator
+from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
 from floatlab.sums.signatures import SumOptions, of_axes, of_matrices
+from floatlab.sums.terms import Terms
 from floatlab.system.environment import check_environment
 
-__all__ = ["axes_of", "dot", "has_flags", "matmul", "mean", "sum"]
+__all__ = ["axes_of", "dot", "matmul", "mean", "sum"]
 
 _FEW_BITS = 24  # products of no more bits leave 53 - 24 for their range and number: worth a look
 _CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
-_ODD_BITS = 51  # so many bits of a number rounded to odd at 53 may be looked at
 _EXACT_INTEGERS = 2**53
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
-_PLAIN = Rounder()
 _NAMES = SumOptions.__annotations__.keys()
 
 
@@ -281,15 +274,6 @@ def mean(
         return _reshaped(_round_sums(sums, fmt, rounder, count, return_flags), shape)
 
 
-def has_flags(accumulator: str | FloatFormat | Accumulator) -> bool:
-    """Return whether sums with this accumulator have flags: those that are rounded once.
-
-    >>> has_flags("wide"), has_flags("pairwise:fp16")
-    (True, False)
-    """
-    return isinstance(get_accumulator(accumulator), Wide | Exact)
-
-
 # -- operands and shapes ---------------------------------------------------------------------------
 
 
@@ -339,7 +323,7 @@ def _asked(
     fmt, how = get_format(fmt), get_accumulator(options.get("accumulator", "wide"))
     rounding, overflow, subnormals, _ = settings(options)
     make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
-    rounder, bits = _PLAIN, options.get("random_bits")  # which never looks at its generator
+    rounder, bits = PLAIN, options.get("random_bits")  # which never looks at its generator
     if (rounding, overflow, subnormals, bits) != ("nearest_even", None, "gradual", None):
         rounder = Rounder(rounding, overflow, subnormals, generator(options.get("rng")), bits)
     return fmt, how, rounder, options.get("formats", ())
@@ -567,7 +551,7 @@ def _rounded(total: Array, fmt: FloatFormat, rounder: Rounder, finite: bool = Fa
         nan = xp.isnan(total)
         if nan.any():  # the sign of a NaN is the processor's
             total = xp.where(nan, np.nan, total)
-    if fmt is _FLOAT32 and rounder is _PLAIN:  # for which the conversion of NumPy is right, and faster
+    if fmt is _FLOAT32 and rounder is PLAIN:  # for which the conversion of NumPy is right, and faster
         return total.astype(np.float32)
     return rounder(total, fmt).astype(fmt.value_dtype, copy=False)
 
@@ -667,7 +651,7 @@ def _exact(product: _Product, fmt: FloatFormat, rounder: Rounder, divisor: int =
     integers, exponent = None, 0
     # The quotient is compared with marks, and the sum with so many times a mark, which has that many bits more.
     looked_at = fmt.precision + rounder.extra_bits() + (divisor.bit_length() if divisor > 1 else 0)
-    if looked_at <= _ODD_BITS and all(is_in_range(x) for x in (a, b, addend) if x is not None):
+    if looked_at <= ODD_BITS and all(is_in_range(x) for x in (a, b, addend) if x is not None):
         total = exact_product(a, b, addend)
         zero = total == 0
     else:
