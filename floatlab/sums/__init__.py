@@ -7,5 +7,7 @@
 - `accumulators.py`: in which order terms are added, and what each partial sum is rounded to.
 - `names.py`: which accumulator a name stands for.
 - `signatures.py`: the options that functions take by name.
+- `operands.py`: operands as float64 arrays, their shapes, and sums as products of matrices.
+- `evaluate.py`: what a product of matrices rounds to.
 - `matmul.py`: sum, mean, dot and matmul with any of these.
 """
