@@ -3,7 +3,7 @@
 - `table.py`: the list of functions, with what is exact and what is special in each.
 - `multiprecision.py`: f(x) to as many digits as it takes, in decimal arithmetic.
 - `tables.py`: the tables of the float64 kernels, made when they are first needed.
-- `float64.py`: f(x) in float64, with an error that is known.
+- `float64/`: f(x) in float64, with an error that is known.
 - `pairs.py`: functions of two numbers.
 - `evaluate.py`: any of these on an array, rounded once.
 """
