@@ -5,5 +5,6 @@
 - `tables.py`: the tables of the float64 kernels, made when they are first needed.
 - `float64/`: f(x) in float64, with an error that is known.
 - `pairs.py`: functions of two numbers.
+- `suspects.py`: where a float64 does not tell what f(x) rounds to, and what does there.
 - `evaluate.py`: any of these on an array, rounded once.
 """
