@@ -101,6 +101,7 @@ def matmul(
 
     Examples
     --------
+    >>> import numpy as np
     >>> a = np.array([[2048.0, 1.0, 1.0]])
     >>> matmul(a, np.ones((3, 1)), "fp16")  # 2050 is a float16
     array([[2050.]], dtype=float32)
@@ -188,6 +189,7 @@ def sum(  # NumPy's name
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.full(1000, 0.01)
     >>> sum(x, "bf16"), sum(x, "bf16", accumulator="bf16")
     (array(10., dtype=float32), array(4., dtype=float32))
