@@ -42,7 +42,8 @@ from floatlab.formats import FloatFormat
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
 from floatlab.rounding.random_integers import generator
-from floatlab.sums.accumulators import Accumulator, Exact, Wide, get_accumulator
+from floatlab.sums.accumulators import Accumulator, Exact, Wide
+from floatlab.sums.names import get_accumulator
 
 __all__ = ["DEFAULT", "Arithmetic", "accumulator", "arithmetic", "current", "using"]
 

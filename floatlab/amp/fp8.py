@@ -42,7 +42,7 @@ from floatlab.nn.functional import product_rule
 from floatlab.operations.operate import operate
 from floatlab.rounding.options import OVERFLOW_POLICIES
 from floatlab.rounding.quantize import quantize
-from floatlab.sums.accumulators import get_accumulator
+from floatlab.sums.names import get_accumulator
 
 __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp8_autocast"]
 

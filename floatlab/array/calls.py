@@ -26,7 +26,7 @@ from floatlab.rounding.flags import Flags, is_tracking, note
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
-from floatlab.sums.matmul import has_flags
+from floatlab.sums.names import has_flags
 from floatlab.sums.signatures import OperationOptions, ReductionOptions
 
 __all__ = [

@@ -34,7 +34,7 @@ from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
 from floatlab.rounding.inputs import as_source
-from floatlab.sums import matmul as accumulate
+from floatlab.sums.operands import axes_of
 from floatlab.sums.signatures import ReductionOptions
 
 __all__ = ["einsum", "norm", "tensordot", "vecdot"]
@@ -105,7 +105,7 @@ def _data(x: Any) -> Array:
 def _axes_of_norm(shape: tuple[int, ...], ord: Any, axis: Any) -> tuple[int, ...]:
     if not (ord is None or isinstance(ord, str | int | float | np.integer | np.floating)):
         raise OptionError(f'A norm is named by a number, "fro" or None. Got ord={ord!r}. Use 2.')
-    axes = accumulate.axes_of(axis, shape)
+    axes = axes_of(axis, shape)
     if len(axes) == 2 and axis is not None and axis[0] % len(shape) > axis[1] % len(shape):
         axes = axes[::-1]
     if len(axes) not in (1, 2) and ord is not None:

@@ -24,6 +24,7 @@ from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
+from floatlab.sums.operands import axes_of
 from floatlab.sums.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
@@ -223,7 +224,7 @@ def prod(
     FloatArray(1.375, format=float8_e4m3fn)
     """
     call, values = _asked("prod", x, fmt, options)
-    axes = accumulate.axes_of(axis, values.shape)
+    axes = axes_of(axis, values.shape)
     rest = tuple(i for i in range(values.ndim) if i not in axes)
     kept = tuple(values.shape[i] for i in rest)
     count = math.prod(values.shape[i] for i in axes)

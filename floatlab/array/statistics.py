@@ -39,6 +39,8 @@ from floatlab.rounding.modes import cancelled, draws
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
 from floatlab.sums.exact import add_to_odd
+from floatlab.sums.names import has_flags
+from floatlab.sums.operands import as_rows, axes_of
 from floatlab.sums.signatures import ReductionOptions, of_axes, of_spread
 
 __all__ = [
@@ -73,17 +75,12 @@ class _Rows(NamedTuple):
 
 def _rows(x: Any, axis: Any, keepdims: bool) -> _Rows:
     values = asnumpy(as_source(x, _FLOAT64)).astype(np.float64, copy=False)
-    axes = accumulate.axes_of(axis, values.shape)
-    rest = tuple(i for i in range(values.ndim) if i not in axes)
-    kept = tuple(values.shape[i] for i in rest)
-    count = math.prod(values.shape[i] for i in axes)
-    rows = values.transpose(*rest, *axes).reshape(math.prod(kept), count)
-    return _Rows(rows, tuple(1 if i in axes else n for i, n in enumerate(values.shape)) if keepdims else kept)
+    return _Rows(*as_rows(values, axis, keepdims))
 
 
 def _is_exact(call: Call) -> bool:
     """Return whether the accumulator rounds once. One that does not has no flags to return."""
-    if accumulate.has_flags(call.options["accumulator"]):
+    if has_flags(call.options["accumulator"]):
         return True
     if call.return_flags:
         raise OptionError(
@@ -436,7 +433,7 @@ def _without_nan(
     """Compute with a neutral number in the place of NaN, which need not be a value of the format."""
     target, (values,), _, wrap = resolve(f"nan{name}", (x,), fmt)
     values = as_source(values, _FLOAT64).astype(np.float64)
-    accumulate.axes_of(options.get("axis"), values.shape)  # refuses what is none
+    axes_of(options.get("axis"), values.shape)  # refuses what is none
     result = function(np.where(np.isnan(values), neutral, values), target, **options)
     if isinstance(result, tuple):
         return (FloatArray._wrap(result[0], target) if wrap else result[0], result[1])
@@ -553,7 +550,7 @@ def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
     numbers = asnumpy(as_source(numbers, _FLOAT64)).astype(np.float64)
     if numbers.shape == shape:
         return numbers
-    along = accumulate.axes_of(axis, shape)
+    along = axes_of(axis, shape)
     if axis is None or numbers.shape != tuple(shape[i] for i in along):
         raise ShapeError(
             f"Weights have the shape of x, or its lengths along axis. Got {numbers.shape} for {shape} and axis={axis}. "

@@ -39,7 +39,8 @@ from floatlab.experiments.harness.loop import fit
 from floatlab.experiments.harness.training import TrainingConfig, build_network
 from floatlab.formats import get_format
 from floatlab.optim import SGD
-from floatlab.sums.accumulators import Accumulator, Chunked, Sequential, get_accumulator
+from floatlab.sums.accumulators import Accumulator, Chunked, Sequential
+from floatlab.sums.names import get_accumulator
 
 __all__ = ["EXPERIMENT", "Accumulation", "predict", "train"]
 

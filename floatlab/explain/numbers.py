@@ -11,8 +11,9 @@ import numpy as np
 from floatlab.array import FloatArray
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions.evaluate import FUNCTIONS, sticky_values
+from floatlab.functions.evaluate import FUNCTIONS
 from floatlab.functions.multiprecision import expand
+from floatlab.functions.suspects import sticky_values
 from floatlab.functions.table import TABLE
 from floatlab.operations.operate import OPERATIONS, operate
 from floatlab.rounding.inputs import as_source

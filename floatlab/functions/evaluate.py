@@ -39,14 +39,24 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions.multiprecision import sticky
 from floatlab.functions.pairs import PAIRS
-from floatlab.functions.table import TABLE, Function, values_of
+from floatlab.functions.suspects import (
+    ALL,
+    ERROR,
+    WIDEST,
+    Floats,
+    Operands,
+    settle,
+    sign_nans,
+    sticky_values,
+    suspects,
+    wide_values,
+)
+from floatlab.functions.table import SMALLEST, TABLE, Function
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.modes import draws
@@ -55,150 +65,12 @@ from floatlab.rounding.quantize import quantize, round_floats
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
-__all__ = [
-    "FUNCTIONS",
-    "FUNCTIONS_OF_TWO",
-    "evaluate",
-    "evaluate_pair",
-    "sticky_values",
-]
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Places = NDArray[np.intp]
-Operands = tuple[Floats, ...]
+__all__ = ["FUNCTIONS", "FUNCTIONS_OF_TWO", "evaluate", "evaluate_pair"]
 
 FUNCTIONS = tuple(TABLE)
 FUNCTIONS_OF_TWO = tuple(PAIRS)
-_ALL = TABLE | PAIRS
-
 _FLOAT64 = get_format("float64")
-_WIDEST = 24  # bits of precision that the method serves
-_ERROR = 2.0**-44  # the relative error that a float64 function may have
-_NEAR = 1 << 9  # the same, in units of the last place of float64 (a significand has up to 2^53 of them)
-_TINY = 2.0**-960  # below it, float64 results may be subnormal and have no relative accuracy
-_SMALLEST = 2.0**-1074
 _BLOCK = 1 << 14  # elements worked on at a time, so that the temporaries stay in the second-level cache
-
-
-# -- suspects --------------------------------------------------------------------------------------
-
-
-def _suspects(y: Floats, bits: int, fmt: FloatFormat, untrusted: Bools | None = None) -> Places:
-    """Return where y is too near a number of `bits` bits, or untrusted. Zeros, infinities and NaNs are among them."""
-    dropped = 53 - bits
-    if dropped < 12:  # every number is near one
-        return np.arange(y.size)
-    words = np.add(y.view(np.int64), _NEAR)
-    words &= (1 << dropped) - 1
-    near = words <= 2 * _NEAR
-    if fmt.smallest_subnormal < 4 * _TINY:
-        near |= np.abs(y) < _TINY
-    if untrusted is not None:
-        near |= untrusted
-    return np.flatnonzero(near)
-
-
-def _untrusted(name: str, xs: Operands, y: Floats) -> Bools | None:
-    """Return where the kernel's relative error may be larger than `_ERROR`; None: nowhere."""
-    of_function = _ALL[name].untrusted
-    return None if of_function is None else of_function(*xs, y)
-
-
-def _sign_nans(xs: Operands, y: Floats) -> None:
-    """Give each NaN of y the sign of the first argument that is a NaN, else none, which depends on the processor."""
-    nan = np.flatnonzero(np.isnan(y))
-    signed = np.full(nan.size, np.nan)
-    for x in reversed(xs):
-        at = x[nan]
-        np.copyto(signed, np.copysign(np.nan, at), where=np.isnan(at))
-    y[nan] = signed
-
-
-def _kernel(name: str, xs: Operands) -> Floats:
-    """Return f(x) in float64, with NaNs signed by `_sign_nans`."""
-    y = _ALL[name].kernel(*xs)
-    if y.size and np.isnan(y.max()):
-        _sign_nans(xs, y)
-    return y
-
-
-def _settle(
-    name: str,
-    xs: Operands,
-    y: Floats,
-    where: Places,
-    task: Task | None,
-    untrusted: Bools | None = None,
-    integers: Any = None,
-) -> None:
-    """Replace suspects in y by what rounds as f(x) does under the task.
-
-    Without a task: by what rounds as f(x) does under any, and is exact where f(x) is.
-    """
-    at, ys = tuple(x[where] for x in xs), y[where]
-    settled = np.isnan(ys)
-    for x in at:
-        settled |= ~np.isfinite(x)
-    for case in _ALL[name].cases:
-        here = ~settled & case.where(*at)
-        if here.any():
-            ys[here] = values_of(case.value, tuple(x[here] for x in at))
-            settled |= here
-    rest = np.flatnonzero(~settled)
-    if rest.size and task is not None:
-        middle = ys[rest]
-        tiny = np.abs(middle) < _TINY
-        low = np.where(tiny, np.copysign(_SMALLEST, middle), middle * (1 - _ERROR))
-        high = np.where(tiny, np.copysign(2 * _TINY, middle), middle * (1 + _ERROR))
-        drawn = {} if integers is None else {"random_integers": integers[where[rest]]}
-        a, b = (quantize(end, task.fmt, **task.options, **drawn) for end in (low, high))
-        alike = ((a == b) | (np.isnan(a) & np.isnan(b))) & np.isfinite(middle)
-        if untrusted is not None:
-            alike &= ~untrusted[where[rest]]
-        ys[rest[alike]] = np.where(tiny, low, middle)[alike]  # a tiny result may have been computed as 0
-        rest = rest[~alike]
-    if rest.size:
-        ys[rest] = _sticky(name, tuple(x[rest] for x in at))
-    y[where] = ys
-
-
-def _sticky(name: str, xs: Operands) -> Floats:
-    """Compute each result once, however often it is asked for, in as many digits as it takes."""
-    arguments = np.stack(xs, axis=-1).view([("", np.float64)] * len(xs)).reshape(-1)
-    numbers, places = np.unique(arguments.view(np.dtype((np.void, arguments.itemsize))), return_inverse=True)
-    once = numbers.view(np.float64).reshape(-1, len(xs)).tolist()
-    return np.array([sticky(name, *number) for number in once])[places]
-
-
-def sticky_values(name: str, x: Floats | Operands, precision: int = _WIDEST) -> Floats:
-    """Return f(x), or f(a, b), as float64 numbers that every mode rounds as it would round f(x).
-
-    They are exact where f(x) is a float64, so that flags come out right as well: `evaluate` is this and one rounding.
-
-    Parameters
-    ----------
-    name : str
-        One of `FUNCTIONS` or `FUNCTIONS_OF_TWO`.
-    x : array of float64, or a tuple of two
-        The argument, or the two arguments, of one shape.
-    precision : int
-        The bits of precision of the formats to round to, at most 24.
-
-    Examples
-    --------
-    >>> sticky_values("tanh", np.array([0.0, 30.0])).tolist()
-    [0.0, 0.9999999999999999]
-    """
-    xs = x if isinstance(x, tuple) else (x,)
-    flat = tuple(np.ascontiguousarray(one, np.float64).reshape(-1) for one in xs)
-    with np.errstate(all="ignore"):
-        y = _kernel(name, flat)
-        where = _suspects(y, precision + 1, _FLOAT64, _untrusted(name, flat, y))
-        if where.size:
-            _settle(name, flat, y, where, None)
-    return y.reshape(np.shape(xs[0]))
-
 
 # -- what was asked for, checked once -----------------------------------------------------------------
 
@@ -265,23 +137,23 @@ class Task:
     def compute(self, *xs: Array, integers: Any = None) -> Array:
         """Return f of a block of numbers, rounded."""
         wide = self.wide(xs)
-        if self.fmt.precision > _WIDEST:
+        if self.fmt.precision > WIDEST:
             assert self.function.primitive is not None
             y = self.function.primitive(*wide)
             if len(wide) > 1:
-                _sign_nans(wide, y)
+                sign_nans(wide, y)
             return self._ended(wide, y, integers)
-        y = _kernel(self.name, wide)
+        y = wide_values(self.name, wide)
         untrusted = None if self.function.untrusted is None else self.function.untrusted(*wide, y)
         if self.is_float32 and (untrusted is None or not untrusted.any()):
-            low, high = (y * (1 - _ERROR)).astype(np.float32), (y * (1 + _ERROR)).astype(np.float32)
+            low, high = (y * (1 - ERROR)).astype(np.float32), (y * (1 + ERROR)).astype(np.float32)
             if low.tobytes() == high.tobytes():
                 return low
         # Stochastic rounding compares with a random integer, and so looks at that many more bits.
         random_bits = self.options.get("random_bits", -1)
-        where = _suspects(y, self.fmt.precision + 2 + random_bits, self.fmt, untrusted)
+        where = suspects(y, self.fmt.precision + 2 + random_bits, self.fmt, untrusted)
         if where.size:
-            _settle(self.name, wide, y, where, self, untrusted, integers)
+            settle(self.name, wide, y, where, (self.fmt, self.options), untrusted, integers)
         return self._rounded(y, integers)
 
     def _rounded(self, y: Floats, integers: Any) -> Array:
@@ -298,7 +170,7 @@ class Task:
         values = self._rounded(y, integers)
         if where.size:
             settled = y.copy()
-            _settle(self.name, wide, settled, where, None)  # a pole stays an infinity
+            settle(self.name, wide, settled, where, None)  # a pole stays an infinity
             beyond = where[np.isfinite(settled[where])]
             values[beyond] = np.where(y[beyond] > 0, *self.rule.over)
         return values
@@ -328,14 +200,14 @@ class Task:
 
 @lru_cache(maxsize=64)
 def _task(name: str, rule: Rule, overflow: str | None) -> Task:
-    fmt, function = rule.fmt, _ALL[name]
-    if fmt.precision > _WIDEST and function.primitive is None:
+    fmt, function = rule.fmt, ALL[name]
+    if fmt.precision > WIDEST and function.primitive is None:
         have = ", ".join(n for n, f in TABLE.items() if f.primitive is not None)
         raise FormatError(
-            f"Formats of more than {_WIDEST} bits of precision have these functions: {have}. "
-            f"Got {name!r} for {fmt}. Use one of them, or a format of at most {_WIDEST} bits."
+            f"Formats of more than {WIDEST} bits of precision have these functions: {have}. "
+            f"Got {name!r} for {fmt}. Use one of them, or a format of at most {WIDEST} bits."
         )
-    if fmt.precision <= _WIDEST and fmt.smallest_subnormal < 4 * _SMALLEST:
+    if fmt.precision <= WIDEST and fmt.smallest_subnormal < 4 * SMALLEST:
         raise FormatError(
             f"A function is rounded from a float64, which must have two bits to spare below the smallest value. "
             f"Got {fmt}, with {fmt.smallest_subnormal!r}. Use a format with a smaller bias."
@@ -483,9 +355,9 @@ def _evaluate(
     """Return the results of a function for arrays of one shape, and its flags if they are wanted."""
     task = _task(name, rule_of(name, get_format(fmt), options), options.get("overflow"))
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
-    if return_flags and task.fmt.precision > _WIDEST:
+    if return_flags and task.fmt.precision > WIDEST:
         raise FormatError(
-            f"Flags need a correctly rounded result, which formats of at most {_WIDEST} bits have. Got {task.fmt}. "
+            f"Flags need a correctly rounded result, which formats of at most {WIDEST} bits have. Got {task.fmt}. "
             "Leave return_flags away."
         )
     module, shape = array_module(given[0]), given[0].shape

@@ -26,6 +26,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.functions.digits import machin
 from floatlab.system.environment import check_environment
 
 __all__ = [
@@ -89,16 +90,8 @@ def _log_of_ratio(a: int, b: int) -> int:
     return 2 * total
 
 
-def _arctan_of_inverse(n: int) -> int:
-    total, power, k = 0, _ONE // n, 0
-    while power:
-        total += (power if k % 2 == 0 else -power) // (2 * k + 1)
-        power, k = power // (n * n), k + 1
-    return total
-
-
 _LN2 = _log_of_ratio(2, 1)
-_PI = 4 * (4 * _arctan_of_inverse(5) - _arctan_of_inverse(239))  # Machin's formula
+_PI = machin(_ONE)
 
 
 def _near(x: int) -> float:

@@ -2,7 +2,12 @@
 
 - `exact.py`: sums of products without an error.
 - `certified.py`: a float64 sum and a bound of its error, which together often decide (Ziv's rounding test).
+- `partial_sums.py`: how a partial sum is rounded.
+- `terms.py`: the terms that are added up, in their order.
 - `accumulators.py`: in which order terms are added, and what each partial sum is rounded to.
+- `names.py`: which accumulator a name stands for.
 - `signatures.py`: the options that functions take by name.
+- `operands.py`: operands as float64 arrays, their shapes, and sums as products of matrices.
+- `evaluate.py`: what a product of matrices rounds to.
 - `matmul.py`: sum, mean, dot and matmul with any of these.
 """

@@ -23,9 +23,10 @@ from floatlab.errors import FloatlabError, FormatError
 from floatlab.formats import FloatFormat, formats
 from floatlab.formats.notation import SPECIALS
 from floatlab.sums import matmul as accumulate
-from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
+from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential
 from floatlab.sums.matmul import matmul
 from floatlab.sums.matmul import sum as sum_
+from floatlab.sums.names import get_accumulator
 from floatlab.verify.loops import Draws, Loops, products
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC, find, float_bits, policies
 from floatlab.verify.tasks import Array, Outcome, Tally, Task

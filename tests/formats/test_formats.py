@@ -21,7 +21,8 @@ from floatlab import reference
 from floatlab.errors import FormatError
 from floatlab.formats import FloatFormat, aliases, formats, get_format
 from floatlab.formats.notation import SPECIALS
-from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential, get_accumulator
+from floatlab.sums.accumulators import Chunked, Kahan, Pairwise, Sequential
+from floatlab.sums.names import get_accumulator
 
 # IEEE 754-2019 table 3.5; OCP OFP8 1.0 table 1; OCP MX 1.0 tables 1 to 5; the headers of LLVM's APFloat.
 # name, bits, E, M, bias, max, smallest normal, smallest above zero, +inf code, NaN codes, has -0

@@ -18,7 +18,8 @@ import support
 from floatlab.errors import FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate as functions
-from floatlab.functions.evaluate import FUNCTIONS, evaluate, sticky_values
+from floatlab.functions.evaluate import FUNCTIONS, evaluate
+from floatlab.functions.suspects import sticky_values
 
 gmpy2 = pytest.importorskip("gmpy2")
 

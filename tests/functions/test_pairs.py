@@ -16,7 +16,8 @@ from test_functions import LARGEST, TRUNCATING
 
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.functions.evaluate import FUNCTIONS_OF_TWO, evaluate_pair, sticky_values
+from floatlab.functions.evaluate import FUNCTIONS_OF_TWO, evaluate_pair
+from floatlab.functions.suspects import sticky_values
 
 gmpy2 = pytest.importorskip("gmpy2")
 

@@ -414,7 +414,7 @@ def without_wide_vectors() -> dict[str, str]:
 
 
 def test_a_seed_gives_the_same_training_whatever_the_cpu_and_the_blas() -> None:
-    code = "from tests.test_optim import digest; print(digest())"
+    code = "from tests.optim.test_optim import digest; print(digest())"
     settings = (
         {"OPENBLAS_NUM_THREADS": "1"},
         {"OPENBLAS_NUM_THREADS": "4"},

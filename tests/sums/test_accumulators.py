@@ -11,9 +11,11 @@ from floatlab.errors import FloatlabError, FormatError, OptionError, OverflowPol
 from floatlab.formats import get_format
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import accumulators
-from floatlab.sums.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide, get_accumulator
+from floatlab.sums.accumulators import Chunked, Exact, Kahan, Pairwise, Sequential, Wide
 from floatlab.sums.matmul import matmul
 from floatlab.sums.matmul import sum as sum_of
+from floatlab.sums.names import get_accumulator
+from floatlab.sums.terms import Terms
 from floatlab.verify.loops import Draws, Loops, products
 
 # -- names -------------------------------------------------------------------------------------------
@@ -328,15 +330,15 @@ def test_float64_claims_to_be_exact_only_where_every_sum_on_the_way_is():
     """Against all values that can meet: the largest partial sum plus the largest term, in units of the smallest."""
     fmt = get_format("fp16")
     ones, tiny = np.ones((1, 3)), np.full((3, 1), 2.0**-90)
-    assert accumulators.Terms(ones, np.ones((3, 1))).adds_exactly(fmt)
-    assert not accumulators.Terms(ones, tiny).adds_exactly(fmt)  # a sum may be 2^-24, which is 2^66 terms
-    assert not accumulators.Terms(ones, np.ones((3, 1)), np.full((1, 1), 2.0**-50)).adds_exactly(fmt)
-    assert not accumulators.Terms(ones, np.ones((3, 1)), round_product=np.sqrt).adds_exactly(fmt)
-    long = accumulators.Terms(np.ones((1, 1000)), np.full((1000, 1), 2.0**-38))  # up to 3000 (2^-38 + 2^-21)
+    assert Terms(ones, np.ones((3, 1))).adds_exactly(fmt)
+    assert not Terms(ones, tiny).adds_exactly(fmt)  # a sum may be 2^-24, which is 2^66 terms
+    assert not Terms(ones, np.ones((3, 1)), np.full((1, 1), 2.0**-50)).adds_exactly(fmt)
+    assert not Terms(ones, np.ones((3, 1)), round_product=np.sqrt).adds_exactly(fmt)
+    long = Terms(np.ones((1, 1000)), np.full((1000, 1), 2.0**-38))  # up to 3000 (2^-38 + 2^-21)
     assert long.adds_exactly(fmt)
     assert not long.adds_exactly(get_format("e5m11")) or long.count <= 2**11
     for value in (np.inf, np.nan):
-        assert not accumulators.Terms(np.array([[value, 0.0]]), np.ones((2, 1))).adds_exactly(fmt)
+        assert not Terms(np.array([[value, 0.0]]), np.ones((2, 1))).adds_exactly(fmt)
 
 
 def test_a_partial_sum_grows_to_many_times_its_terms_before_a_tiny_term_comes():

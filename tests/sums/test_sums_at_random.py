@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from floatlab.formats import get_format
-from floatlab.sums import accumulators
 from floatlab.sums import matmul as accumulate
+from floatlab.sums.terms import Terms
 from floatlab.verify import sums
 from floatlab.verify.loops import Draws
 from floatlab.verify.tasks import Task
@@ -40,7 +40,7 @@ def test_many_random_sums_are_those_of_plain_loops():
 
 
 def test_a_bound_that_forgets_how_far_partial_sums_reach_would_be_found(monkeypatch):
-    monkeypatch.setattr(accumulators.Terms, "adds_exactly", lambda self, fmt, **_: True)
+    monkeypatch.setattr(Terms, "adds_exactly", lambda self, fmt, **_: True)
     assert any(found(seed, cases=10) for seed in range(20))
 
 

@@ -46,7 +46,7 @@ REFUSED: Words = {"refused": ["by an error of floatlab"]}
 
 PRELUDE = (
     "import numpy as np, floatlab as fl; from math import inf, nan; from fractions import Fraction; "
-    "from floatlab import accumulators"
+    "from floatlab.sums import accumulators"
 )
 
 
