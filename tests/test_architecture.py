@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import floatlab
@@ -250,3 +251,48 @@ def test_no_code_recognises_a_format_by_its_name():
     assert found == {("floatlab/plots/telemetry.py", "return name == fmt.name")}  # a file that holds no more
     for line in ('if fmt.name == "float16":', "_NATIVE.get(self.format.name)", 'r["format"] == fmt.name'):
         assert BY_NAME.search(line)
+
+
+# -- the page ----------------------------------------------------------------------------------------
+
+
+def test_the_ways_through_the_house_name_files_and_functions_that_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    seen, file = 0, ""
+    for line in "\n".join(blocks).splitlines():
+        found = re.match(r" *([\w/]+(?:\.py|/))?\s{2,}([A-Za-z_]\w+(?:\.\w+)?) {2,}", line)
+        path = re.match(r" *([\w/]+(?:\.py|/))", line)
+        if path:
+            file = path[1]
+            assert (PACKAGE / file).exists(), file
+        if found and file.endswith(".py"):
+            name = found[2].rpartition(".")[2]
+            assert re.search(rf"(def|class) {name}\b", (PACKAGE / file).read_text(encoding="utf-8")), line
+            seen += 1
+    assert seen >= 15
+
+
+def calls_of(function):
+    """Count the Python calls inside floatlab that a call makes."""
+    counted = 0
+
+    def count(frame, event, _):
+        nonlocal counted
+        counted += event == "call" and "floatlab" in frame.f_code.co_filename
+
+    function()
+    function()  # what is computed once is there
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize(("fmt", "most"), [("fp16", 29), ("bf16", 29), ("e4m3", 33)])
+def test_a_small_quantize_makes_no_more_calls_than_it_did(fmt, most):
+    x = np.array([0.1, -2.5, 1e-8, 3e4], np.float32)
+    assert calls_of(lambda: floatlab.quantize(x, fmt)) <= most

@@ -77,7 +77,7 @@ class Rule:
         """What the rounding mode does."""
         return MODES[self.rounding]
 
-    @property
+    @cached_property
     def variant(self) -> str | None:
         """Which stochastic rounding: "a", "b", "c", or None."""
         return self.mode.variant

@@ -62,7 +62,8 @@ def here() -> str:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_operation_gives_the_same_bits(here, setting):
-    program = "import sys; sys.path[:0] = ['tests', 'tests/autograd']\nimport test_autograd_bits as t; print(t.digest())"
+    program = "import sys; sys.path[:0] = ['tests', 'tests/autograd']\n"
+    program += "import test_autograd_bits as t; print(t.digest())"
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         cwd=ROOT,
