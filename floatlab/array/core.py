@@ -613,7 +613,7 @@ def array(x: Any, fmt: Any = None, **options: Unpack[RoundingOptions]) -> FloatA
     >>> array(np.float16([0.5]))
     FloatArray([0.5], format=float16)
     """
-    given = _format_of(x)
+    given = format_of(x)
     fmt = given if fmt is None else get_format(fmt)
     if fmt is None:
         raise FormatError(
@@ -661,7 +661,7 @@ def asarray(x: Any, fmt: Any = None) -> FloatArray:
     >>> np.shares_memory(asarray(x).codes, x)
     True
     """
-    given = _format_of(x)
+    given = format_of(x)
     if given is None or (fmt is not None and not get_format(fmt).same_as(given)):
         return array(x, fmt)
     if isinstance(x, FloatArray):
@@ -701,7 +701,7 @@ def has_own_type(x: Any, fmt: FloatFormat) -> bool:
     return bool(x.dtype == fmt.dtype or x.dtype.newbyteorder("=") == fmt.dtype)
 
 
-def _format_of(x: Any) -> FloatFormat | None:
+def format_of(x: Any) -> FloatFormat | None:
     """Return the format that `x` has of its own, or None."""
     if isinstance(x, FloatArray):
         return x.format

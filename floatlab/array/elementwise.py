@@ -204,7 +204,7 @@ rad2deg = _make("rad2deg", "x radians in degrees")
 # -- NumPy's ufuncs --------------------------------------------------------------------------------------------
 
 
-def _elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
+def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
     """Return what stands in for a ufunc: `compute` on its inputs, with ``out`` and ``outer``."""
 
     def stand_in(method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -230,7 +230,7 @@ def _elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except ValueError as error:
             raise _misfit(name, inputs, error) from None
-        return result if out is None else _into(name, out[0], result)
+        return result if out is None else into(name, out[0], result)
 
     return stand_in
 
@@ -258,12 +258,13 @@ def _reduced(name: str, method: str, inputs: tuple[Any, ...], kwargs: dict[str, 
             "Use .values for plain numbers."
         )
     result = REDUCERS[name, method](*inputs, **kwargs)
-    return result if out is None else _into(name, out[0], result)
+    return result if out is None else into(name, out[0], result)
 
 
-def _into(name: str, out: Any, result: Any) -> Any:
+def into(name: str, out: Any, result: Any) -> Any:
+    """Write the result of `name` into `out`, of its kind and shape, and return that."""
     if isinstance(result, FloatArray) and has_own_type(out, result.format) and out.dtype.isnative:
-        _into(name, asarray(out, result.format), result)
+        into(name, asarray(out, result.format), result)
         return out
     if isinstance(out, FloatArray) != isinstance(result, FloatArray):
         raise DtypeError(
@@ -280,7 +281,7 @@ def _into(name: str, out: Any, result: Any) -> Any:
 
 def _comparison(name: str) -> Callable[..., Any]:
     """Return the stand-in of a comparison: operands of all kinds, exactly; the result is a plain array of bool."""
-    return _elementwise(name, partial(compare, name))
+    return elementwise(name, partial(compare, name))
 
 
 def _question(name: str, function: Any) -> Callable[..., Any]:
@@ -290,7 +291,7 @@ def _question(name: str, function: Any) -> Callable[..., Any]:
         with np.errstate(invalid="ignore"):  # signaling NaNs
             return function(*map(nearest, operands))
 
-    return _elementwise(name, compute)
+    return elementwise(name, compute)
 
 
 def _choice(name: str, function: Any) -> Callable[..., Any]:
@@ -302,7 +303,7 @@ def _choice(name: str, function: Any) -> Callable[..., Any]:
             values = function(*(of_format(name, x, fmt) for x in operands))
         return FloatArray._wrap(quantize(values, fmt), fmt)
 
-    return _elementwise(name, compute)
+    return elementwise(name, compute)
 
 
 # Negation, absolute value and copysign change the sign bit and nothing else, of NaNs too (IEEE 754-2019, 5.5.1).
@@ -387,7 +388,7 @@ def _extremum(name: str, function: Any, order: str) -> Callable[..., Any]:
                 values = function(x, y)
         return FloatArray._wrap(quantize(values, fmt), fmt)
 
-    return _elementwise(name, compute)
+    return elementwise(name, compute)
 
 
 def _is_rounded(x: Any, rounded: Array) -> bool:
@@ -431,7 +432,7 @@ def _next_after(a: Any, b: Any) -> FloatArray:
 
 for _name in __all__:
     if isinstance(getattr(np, _name, None), np.ufunc):
-        UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
+        UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
 for _name in COMPARISONS:
     UFUNCS[getattr(np, _name)] = _comparison(_name)
 for _name in (
@@ -453,7 +454,7 @@ _SIGNS: dict[str, Callable[..., Any]] = {
     "copysign": _copysign,
 }
 for _name, _compute in _SIGNS.items():
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, _compute)
+    UFUNCS[getattr(np, _name)] = elementwise(_name, _compute)
 for _name, _compute, _order in (
     ("maximum", _larger, "greater"),
     ("minimum", _smaller, "less"),
@@ -461,8 +462,8 @@ for _name, _compute, _order in (
     ("fmin", _smaller_number, "less"),
 ):
     UFUNCS[getattr(np, _name)] = _extremum(_name, _compute, _order)
-UFUNCS[np.nextafter] = _elementwise("nextafter", _next_after)
-UFUNCS[np.spacing] = _elementwise(
+UFUNCS[np.nextafter] = elementwise("nextafter", _next_after)
+UFUNCS[np.spacing] = elementwise(
     "spacing", lambda x: FloatArray._wrap(quantize(spacing(x.values, x.format), x.format), x.format)
 )
 UFUNCS[np.radians], UFUNCS[np.degrees] = UFUNCS[np.deg2rad], UFUNCS[np.rad2deg]

@@ -12,7 +12,7 @@ import numpy as np
 
 from floatlab.array.calls import is_number, operation
 from floatlab.array.core import UFUNCS, FloatArray
-from floatlab.array.elementwise import _elementwise, reciprocal, square
+from floatlab.array.elementwise import elementwise, reciprocal, square
 from floatlab.functions.evaluate import evaluate_pair
 from floatlab.sums.signatures import OperationOptions, of_two
 
@@ -120,5 +120,5 @@ def logaddexp2(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptio
 
 
 for _name in __all__:
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
-UFUNCS[np.float_power] = _elementwise("float_power", power)
+    UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
+UFUNCS[np.float_power] = elementwise("float_power", power)

@@ -26,7 +26,7 @@ import numpy as np
 
 from floatlab.array.calls import Call, reduction, resolve
 from floatlab.array.core import FUNCTIONS, FloatArray
-from floatlab.array.elementwise import _into
+from floatlab.array.elementwise import into
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
@@ -832,7 +832,7 @@ def _stand_in(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         taken = {k: given.pop(k) for k in _TAKEN if given.get(k, _UNSET) is not _UNSET}
         _refuse(name, given)
         result = function(a, **taken)
-        return result if out is None else _into(name, out, result)
+        return result if out is None else into(name, out, result)
 
     return stand_in
 

@@ -27,7 +27,8 @@ from floatlab.nn import Module
 from floatlab.optim import Optimizer
 from floatlab.system.files import write_whole
 from floatlab.telemetry.counts import Counts, count
-from floatlab.telemetry.records import FATES, First, OperationRecord, StepRecord, UpdateRecord
+from floatlab.telemetry.records import FATES, First, OperationRecord, Records, StepRecord, UpdateRecord
+from floatlab.telemetry.table import as_text, make_table, show
 from floatlab.telemetry.updates import Updates
 
 __all__ = ["Log", "watch"]
@@ -140,14 +141,13 @@ class Log:
 
     def table(self, step: int | None = None) -> Any:
         """Return a rich table of layers and parameters, of one step or of all together."""
-        from floatlab.telemetry.table import make_table
-
-        return make_table(self, step)
+        return make_table(self._records(), step)
 
     def __str__(self) -> str:
-        from floatlab.telemetry.table import as_text
+        return as_text(self._records())
 
-        return as_text(self)
+    def _records(self) -> Records:
+        return Records(self.operations, self.updates, self.steps, self.first, self.stagnated())
 
     # -- listening
 
@@ -248,8 +248,6 @@ class Log:
                 self._scale = float(self._scaler.get_scale())
                 self._replace(self._scaler, "update", self._watched_update(self._scaler.update))
             if self._live:
-                from floatlab.telemetry.table import show
-
                 self._display = self._undo.enter_context(show())
         except BaseException:
             self.__exit__(None, None, None)

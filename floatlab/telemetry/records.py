@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from floatlab.telemetry.counts import Counts
 
-__all__ = ["FATES", "First", "OperationRecord", "StepRecord", "UpdateRecord"]
+__all__ = ["FATES", "First", "OperationRecord", "Records", "StepRecord", "UpdateRecord"]
 
 #: How the counts of `Counts` are called when they happen for the first time.
 FATES = {
@@ -107,3 +108,13 @@ class First:
         what = f"{self.op} of {self.layer}" if self.layer else self.op
         gradient = f", gradient of the {self.of}" if self.of else ""
         return f"step {self.step}, {self.phase}, {what}{gradient}"
+
+
+class Records(NamedTuple):
+    """All that a log has written down so far; what the fields hold is said where `Log` has them."""
+
+    operations: tuple[OperationRecord, ...]
+    updates: tuple[UpdateRecord, ...]
+    steps: tuple[StepRecord, ...]
+    first: dict[str, First]
+    stagnated: dict[str, float]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from floatlab.system.terminal import make_console
 from floatlab.telemetry.counts import Counts
-
-if TYPE_CHECKING:
-    from floatlab.telemetry.log import Log
+from floatlab.telemetry.records import Records
 
 __all__ = ["as_text", "make_table", "show"]
 
@@ -32,7 +30,7 @@ _LOUD = {"made here", "overflows", "saturated", "inf", "NaN", "updates lost", "n
 Row = tuple[str, ...]
 
 
-def _layer_rows(log: Log, step: int | None) -> list[Row]:
+def _layer_rows(log: Records, step: int | None) -> list[Row]:
     groups: dict[tuple[str, str], Counts] = {}
     for record in log.operations:
         if step is None or record.step == step:
@@ -51,7 +49,7 @@ def _cells(c: Counts) -> Row:
     return (f"{c.values:,}", *shares, *(f"{n:,}" if n else "" for n in numbers), span)
 
 
-def _parameter_rows(log: Log, step: int | None) -> list[Row]:
+def _parameter_rows(log: Records, step: int | None) -> list[Row]:
     driven: dict[str, int] = {}
     lost: dict[str, int] = {}
     about: dict[str, tuple[str, int]] = {}
@@ -61,7 +59,7 @@ def _parameter_rows(log: Log, step: int | None) -> list[Row]:
             lost[u.parameter] = lost.get(u.parameter, 0) + u.lost
             fmt = u.format if u.format == u.updated_in else f"{u.format} (master {u.updated_in})"
             about[u.parameter] = (fmt, u.values)
-    never = log.stagnated()
+    never = log.stagnated
     return [
         (name, fmt, f"{size:,}", _percent(lost[name] / max(driven[name], 1)), _percent(never.get(name, 0.0)))
         for name, (fmt, size) in about.items()
@@ -87,14 +85,14 @@ def _percent(share: float) -> str:
     return ">99.9%" if 0.9995 <= share < 1.0 else f"{100 * share:.1f}%"
 
 
-def as_text(log: Log) -> str:
+def as_text(log: Records) -> str:
     """Return both tables and the first happenings as plain text."""
     parts = [_text(_LAYERS, _layer_rows(log, None)), _text(_PARAMETERS, _parameter_rows(log, None))]
     parts.append("\n".join(_remarks(log)))
     return "\n\n".join(part for part in parts if part) or "An empty log: no operation ran while it listened."
 
 
-def _remarks(log: Log) -> list[str]:
+def _remarks(log: Records) -> list[str]:
     """Return a line on the steps that a scaler skipped, and one for the first of each fate."""
     skipped = sum(step.skipped is True for step in log.steps)
     lines = [f"{skipped} of {len(log.steps)} steps skipped"] if skipped else []
@@ -114,7 +112,7 @@ def _text(head: Row, rows: list[Row]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def make_table(log: Log, step: int | None = None) -> Any:
+def make_table(log: Records, step: int | None = None) -> Any:
     """Return both tables and the first happenings as one rich object."""
     from rich.console import Group
     from rich.text import Text
