@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.array import FloatArray, asarray
-from floatlab.array.core import _format_of
+from floatlab.array.core import format_of
 from floatlab.errors import FormatError, FormatMismatchError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.quantize import quantize
@@ -106,7 +106,7 @@ def assert_ulp(actual: Any, desired: Any, max_ulp: int = 1, fmt: Any = None) -> 
 def _operands(actual: Any, desired: Any, fmt: Any) -> tuple[FloatArray, FloatArray, FloatFormat]:
     given = get_format(fmt) if fmt is not None else None
     formats = [x.format for x in (actual, desired) if isinstance(x, FloatArray)]
-    known = given or (formats[0] if formats else _format_of(actual))
+    known = given or (formats[0] if formats else format_of(actual))
     if known is None:
         raise FormatError(
             f'A ulp is one of a format. Got a {type(actual).__name__} and none. Say it: fmt="float16".'
@@ -133,7 +133,7 @@ def _in_format(x: Any, fmt: FloatFormat) -> FloatArray:
     """Return numbers as values of the format, whatever the context says about rounding."""
     if isinstance(x, FloatArray):
         return x
-    own = _format_of(x)
+    own = format_of(x)
     if own is not None and own.same_as(fmt):
         return asarray(x, fmt)
     return FloatArray._wrap(quantize(x, fmt).astype(fmt.value_dtype, copy=False), fmt)

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
+from floatlab.array.core import FloatArray, asarray
 from floatlab.array.exactly import split
+from floatlab.array.storage import common_format, has_own_type
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, FormatError, check_switch

@@ -14,8 +14,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import as_python, is_number, of_format, operation
-from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
+from floatlab.array.core import FloatArray, asarray
 from floatlab.array.exactly import COMPARISONS, compare, nearest
+from floatlab.array.protocols import UFUNCS
+from floatlab.array.storage import common_format, has_own_type
 from floatlab.backend import Array
 from floatlab.codes.encode import next_down, next_up, spacing
 from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch

@@ -15,8 +15,9 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import operation
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
+from floatlab.array.core import FloatArray
 from floatlab.array.elementwise import _elementwise, _into
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
 from floatlab.backend import Array
 from floatlab.context import current

@@ -15,8 +15,9 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import is_number, of_format, reduction, resolve
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
+from floatlab.array.core import FloatArray
 from floatlab.array.elementwise import _into, multiply
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, root
 from floatlab.array.reductions import matmul, sum
 from floatlab.array.statistics import (
@@ -30,6 +31,7 @@ from floatlab.array.statistics import (
     _settled,
     _unit_bound,
 )
+from floatlab.array.storage import common_format
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from floatlab.array.calls import Call, reduction, resolve
-from floatlab.array.core import FUNCTIONS, FloatArray
+from floatlab.array.core import FloatArray
 from floatlab.array.elementwise import _into
+from floatlab.array.protocols import FUNCTIONS
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
 from floatlab.backend import Array, asnumpy
