@@ -5,7 +5,9 @@
 - `core.py`: the class, and how one is made.
 - `calls.py`: what one call was asked for, and what it hands back.
 - `exactly.py`: comparisons with any real numbers, which round nothing.
-- `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `stand_ins.py`: how what computes in a format stands in for a function of NumPy.
+- `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements.
+- `ufuncs.py`: comparisons, signs, the larger of two, and neighbours.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
 - `ratios.py`: one rounding of results that float64 does not hold.
 - `pairs.py`: hypot, power and other functions of two arguments.
@@ -17,6 +19,7 @@
 """
 
 from floatlab.array import functions as _functions  # registers them
+from floatlab.array import ufuncs as _ufuncs
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
@@ -64,7 +67,7 @@ from floatlab.array.structure import linspace
 from floatlab.context import Arithmetic, arithmetic
 from floatlab.rounding.flags import FlagRecord, track_flags
 
-del _functions
+del _functions, _ufuncs
 
 __all__ = [
     "Arithmetic",

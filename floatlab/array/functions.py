@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.calls import as_python, is_number
+from floatlab.array.calls import as_python, hold, is_number
 from floatlab.array.core import FloatArray, array
-from floatlab.array.elementwise import hold, multiply, subtract
+from floatlab.array.elementwise import multiply, subtract
 from floatlab.array.exactly import first_place, split
 from floatlab.array.protocols import FUNCTIONS
 from floatlab.array.reductions import sum

@@ -16,9 +16,9 @@ import numpy as np
 
 from floatlab.array.calls import operation
 from floatlab.array.core import FloatArray
-from floatlab.array.elementwise import _elementwise, _into
 from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
+from floatlab.array.stand_ins import elementwise, into
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError
@@ -355,15 +355,15 @@ def _pair(name: str, compute: Callable[..., tuple[Any, Any]]) -> Callable[..., A
     def both(method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kwargs = dict(kwargs)
         outs = kwargs.pop("out", None) or (None, None)
-        made = _elementwise(name, compute)(method, inputs, kwargs)
-        return tuple(x if out is None else _into(name, out, x) for x, out in zip(made, outs, strict=True))
+        made = elementwise(name, compute)(method, inputs, kwargs)
+        return tuple(x if out is None else into(name, out, x) for x, out in zip(made, outs, strict=True))
 
     return both
 
 
 def _round(x: Any, decimals: int = 0, out: Any = None) -> Any:
     result = round_decimals(x, decimals)
-    return result if out is None else _into("round", out, result)
+    return result if out is None else into("round", out, result)
 
 
 def _fix(x: Any, out: Any = None) -> Any:
@@ -371,7 +371,7 @@ def _fix(x: Any, out: Any = None) -> Any:
 
 
 for _name in ("fmod", "remainder", "floor_divide", "ldexp", "heaviside"):
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
+    UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
 for _name, _both in (("divmod", _divmod), ("modf", modf), ("frexp", frexp)):
     UFUNCS[getattr(np, _name)] = _pair(_name, _both)
 FUNCTIONS[np.round] = FUNCTIONS[np.around] = _round

@@ -16,10 +16,11 @@ import numpy as np
 
 from floatlab.array.calls import is_number, of_format, reduction, resolve
 from floatlab.array.core import FloatArray
-from floatlab.array.elementwise import _into, multiply
+from floatlab.array.elementwise import multiply
 from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, root
 from floatlab.array.reductions import matmul, sum
+from floatlab.array.stand_ins import into
 from floatlab.array.statistics import (
     _composed_root,
     _deliver,
@@ -474,7 +475,7 @@ def _refuse(name: str, options: dict[str, Any]) -> None:
 def _numpy_einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
     _refuse("einsum", kwargs)
     made = einsum(*operands)
-    return made if out is None else _into("einsum", out, made)
+    return made if out is None else into("einsum", out, made)
 
 
 def _product_of_vectors(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -488,7 +489,7 @@ def _product_of_vectors(name: str, compute: Callable[..., Any]) -> Callable[...,
         axis = kwargs.pop("axis", -1) if name == "vecdot" else -1
         _refuse(name, kwargs)
         made = vecdot(*inputs, axis=axis) if name == "vecdot" else compute(*inputs)
-        return made if out is None else _into(name, out, made)
+        return made if out is None else into(name, out, made)
 
     return stand_in
 

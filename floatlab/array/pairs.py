@@ -12,8 +12,9 @@ import numpy as np
 
 from floatlab.array.calls import is_number, operation
 from floatlab.array.core import FloatArray
-from floatlab.array.elementwise import _elementwise, reciprocal, square
+from floatlab.array.elementwise import reciprocal, square
 from floatlab.array.protocols import UFUNCS
+from floatlab.array.stand_ins import elementwise
 from floatlab.functions.evaluate import evaluate_pair
 from floatlab.sums.signatures import OperationOptions, of_two
 
@@ -121,5 +122,5 @@ def logaddexp2(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptio
 
 
 for _name in __all__:
-    UFUNCS[getattr(np, _name)] = _elementwise(_name, globals()[_name])
-UFUNCS[np.float_power] = _elementwise("float_power", power)
+    UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
+UFUNCS[np.float_power] = elementwise("float_power", power)

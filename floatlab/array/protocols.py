@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 __all__ = ["FUNCTIONS", "UFUNCS", "by_table", "in_order", "of_values"]
 
 
-# Who computes: a ufunc, or any other function of NumPy, and what stands in for it. Filled by the other files here.
 class _Table(dict[Any, Callable[..., Any]]):
+    """Who computes: a ufunc, or any other function of NumPy, and what stands in for it."""
+
     def __setitem__(self, function: Any, stand_in: Callable[..., Any]) -> None:
         if function in self:  # then one of the two would never be called
             raise ValueError(
@@ -21,7 +22,14 @@ class _Table(dict[Any, Callable[..., Any]]):
             )
         super().__setitem__(function, stand_in)
 
+    def fill(self, names: Iterable[str], make: Callable[[str], Callable[..., Any]]) -> None:
+        """Let ``make(name)`` stand in for each function of these names that this version of NumPy has."""
+        for name in names:
+            if hasattr(np, name):
+                self[getattr(np, name)] = make(name)
 
+
+# Filled by the other files here.
 UFUNCS, FUNCTIONS = _Table(), _Table()
 
 

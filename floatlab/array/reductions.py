@@ -15,8 +15,8 @@ import numpy as np
 
 from floatlab.array.calls import Call, of_format, operation, reduction
 from floatlab.array.core import FloatArray
-from floatlab.array.elementwise import REDUCERS
 from floatlab.array.protocols import FUNCTIONS, UFUNCS
+from floatlab.array.stand_ins import REDUCERS
 from floatlab.backend import Array, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format

@@ -26,10 +26,10 @@ import numpy as np
 
 from floatlab.array.calls import Call, reduction, resolve
 from floatlab.array.core import FloatArray
-from floatlab.array.elementwise import _into
 from floatlab.array.protocols import FUNCTIONS
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, root, round_once
 from floatlab.array.reductions import cumprod, cumsum, mean, prod, sum
+from floatlab.array.stand_ins import into
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
 from floatlab.formats import get_format
@@ -833,7 +833,7 @@ def _stand_in(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         taken = {k: given.pop(k) for k in _TAKEN if given.get(k, _UNSET) is not _UNSET}
         _refuse(name, given)
         result = function(a, **taken)
-        return result if out is None else _into(name, out, result)
+        return result if out is None else into(name, out, result)
 
     return stand_in
 

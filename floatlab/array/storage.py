@@ -220,6 +220,7 @@ def _read_only(data: Array) -> np.ndarray[Any, Any]:
 def has_own_type(x: Any, fmt: FloatFormat) -> bool:
     """Return whether `x` is an array, or a scalar, of the format's own NumPy or ml_dtypes type, in any byte order.
 
+    >>> from floatlab.formats import get_format
     >>> has_own_type(np.float16([1.0]), get_format("fp16")), has_own_type(np.float16([1.0]), get_format("bf16"))
     (True, False)
     """
