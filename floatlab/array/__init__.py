@@ -12,7 +12,7 @@
 - `ratios.py`: one rounding of results that float64 does not hold.
 - `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
-- `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
+- `statistics/`: var, std, median, quantile, average, and those that skip NaN.
 - `structure.py`: arrays taken apart, put together and made.
 - `linear.py`: norms, einsum, tensordot and other products.
 - `functions.py`: what other functions of NumPy do with a FloatArray.

@@ -12,7 +12,7 @@ from floatlab.array.core import FloatArray, asarray
 from floatlab.array.storage import has_own_type
 from floatlab.errors import DtypeError, FloatlabError, ShapeError
 
-__all__ = ["REDUCERS", "elementwise", "into"]
+__all__ = ["REDUCERS", "UNSET", "elementwise", "into", "refuse", "with_values"]
 
 
 def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,3 +88,18 @@ def into(name: str, out: Any, result: Any) -> Any:
         )
     out[...] = result
     return out
+
+
+def with_values(made: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a result with other values; the flags, if there are any, stay."""
+    return (change(made[0]), made[1]) if isinstance(made, tuple) else change(made)
+
+
+UNSET = np._NoValue
+
+
+def refuse(name: str, options: dict[str, Any], way_out: str) -> None:
+    """Raise an error for options of a function of NumPy that were given, and have no meaning in a format."""
+    for option, value in options.items():
+        if value is not None and value is not UNSET and not (option == "where" and value is True):
+            raise DtypeError(f"numpy.{name} of a FloatArray takes no {option}. Got {value!r}. {way_out}")
