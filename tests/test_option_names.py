@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import floatlab as fl
-from floatlab.array.core import FUNCTIONS, UFUNCS
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.errors import FloatlabError
 from floatlab.rounding.options import RoundingOptions
 from floatlab.verify.fuzz.case import difference

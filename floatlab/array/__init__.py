@@ -1,20 +1,25 @@
 """Arrays that compute in a format: `FloatArray`, the functions on it, and NumPy's protocols.
 
+- `protocols.py`: who computes a function of NumPy.
+- `storage.py`: what an array holds, and what can be read from it.
 - `core.py`: the class, and how one is made.
 - `calls.py`: what one call was asked for, and what it hands back.
 - `exactly.py`: comparisons with any real numbers, which round nothing.
-- `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements; NumPy's ufuncs.
+- `stand_ins.py`: how what computes in a format stands in for a function of NumPy.
+- `elementwise.py`: ``+ - * /``, sqrt, fma, exp and all other functions of single elements.
+- `ufuncs.py`: comparisons, signs, the larger of two, and neighbours.
 - `integral.py`: ``// % fmod frexp ldexp round`` and their kind.
 - `ratios.py`: one rounding of results that float64 does not hold.
 - `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
-- `statistics.py`: var, std, median, quantile, average, and those that skip NaN.
+- `statistics/`: var, std, median, quantile, average, and those that skip NaN.
 - `structure.py`: arrays taken apart, put together and made.
 - `linear.py`: norms, einsum, tensordot and other products.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
 from floatlab.array import functions as _functions  # registers them
+from floatlab.array import ufuncs as _ufuncs
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
@@ -62,7 +67,7 @@ from floatlab.array.structure import linspace
 from floatlab.context import Arithmetic, arithmetic
 from floatlab.rounding.flags import FlagRecord, track_flags
 
-del _functions
+del _functions, _ufuncs
 
 __all__ = [
     "Arithmetic",

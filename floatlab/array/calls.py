@@ -7,7 +7,7 @@ FloatArray out; plain numbers in, plain values out. Options that are not given a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.core import FloatArray, asarray, common_format, has_own_type
+from floatlab.array.core import FloatArray, asarray
 from floatlab.array.exactly import split
+from floatlab.array.storage import common_format, has_own_type
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, FormatError, check_switch
@@ -31,7 +32,9 @@ from floatlab.sums.signatures import OperationOptions, ReductionOptions
 
 __all__ = [
     "Call",
+    "as_operand",
     "as_python",
+    "hold",
     "is_number",
     "of_format",
     "operation",
@@ -155,6 +158,23 @@ def of_format(operation: str, x: Any, fmt: FloatFormat) -> Array:
         f"The operands of {operation} are FloatArrays and numbers. Got {kind} beside {fmt}. "
         f'Round it first, with fl.array(x, "{fmt.spec}").'
     )
+
+
+def as_operand(name: str, x: Any, fmt: FloatFormat) -> FloatArray:
+    """Return an operand with its codes, where it has any."""
+    if isinstance(x, FloatArray):
+        return x
+    return asarray(x, fmt) if has_own_type(x, fmt) else FloatArray._wrap(of_format(name, x, fmt), fmt)
+
+
+def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Array], bool]:
+    """Return what operands hold, all of them their codes or all their values; and whether it is codes.
+
+    Codes, if any has them: those of NaNs would not outlive the way through values.
+    """
+    arrays = [as_operand(name, x, fmt) for x in operands]
+    coded = any(x._coded for x in arrays)
+    return [x._held_as(coded) for x in arrays], coded
 
 
 def resolve(

@@ -7,23 +7,18 @@ result is rounded once to that one (IEEE 754 calls this a formatOf operation).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.calls import as_python, is_number, of_format, operation
-from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
-from floatlab.array.exactly import COMPARISONS, compare, nearest
-from floatlab.backend import Array
-from floatlab.codes.encode import next_down, next_up, spacing
-from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
-from floatlab.formats import FloatFormat, get_format
+from floatlab.array.calls import operation
+from floatlab.array.protocols import UFUNCS
+from floatlab.array.stand_ins import elementwise
+from floatlab.errors import check_switch
+from floatlab.formats import get_format
 from floatlab.functions.evaluate import evaluate
 from floatlab.operations.operate import flushed, operate
 from floatlab.rounding.inputs import as_source
-from floatlab.rounding.quantize import quantize
 from floatlab.sums.signatures import OfOne, OperationOptions, of_one, of_two
 
 __all__ = [
@@ -50,7 +45,6 @@ __all__ = [
     "log2",
     "log10",
     "multiply",
-    "of_format",
     "rad2deg",
     "reciprocal",
     "rsqrt",
@@ -64,8 +58,6 @@ __all__ = [
     "tan",
     "tanh",
 ]
-
-_FLOAT64 = get_format("float64")
 
 
 def _operation(name: str, operands: tuple[Any, ...], fmt: Any, options: OperationOptions) -> Any:
@@ -201,269 +193,6 @@ deg2rad = _make("deg2rad", "x degrees in radians")
 rad2deg = _make("rad2deg", "x radians in degrees")
 
 
-# -- NumPy's ufuncs --------------------------------------------------------------------------------------------
-
-
-def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what stands in for a ufunc: `compute` on its inputs, with ``out`` and ``outer``."""
-
-    def stand_in(method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        kwargs = dict(kwargs)
-        out = kwargs.pop("out", None)
-        if method == "outer" and len(inputs) == 2:
-            a, b = (x if isinstance(x, FloatArray) or is_number(x) else np.asarray(x) for x in inputs)
-            inputs = (a[(..., *[None] * np.ndim(b))] if np.ndim(a) else a, b)
-        elif method != "__call__":
-            return _reduced(name, method, inputs, kwargs, out)
-        if kwargs.get("where", True) is True:
-            kwargs.pop("where", None)
-        for unwanted in ("order", "subok", "casting"):
-            kwargs.pop(unwanted, None)
-        if kwargs:
-            raise DtypeError(
-                f"numpy.{name} of FloatArrays takes no {', '.join(kwargs)}. Got {kwargs}. "
-                "Use np.where for a choice of elements, and astype for another format."
-            )
-        try:
-            result = compute(*inputs)
-        except FloatlabError:
-            raise
-        except ValueError as error:
-            raise _misfit(name, inputs, error) from None
-        return result if out is None else into(name, out[0], result)
-
-    return stand_in
-
-
-def _misfit(name: str, operands: tuple[Any, ...], error: ValueError) -> ValueError:
-    """Return what to raise for shapes that do not broadcast; another error is returned as it is."""
-    shapes = [np.shape(x) for x in operands]
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        return ShapeError(
-            f"The operands of {name} have shapes that broadcast. Got {' and '.join(map(str, shapes))}. "
-            "Reshape one of them."
-        )
-    return error
-
-
-REDUCERS: dict[tuple[str, str], Callable[..., Any]] = {}  # ("add", "reduce"): sum; filled by reductions.py
-
-
-def _reduced(name: str, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
-    if (name, method) not in REDUCERS:
-        raise DtypeError(
-            f"numpy.{name}.{method} has no meaning of its own in a float format. Got a FloatArray. "
-            "Use .values for plain numbers."
-        )
-    result = REDUCERS[name, method](*inputs, **kwargs)
-    return result if out is None else into(name, out[0], result)
-
-
-def into(name: str, out: Any, result: Any) -> Any:
-    """Write the result of `name` into `out`, of its kind and shape, and return that."""
-    if isinstance(result, FloatArray) and has_own_type(out, result.format) and out.dtype.isnative:
-        into(name, asarray(out, result.format), result)
-        return out
-    if isinstance(out, FloatArray) != isinstance(result, FloatArray):
-        raise DtypeError(
-            f"out is of the kind of the result. Got a {type(out).__name__} for the {type(result).__name__} of {name}. "
-            "Leave out away."
-        )
-    if out.shape != result.shape:
-        raise ShapeError(
-            f"out has the shape of the result. Got {out.shape} for {result.shape}. Allocate it anew."
-        )
-    out[...] = result
-    return out
-
-
-def _comparison(name: str) -> Callable[..., Any]:
-    """Return the stand-in of a comparison: operands of all kinds, exactly; the result is a plain array of bool."""
-    return elementwise(name, partial(compare, name))
-
-
-def _question(name: str, function: Any) -> Callable[..., Any]:
-    """Return the stand-in of a question to each number; the answer is a plain array of bool."""
-
-    def compute(*operands: Any) -> Any:
-        with np.errstate(invalid="ignore"):  # signaling NaNs
-            return function(*map(nearest, operands))
-
-    return elementwise(name, compute)
-
-
-def _choice(name: str, function: Any) -> Callable[..., Any]:
-    """Return the stand-in of a function whose results are values of the format, or are rounded to it if not."""
-
-    def compute(*operands: Any) -> FloatArray:
-        fmt = common_format(name, operands)
-        with np.errstate(all="ignore"):
-            values = function(*(of_format(name, x, fmt) for x in operands))
-        return FloatArray._wrap(quantize(values, fmt), fmt)
-
-    return elementwise(name, compute)
-
-
-# Negation, absolute value and copysign change the sign bit and nothing else, of NaNs too (IEEE 754-2019, 5.5.1).
-
-
-def _negate(x: FloatArray) -> FloatArray:
-    fmt = x.format
-    if not fmt.signed:  # there is nothing below zero: the overflow policy says what is delivered
-        return FloatArray._wrap(quantize(np.negative(x.values), fmt), fmt)
-    if not x._coded:
-        values = np.negative(x._data)
-        return FloatArray._wrap(values if fmt.has_negative_zero else quantize(values, fmt), fmt)
-    return x._like(np.where(_has_no_sign(x), x._data, x._data ^ fmt.code_dtype.type(fmt.sign_mask)))
-
-
-def _absolute(x: FloatArray) -> FloatArray:
-    if not x.format.signed:
-        return x.copy()
-    if not x._coded:
-        return x._like(np.absolute(x._data))
-    size = x._data & x.format.code_dtype.type((1 << x.format.magnitude_bits) - 1)
-    return x._like(np.where(_has_no_sign(x), x._data, size))
-
-
-def _has_no_sign(x: FloatArray) -> Array:
-    """Return where the sign bit of a code is no sign: of the one zero, and of the NaN in the place of -0."""
-    if x.format.has_negative_zero:
-        return np.False_
-    return x._data & x.format.code_dtype.type((1 << x.format.magnitude_bits) - 1) == 0
-
-
-def _is_negative(x: FloatArray) -> Array:
-    if x._coded and x.format.signed:
-        return (x._data & x.format.code_dtype.type(x.format.sign_mask) != 0) & ~_has_no_sign(x)
-    return np.signbit(x.values)
-
-
-def _copysign(a: Any, b: Any) -> FloatArray:
-    fmt = common_format("copysign", (a, b))
-    x = _as_operand("copysign", a, fmt)
-    sign = np.signbit(nearest(b)) if is_number(b) else _is_negative(_as_operand("copysign", b, fmt))
-    change = _is_negative(x) != sign
-    if not fmt.signed:
-        return FloatArray._wrap(quantize(np.where(change, -x.values, x.values), fmt), fmt)
-    return x._like(np.where(change, _negate(x)._data, x._data))
-
-
-def _as_operand(name: str, x: Any, fmt: FloatFormat) -> FloatArray:
-    """Return an operand with its codes, where it has any."""
-    if isinstance(x, FloatArray):
-        return x
-    return asarray(x, fmt) if has_own_type(x, fmt) else FloatArray._wrap(of_format(name, x, fmt), fmt)
-
-
-def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Array], bool]:
-    """Return what operands hold, all of them their codes or all their values; and whether it is codes.
-
-    Codes, if any has them: those of NaNs would not outlive the way through values.
-    """
-    arrays = [_as_operand(name, x, fmt) for x in operands]
-    coded = any(x._coded for x in arrays)
-    return [x._held_as(coded) for x in arrays], coded
-
-
-# The larger and the smaller of two. A plain number is compared as it is, and rounded only where it wins.
-
-
-def _extremum(name: str, function: Any, order: str) -> Callable[..., Any]:
-    """Return the stand-in of a maximum or minimum; `function` knows what is done with zeros and NaNs."""
-
-    def compute(a: Any, b: Any) -> FloatArray:
-        fmt = common_format(name, (a, b))
-        x, y = of_format(name, a, fmt), of_format(name, b, fmt)
-        with np.errstate(invalid="ignore"):
-            if _is_rounded(a, x) or _is_rounded(
-                b, y
-            ):  # then it is no value of the format, and there are no ties
-                values: Array = np.where(compare(order, a, b), x, y)
-                own, bound = (x, y) if isinstance(a, FloatArray) else (y, x)
-                values = np.where(own != own, bound if name.startswith("f") else own, values)
-            else:
-                values = function(x, y)
-        return FloatArray._wrap(quantize(values, fmt), fmt)
-
-    return elementwise(name, compute)
-
-
-def _is_rounded(x: Any, rounded: Array) -> bool:
-    """Whether x is a number that is not what it was rounded to."""
-    if not is_number(x):
-        return False
-    number = as_python(x)
-    return bool(float(rounded) != number and number == number)
-
-
-def _larger(a: Array, b: Array) -> Array:
-    """The larger of the two, or NaN; +0 is larger than -0 (IEEE 754-2019, 9.6: maximum)."""
-    return np.where(a == b, np.where(np.signbit(a), b, a), np.maximum(a, b))
-
-
-def _smaller(a: Array, b: Array) -> Array:
-    return np.where(a == b, np.where(np.signbit(a), a, b), np.minimum(a, b))
-
-
-def _larger_number(a: Array, b: Array) -> Array:
-    return np.where(a != a, b, np.where(b != b, a, _larger(a, b)))
-
-
-def _smaller_number(a: Array, b: Array) -> Array:
-    return np.where(a != a, b, np.where(b != b, a, _smaller(a, b)))
-
-
-def _next_after(a: Any, b: Any) -> FloatArray:
-    fmt = common_format("nextafter", (a, b))
-    x = of_format("nextafter", a, fmt)
-    goal = b if is_number(b) else of_format("nextafter", b, fmt)  # a direction, which is not rounded
-    same, up, down = (compare(order, x, goal) for order in ("equal", "less", "greater"))
-    with np.errstate(invalid="ignore"):  # signaling NaNs
-        # At zero the goal has the sign.
-        there = np.copysign(np.abs(x), np.where(np.signbit(nearest(goal)), -1, 1))
-        values = np.where(
-            up, next_up(x, fmt), np.where(down, next_down(x, fmt), np.where(same, there, np.nan))
-        )
-        return FloatArray._wrap(values.astype(fmt.value_dtype), fmt)
-
-
-for _name in __all__:
-    if isinstance(getattr(np, _name, None), np.ufunc):
-        UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
-for _name in COMPARISONS:
-    UFUNCS[getattr(np, _name)] = _comparison(_name)
-for _name in (
-    "isnan",
-    "isinf",
-    "isfinite",
-    "signbit",
-    *(f"logical_{op}" for op in ("not", "and", "or", "xor")),
-):
-    UFUNCS[getattr(np, _name)] = _question(_name, getattr(np, _name))
-for _name in ("sign", "floor", "ceil", "trunc", "rint"):
-    UFUNCS[getattr(np, _name)] = _choice(_name, getattr(np, _name))
-_SIGNS: dict[str, Callable[..., Any]] = {
-    "negative": _negate,
-    "positive": FloatArray.copy,
-    "conjugate": FloatArray.copy,
-    "absolute": _absolute,
-    "fabs": _absolute,
-    "copysign": _copysign,
-}
-for _name, _compute in _SIGNS.items():
-    UFUNCS[getattr(np, _name)] = elementwise(_name, _compute)
-for _name, _compute, _order in (
-    ("maximum", _larger, "greater"),
-    ("minimum", _smaller, "less"),
-    ("fmax", _larger_number, "greater"),
-    ("fmin", _smaller_number, "less"),
-):
-    UFUNCS[getattr(np, _name)] = _extremum(_name, _compute, _order)
-UFUNCS[np.nextafter] = elementwise("nextafter", _next_after)
-UFUNCS[np.spacing] = elementwise(
-    "spacing", lambda x: FloatArray._wrap(quantize(spacing(x.values, x.format), x.format), x.format)
-)
+_OWN = ("fma", "rsqrt", "sigmoid", "softplus", "erf", "gelu")  # which NumPy does not have
+UFUNCS.fill([name for name in __all__ if name not in _OWN], lambda name: elementwise(name, globals()[name]))
 UFUNCS[np.radians], UFUNCS[np.degrees] = UFUNCS[np.deg2rad], UFUNCS[np.rad2deg]

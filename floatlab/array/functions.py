@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.array.calls import as_python, is_number
-from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
-from floatlab.array.elementwise import hold, multiply, subtract
+from floatlab.array.calls import as_python, hold, is_number
+from floatlab.array.core import FloatArray, array
+from floatlab.array.elementwise import multiply, subtract
 from floatlab.array.exactly import first_place, split
+from floatlab.array.protocols import FUNCTIONS
 from floatlab.array.reductions import sum
+from floatlab.array.storage import common_format, zero_of
 from floatlab.errors import DtypeError
 
 __all__: list[str] = []

@@ -15,9 +15,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import operation
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
-from floatlab.array.elementwise import elementwise, into
+from floatlab.array.core import FloatArray
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio, round_once
+from floatlab.array.stand_ins import elementwise, into
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError

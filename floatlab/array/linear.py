@@ -14,26 +14,23 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from floatlab.array.calls import is_number, of_format, reduction, resolve
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray, common_format
-from floatlab.array.elementwise import into, multiply
+from floatlab.array.calls import Call, is_number, of_format, reduction, resolve
+from floatlab.array.core import FloatArray
+from floatlab.array.elementwise import multiply
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.array.ratios import Pair, root
 from floatlab.array.reductions import matmul, sum
-from floatlab.array.statistics import (
-    _composed_root,
-    _deliver,
-    _interval,
-    _interval_of_roots,
-    _is_exact,
-    _moments,
-    _rows,
-    _settled,
-    _unit_bound,
-)
+from floatlab.array.stand_ins import into, with_values
+from floatlab.array.statistics.estimates import interval_around, interval_of_roots, settle, unit_bound
+from floatlab.array.statistics.exact_sums import moments
+from floatlab.array.statistics.rows import deliver, is_exact, of_operation, rows_of
+from floatlab.array.storage import common_format
 from floatlab.backend import Array
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import get_format
+from floatlab.operations.operate import operate
 from floatlab.rounding.inputs import as_source
+from floatlab.sums import matmul as accumulate
 from floatlab.sums.operands import axes_of
 from floatlab.sums.signatures import ReductionOptions
 
@@ -117,17 +114,17 @@ def _axes_of_norm(shape: tuple[int, ...], ord: Any, axis: Any) -> tuple[int, ...
 
 def _euclidean(x: Any, fmt: Any, axes: tuple[int, ...], keepdims: bool, options: Any) -> Any:
     call = reduction("norm", (x,), fmt, options, "ord")
-    rows = _rows(call.values[0], axes, keepdims)
-    if not _is_exact(call):
+    rows = rows_of(call.values[0], axes, keepdims)
+    if not is_exact(call):
         return call.finish(_composed_root(rows.values, call).reshape(rows.shape))
     numbers = np.where(np.isfinite(rows.values), rows.values, 0.0)
 
     def interval() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         total = (numbers * numbers).sum(axis=1)
-        return _interval_of_roots(*_interval(total, total * _unit_bound(numbers.shape[1])))
+        return interval_of_roots(*interval_around(total, total * unit_bound(numbers.shape[1])))
 
-    settled, estimate = _settled(interval, [numbers], np.isfinite(rows.values).all(axis=1), call)
-    sums = _moments(rows.values, False, ~settled)
+    settled, estimate = settle(interval, [numbers], np.isfinite(rows.values).all(axis=1), call)
+    sums = moments(rows.values, False, ~settled)
     special = np.where(np.isnan(rows.values).any(axis=1), np.nan, np.abs(sums.special))
     special = np.where(np.isnan(special) & ~sums.has_nan, np.inf, special)  # inf and -inf, but no NaN
     total = np.where(settled, estimate, special)
@@ -135,7 +132,16 @@ def _euclidean(x: Any, fmt: Any, axes: tuple[int, ...], keepdims: bool, options:
     for i in np.flatnonzero((special == 0) & ~settled).tolist():
         if sums.squares[i]:
             exceptions[i] = root(int(sums.squares[i]), 1, 2 * sums.exponent)
-    return _deliver(call, total, exceptions, rows, sums.has_nan)
+    return deliver(call, total, exceptions, rows, sums.has_nan)
+
+
+def _composed_root(rows: Array, call: Call) -> Array:
+    """Return the root of the sum of squares of each row, as a program in the format computes it."""
+    kept = of_operation(call.options)
+    squares = operate("multiply", (rows, rows), call.fmt, **kept)
+    total = accumulate.sum(squares, call.fmt, axis=1, **call.options)
+    found: Array = operate("sqrt", (total,), call.fmt, **kept)
+    return found
 
 
 def _norm_of_vectors(x: Any, fmt: Any, ord: float, axis: int, keepdims: bool, options: Any) -> Any:
@@ -175,12 +181,7 @@ def _chosen(x: Array, ord: float, axis: int) -> Array:
 
 
 def _wrapped(made: Any, fmt: Any, wrap: bool) -> Any:
-    return _changed(made, lambda values: FloatArray._wrap(np.asarray(values), fmt)) if wrap else made
-
-
-def _changed(made: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a result with other values; the flags, if there are any, stay."""
-    return (change(made[0]), made[1]) if isinstance(made, tuple) else change(made)
+    return with_values(made, lambda values: FloatArray._wrap(np.asarray(values), fmt)) if wrap else made
 
 
 # -- contractions ------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def tensordot(a: Any, b: Any, fmt: Any = None, *, axes: Any = 2, **options: Any)
     x = _moved(a, [*free[0], *left], (math.prod(kept[0]), count))
     y = _moved(b, [*right, *free[1]], (count, math.prod(kept[1])))
     shape = (*kept[0], *kept[1])
-    return _changed(matmul(x, y, fmt, **options), lambda values: values.reshape(shape))
+    return with_values(matmul(x, y, fmt, **options), lambda values: values.reshape(shape))
 
 
 def _contracted(axes: Any, m: int, n: int) -> tuple[list[int], list[int]]:
@@ -374,7 +375,7 @@ def _einsum_of_two(
     made = matmul(x.reshape((*sizes[0], m, k)), y.reshape((*sizes[0], k, n)), fmt, **options)
     shape = (*sizes[0], *sizes[1], *sizes[3])
     order = [[*batch, *rows, *columns].index(c) for c in output]
-    return _changed(made, lambda values: values.reshape(shape).transpose(order))
+    return with_values(made, lambda values: values.reshape(shape).transpose(order))
 
 
 def _spread(x: Any, term: str, order: list[str], lengths: dict[str, int]) -> Any:
@@ -400,7 +401,7 @@ def vecdot(a: Any, b: Any, fmt: Any = None, *, axis: int = -1, **options: Any) -
     """
     x, y = (_last(v, axis) for v in (a, b))
     made = matmul(x[..., None, :], y[..., :, None], fmt, **options)
-    return _changed(made, lambda values: values[..., 0, 0])
+    return with_values(made, lambda values: values[..., 0, 0])
 
 
 def _last(x: Any, axis: int) -> Any:

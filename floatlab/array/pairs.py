@@ -11,8 +11,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import is_number, operation
-from floatlab.array.core import UFUNCS, FloatArray
-from floatlab.array.elementwise import elementwise, reciprocal, square
+from floatlab.array.core import FloatArray
+from floatlab.array.elementwise import reciprocal, square
+from floatlab.array.protocols import UFUNCS
+from floatlab.array.stand_ins import elementwise
 from floatlab.functions.evaluate import evaluate_pair
 from floatlab.sums.signatures import OperationOptions, of_two
 

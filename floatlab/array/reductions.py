@@ -14,10 +14,11 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import Call, of_format, operation, reduction
-from floatlab.array.core import FUNCTIONS, UFUNCS, FloatArray
-from floatlab.array.elementwise import REDUCERS
+from floatlab.array.core import FloatArray
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
+from floatlab.array.stand_ins import REDUCERS, UNSET, refuse
 from floatlab.backend import Array, widened
-from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.errors import OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
 from floatlab.rounding.inputs import as_source
@@ -238,28 +239,19 @@ def prod(
 
 # -- NumPy's names ---------------------------------------------------------------------------------------------
 
-_UNSET = np._NoValue if hasattr(np, "_NoValue") else None
+_WAY_OUT = "Use .astype for another format, or .values for plain numbers."
 
 
 def _extreme(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def stand_in(x: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> FloatArray:
-        _refuse(name, out=out, **rest)
+        refuse(name, {"out": out, **rest}, _WAY_OUT)
         return FloatArray._wrap(function(x.values, axis=axis, keepdims=_flag(keepdims)), x.format)
 
     return stand_in
 
 
 def _flag(keepdims: Any) -> bool:
-    return bool(keepdims) if keepdims is not _UNSET else False
-
-
-def _refuse(name: str, **unwanted: Any) -> None:
-    for option, value in unwanted.items():
-        if value is not None and value is not _UNSET and not (option == "where" and value is True):
-            raise DtypeError(
-                f"numpy.{name} of a FloatArray takes no {option}. Got {value!r}. "
-                f"Use .astype for another format, or .values for plain numbers."
-            )
+    return bool(keepdims) if keepdims is not UNSET else False
 
 
 def _reduction(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -268,8 +260,8 @@ def _reduction(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def stand_in(
         x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any
     ) -> Any:
-        numpys = {k: rest.pop(k) for k in ("initial", "where") if k in rest}
-        _refuse(name, dtype=dtype, out=out, **numpys)
+        numpys: dict[str, Any] = {k: rest.pop(k) for k in ("initial", "where") if k in rest}
+        refuse(name, {"dtype": dtype, "out": out, **numpys}, _WAY_OUT)
         return function(x, axis=axis, keepdims=_flag(keepdims), **rest)
 
     return stand_in
@@ -277,7 +269,7 @@ def _reduction(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _cumulative(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def stand_in(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
-        _refuse(name, dtype=dtype, out=out)
+        refuse(name, {"dtype": dtype, "out": out}, _WAY_OUT)
         return function(x, axis=axis, **options)
 
     return stand_in
@@ -316,7 +308,7 @@ def _on_first_axis(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _matmul(method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     out = kwargs.get("out")
-    _refuse("matmul", **{k: v for k, v in kwargs.items() if k != "out"})
+    refuse("matmul", {k: v for k, v in kwargs.items() if k != "out"}, _WAY_OUT)
     result = matmul(*inputs)
     if out is None:
         return result

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from floatlab.array.calls import of_format, operation
-from floatlab.array.core import FUNCTIONS, FloatArray, array, common_format, zero_of
+from floatlab.array.core import FloatArray, array
 from floatlab.array.elementwise import subtract
+from floatlab.array.protocols import FUNCTIONS
 from floatlab.array.ratios import Pair, ratio, round_once
 from floatlab.array.reductions import cumprod, cumsum
+from floatlab.array.storage import common_format, zero_of
 from floatlab.backend import Array
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError

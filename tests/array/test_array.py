@@ -14,7 +14,7 @@ from support import CATALOGUE_16, all_values, name_of
 import floatlab as fl
 from floatlab import reference
 from floatlab.array import FloatArray
-from floatlab.array.core import FUNCTIONS, UFUNCS
+from floatlab.array.protocols import FUNCTIONS, UFUNCS
 from floatlab.codes.encode import decode, encode, ulp
 from floatlab.errors import (
     DtypeError,

@@ -14,7 +14,7 @@ from support import CATALOGUE_16, all_values, name_of
 import floatlab as fl
 from floatlab import reference
 from floatlab.array import FloatArray
-from floatlab.array.elementwise import of_format
+from floatlab.array.calls import of_format
 from floatlab.errors import DtypeError, FormatError, OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
 

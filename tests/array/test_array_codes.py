@@ -11,7 +11,7 @@ from support import CATALOGUE_16, P3109_8, all_values, name_of
 import floatlab as fl
 from floatlab import reference
 from floatlab.array import FloatArray
-from floatlab.array.core import FUNCTIONS, _required
+from floatlab.array.protocols import FUNCTIONS, _required
 from floatlab.errors import (
     DtypeError,
     FloatlabError,

@@ -11,8 +11,8 @@ from support import DETERMINISTIC, all_values, bits64, name_of
 
 import floatlab as fl
 from floatlab import reference
-from floatlab.array import statistics
 from floatlab.array.core import FloatArray
+from floatlab.array.statistics import estimates, exact_sums
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.formats import get_format
 from floatlab.operations.operate import operate
@@ -124,11 +124,11 @@ def test_estimates_settle_most_rows_and_agree_with_the_exact_sums(monkeypatch):
     w = np.random.default_rng(8).random((400, 30))
     fast = [np.var(x, axis=1), np.std(x, axis=1), np.nanmean(x, axis=1), np.average(x, axis=1, weights=w)]
     calls = []
-    original = statistics.integer_sums
-    monkeypatch.setattr(statistics, "integer_sums", lambda rows: calls.append(len(rows)) or original(rows))
+    original = exact_sums.integer_sums
+    monkeypatch.setattr(exact_sums, "integer_sums", lambda rows: calls.append(len(rows)) or original(rows))
     np.var(x, axis=1)
     assert calls[0] < 20
-    monkeypatch.setattr(statistics, "_MANY_ROWS", 10**9)
+    monkeypatch.setattr(estimates, "_MANY_ROWS", 10**9)
     slow = [np.var(x, axis=1), np.std(x, axis=1), np.nanmean(x, axis=1), np.average(x, axis=1, weights=w)]
     for a, b in zip(fast, slow, strict=True):
         np.testing.assert_array_equal(a.codes, b.codes)
@@ -137,12 +137,12 @@ def test_estimates_settle_most_rows_and_agree_with_the_exact_sums(monkeypatch):
 def test_integer_sums_by_exponent_and_one_by_one_agree():
     rng = np.random.default_rng(9)
     x = rng.standard_normal((3, 400)).astype(np.float32).astype(float)
-    totals, squares, e = statistics.integer_sums(x)
+    totals, squares, e = exact_sums.integer_sums(x)
     for row, total, square in zip(x.tolist(), totals, squares, strict=True):
         assert Fraction(total) * Fraction(2) ** e == sum(map(Fraction, row))
         assert Fraction(square) * Fraction(4) ** e == sum(Fraction(v) ** 2 for v in row)
     wide = rng.standard_normal((2, 50)) * 1e-200
-    totals, squares, e = statistics.integer_sums(wide)
+    totals, squares, e = exact_sums.integer_sums(wide)
     assert Fraction(squares[1]) * Fraction(4) ** e == sum(Fraction(v) ** 2 for v in wide[1].tolist())
 
 
@@ -367,3 +367,11 @@ def test_products_and_partial_results_that_skip_nan():
     assert not np.signbit(np.nanmean(fl.array([-0.0, 0.0], "fp16")).item())
     with pytest.raises(DtypeError, match="initial"):
         np.nansum(x, initial=2.0)
+
+
+@pytest.mark.parametrize("function", [np.var, np.std, np.nanvar, np.nanstd, np.nanmean, np.nansum])
+def test_a_where_that_leaves_all_out_is_refused_and_not_passed_over(function):
+    x = fl.array([1.0, 2.0, 4.0], "e4m3")
+    with pytest.raises(DtypeError, match="takes no where"):
+        function(x, where=False)
+    assert function(x, where=True).tolist() == function(x).tolist()
