@@ -20,7 +20,7 @@ from floatlab.array.statistics.estimates import (
     settle,
 )
 from floatlab.array.statistics.exact_sums import dot_products, integer_sums, moments, zero_of_sums
-from floatlab.array.statistics.rows import _FLOAT64, Rows, deliver, is_exact, of_operation, rows_of
+from floatlab.array.statistics.rows import FLOAT64, Rows, deliver, is_exact, of_operation, rows_of
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import OptionError, ShapeError
 from floatlab.operations.operate import operate
@@ -63,7 +63,7 @@ def _without_nan(
 ) -> Any:
     """Compute with a neutral number in the place of NaN, which need not be a value of the format."""
     target, (values,), _, wrap = resolve(f"nan{name}", (x,), fmt)
-    values = as_source(values, _FLOAT64).astype(np.float64)
+    values = as_source(values, FLOAT64).astype(np.float64)
     axes_of(options.get("axis"), values.shape)  # refuses what is none
     result = function(np.where(np.isnan(values), neutral, values), target, **options)
     return with_values(result, lambda values: FloatArray._wrap(values, target)) if wrap else result
@@ -143,7 +143,7 @@ def average(
     """
     asked: Any = dict(options)
     call = reduction("average", (x,), fmt, options, "weights", "returned")
-    values = as_source(call.values[0], _FLOAT64)
+    values = as_source(call.values[0], FLOAT64)
     shape = tuple(values.shape)
     numbers = np.ones(shape) if weights is None else _weights(weights, shape, axis)
     rows, factors = rows_of(values, axis, keepdims), rows_of(numbers, axis, keepdims)
@@ -168,7 +168,7 @@ def average(
 
 def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Array:
     numbers = weights.values if isinstance(weights, FloatArray) else weights
-    numbers = asnumpy(as_source(numbers, _FLOAT64)).astype(np.float64)
+    numbers = asnumpy(as_source(numbers, FLOAT64)).astype(np.float64)
     if numbers.shape == shape:
         return numbers
     along = axes_of(axis, shape)

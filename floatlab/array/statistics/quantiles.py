@@ -12,7 +12,7 @@ from floatlab.array.calls import reduction
 from floatlab.array.core import FloatArray
 from floatlab.array.ratios import Pair, as_pair, has_room, ratio
 from floatlab.array.statistics.estimates import is_tame
-from floatlab.array.statistics.rows import _FLOAT64, Rows, as_fraction, deliver, rows_of
+from floatlab.array.statistics.rows import FLOAT64, Rows, as_fraction, deliver, rows_of
 from floatlab.backend import Array, asnumpy
 from floatlab.errors import OptionError, check_option
 from floatlab.rounding.flags import is_tracking
@@ -98,7 +98,7 @@ def quantiles_of(
 ) -> Any:
     """Return the quantiles of parts out of a `whole`: 1, or 100 for percentiles."""
     check_option("method", method, _METHODS)
-    points = asnumpy(as_source(q.values if isinstance(q, FloatArray) else q, _FLOAT64))
+    points = asnumpy(as_source(q.values if isinstance(q, FloatArray) else q, FLOAT64))
     parts = [as_fraction("A quantile", point) / whole for point in points.ravel().tolist()]
     for part in parts:
         if not 0 <= part <= 1:

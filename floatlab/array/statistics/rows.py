@@ -19,7 +19,7 @@ from floatlab.sums.operands import as_rows
 
 __all__ = ["Rows", "as_fraction", "deliver", "is_exact", "of_operation", "rows_of"]
 
-_FLOAT64 = get_format("float64")
+FLOAT64 = get_format("float64")
 
 
 class Rows(NamedTuple):
@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 
 def rows_of(x: Any, axis: Any, keepdims: bool) -> Rows:
     """Return the elements of each result in a row, in float64."""
-    values = asnumpy(as_source(x, _FLOAT64)).astype(np.float64, copy=False)
+    values = asnumpy(as_source(x, FLOAT64)).astype(np.float64, copy=False)
     return Rows(*as_rows(values, axis, keepdims))
 
 
