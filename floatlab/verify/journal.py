@@ -8,7 +8,6 @@ nothing about this one. Such a journal is set aside under another name, and a ne
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from floatlab.errors import DataError
-from floatlab.system import provenance
-from floatlab.system.files import write_whole
+from floatlab.system import journal, provenance
 from floatlab.verify.tasks import Outcome, Task
 
 __all__ = ["Fingerprint", "Journal", "fingerprint"]
@@ -96,21 +94,16 @@ class Journal:
         if path is None:
             return
         try:
-            lines = [] if fresh or not path.exists() else path.read_text(encoding="utf-8").splitlines()
-            if lines and _parse(lines[0]) == self.head:
-                for line in lines[1:]:
-                    entry = _parse(line)
-                    if entry is not None:  # the last line may be cut off
-                        name = entry.pop("task")
-                        self.finished[name] = Outcome(**entry)
-            elif len(lines) > 1:  # it may have taken hours
+            head, *lines = ([] if fresh else journal.entries(path)) or [{}]
+            if head == self.head:
+                for entry in lines:
+                    self.finished[entry.pop("task")] = Outcome(**entry)
+            elif lines:  # it may have taken hours
                 self.aside = _free_name(path)
                 os.replace(path, self.aside)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            journal.begin(path, [self.head, *itertools.starmap(_entry, self.finished.items())])
         except (OSError, ValueError) as error:
             raise _not_writable(path, error) from None
-        known = [_line(name, outcome) for name, outcome in self.finished.items()]
-        write_whole(path, "".join([json.dumps(self.head) + "\n", *known]).encode())
 
     def add(self, task: Task, outcome: Outcome) -> None:
         """Write down what a task found."""
@@ -118,8 +111,7 @@ class Journal:
         if self.path is None:
             return
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(task.id, outcome))
+            journal.append(self.path, _entry(task.id, outcome))
         except OSError as error:
             raise _not_writable(self.path, error) from None
 
@@ -137,12 +129,5 @@ def _not_writable(path: Path, error: OSError | ValueError) -> DataError:
     )
 
 
-def _line(name: str, outcome: Outcome) -> str:
-    return json.dumps({"task": name, **asdict(outcome)}) + "\n"
-
-
-def _parse(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
+def _entry(name: str, outcome: Outcome) -> dict[str, Any]:
+    return {"task": name, **asdict(outcome)}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from floatlab.errors import ExperimentError
-from floatlab.system import provenance
+from floatlab.system import journal, provenance
 from floatlab.system.files import cannot_read, write_whole
 from floatlab.system.processes import side_by_side
 
@@ -99,21 +99,14 @@ class Journal:
         try:
             if fresh:
                 path.unlink(missing_ok=True)
-            content = path.read_bytes() if path.exists() else b""
-            if content and not content.endswith(b"\n"):
-                self._append(b"\n")
+            lines = journal.entries(path)
         except OSError as error:
             raise ExperimentError(cannot_read(path, error)) from error
-        for line in content.decode(errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                key, record, source = str(entry["key"]), entry["record"], entry.get("source")
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # cut off by a crash: that run is done again
-            if source == self.source:
-                self.records[key] = record
-            else:
+        for entry in lines:
+            if entry.get("source") != self.source:
                 self.aside += 1
+            elif "key" in entry and "record" in entry:
+                self.records[entry["key"]] = entry["record"]
 
     @staticmethod
     def key(function: Callable[..., Any], config: Any) -> str:
@@ -124,22 +117,16 @@ class Journal:
 
     def add(self, key: str, record: Record) -> Record:
         """Append a finished run, and return its record as a reader of the file will find it."""
-        line = json.dumps({"key": key, "source": self.source, "record": clean(record)}, allow_nan=False)
+        kept = clean(record)
         try:
-            self._append(line.encode() + b"\n")
+            journal.append(self.path, {"key": key, "source": self.source, "record": kept})
         except OSError as error:
             raise ExperimentError(
                 f"A finished run is written down at once. Got {self.path} ({error.strerror or error}). "
                 "Make room, or choose another folder with --out; the runs before it are kept."
             ) from error
-        self.records[key] = json.loads(line)["record"]
+        self.records[key] = json.loads(json.dumps(kept))
         return self.records[key]
-
-    def _append(self, content: bytes) -> None:
-        with self.path.open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
 
     def findings(self, keys: Iterable[str]) -> str:
         """Say how many of the runs with these keys are finished, and what is set aside; "" if there is neither."""

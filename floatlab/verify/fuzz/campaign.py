@@ -7,7 +7,6 @@ until its minutes are over, and a run of other source code begins anew.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -17,10 +16,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from floatlab.errors import DataError, OptionError
-from floatlab.system.files import write_whole
+from floatlab.system.journal import append, begin, entries
 from floatlab.system.processes import side_by_side
 from floatlab.system.terminal import make_console
 from floatlab.verify.fuzz.case import PRELUDE, difference
@@ -209,8 +207,7 @@ def _run(found: Findings, budget: float, jobs: int, journal: Path | None, quiet:
         for batch in _batches(found, budget, jobs):
             found.batches.append(batch)
             if journal is not None:
-                with journal.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(batch)) + "\n")
+                append(journal, asdict(batch))
             text = f"{found.results:,} results, {found.disagreements:,} disagreements"
             progress.update(bar, completed=min(found.seconds, budget), description=text)
 
@@ -238,11 +235,10 @@ def _print(found: Findings) -> None:
 
 def _taken_up(journal: Path | None, seed: int | None, budget: float, fresh: bool) -> Findings:
     """Return the findings of an interrupted run of this source, or none with the seed, or with a fresh one."""
-    if journal is not None and journal.exists() and not fresh:
-        lines = [_parse(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-        head = lines[0] if lines and lines[0] else {}
+    if journal is not None and not fresh:
+        head, *lines = entries(journal) or [{}]
         if head.get("fingerprint") == asdict(fingerprint()) and seed in (None, head.get("seed")):
-            earlier = Findings(head["seed"], [Batch(**line) for line in lines[1:] if line])
+            earlier = Findings(head["seed"], [Batch(**line) for line in lines])
             if earlier.seconds < budget:
                 return earlier
     return Findings(secrets.randbelow(10**9) if seed is None else seed)
@@ -254,18 +250,9 @@ def _begin(journal: Path | None, found: Findings) -> None:
         return
     head = {"fingerprint": asdict(fingerprint()), "seed": found.seed}
     try:
-        journal.parent.mkdir(parents=True, exist_ok=True)
+        begin(journal, [head, *map(asdict, found.batches)])
     except OSError as error:
         raise DataError(
             f"The journal of a fuzz is a file that can be written. Got {journal} ({error.strerror}). "
             "Name another folder with --out."
         ) from None
-    lines = [json.dumps(entry) + "\n" for entry in (head, *map(asdict, found.batches))]
-    write_whole(journal, "".join(lines).encode())
-
-
-def _parse(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:  # the last line may be cut off
-        return None
