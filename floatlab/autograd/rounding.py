@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,38 +38,27 @@ FLOAT64 = get_format("float64")
 
 # -- facts about formats, looked up a hundred times a training step ----------------------------------
 
-_narrow: dict[int, tuple[FloatFormat, bool]] = {}  # by id: the entry keeps its format alive
-_subset: dict[tuple[int, int], tuple[FloatFormat, FloatFormat, bool]] = {}
 
-
+@cache
 def is_narrow(fmt: FloatFormat) -> bool:
     """Whether `+ - * / sqrt` in float32, then one rounding, are exact for values of `fmt`."""
-    entry = _narrow.get(id(fmt))
-    if entry is None:
-        narrow = fmt.precision <= 11 and 2 * (fmt.emin - fmt.mantissa_bits) >= -149 and fmt.emax <= 60
-        entry = _narrow[id(fmt)] = (fmt, narrow)
-    return entry[1]
+    return fmt.precision <= 11 and 2 * (fmt.emin - fmt.mantissa_bits) >= -149 and fmt.emax <= 60
 
 
+@cache
 def is_subset(a: FloatFormat, b: FloatFormat) -> bool:
     """Whether every value of `a` (its infinities, NaN and -0 included) is a value of `b`."""
-    if a is b:
-        return True
-    entry = _subset.get((id(a), id(b)))
-    if entry is None:
-        subset = a.same_as(b) or (
-            a.precision <= b.precision
-            and a.max <= b.max
-            and a.smallest_subnormal >= b.smallest_subnormal
-            and a.has_infinity <= b.has_infinity
-            and a.has_nan <= b.has_nan
-            and a.has_negative_zero <= b.has_negative_zero
-            and a.has_zero <= b.has_zero
-            and a.signed <= b.signed
-            and (b.has_subnormals or a.smallest_subnormal >= b.smallest_normal)
-        )
-        entry = _subset[id(a), id(b)] = (a, b, subset)
-    return entry[2]
+    return a.same_as(b) or (
+        a.precision <= b.precision
+        and a.max <= b.max
+        and a.smallest_subnormal >= b.smallest_subnormal
+        and a.has_infinity <= b.has_infinity
+        and a.has_nan <= b.has_nan
+        and a.has_negative_zero <= b.has_negative_zero
+        and a.has_zero <= b.has_zero
+        and a.signed <= b.signed
+        and (b.has_subnormals or a.smallest_subnormal >= b.smallest_normal)
+    )
 
 
 # -- exact arithmetic --------------------------------------------------------------------------------
