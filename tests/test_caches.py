@@ -16,7 +16,7 @@ from floatlab.codes.encode import decode, encode
 from floatlab.errors import StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.scalars import power
-from floatlab.rounding.kernels.magic import _row
+from floatlab.rounding.kernels.workspace import _row
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import quantize
 from floatlab.telemetry.updates import Updates

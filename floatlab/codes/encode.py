@@ -20,7 +20,7 @@ from floatlab.rounding.definition import convert_with_flags, refuse_nan
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_array, as_source, leaf_types
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding.kernels.magic import scratch
+from floatlab.rounding.kernels.workspace import scratch
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
 from floatlab.rounding.plan import plan
 from floatlab.rounding.quantize import prepare, put_exact, quantize
