@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support import DETERMINISTIC, STOCHASTIC, all_values, name_of
 
 from floatlab import reference
-from floatlab.codes.encode import decode, encode_values
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import choose

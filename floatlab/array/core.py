@@ -16,7 +16,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.backend import Array, is_gpu_array
-from floatlab.codes.encode import as_codes, decode, encode_values
+from floatlab.codes.decode import as_codes, decode
+from floatlab.codes.encode import encode_values
 from floatlab.context import Arithmetic, current
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat, get_format

@@ -17,7 +17,7 @@ from floatlab.array.calls import as_python, is_number, of_format, operation
 from floatlab.array.core import UFUNCS, FloatArray, asarray, common_format, has_own_type
 from floatlab.array.exactly import COMPARISONS, compare, nearest
 from floatlab.backend import Array
-from floatlab.codes.encode import next_down, next_up, spacing
+from floatlab.codes.neighbours import next_down, next_up, spacing
 from floatlab.errors import DtypeError, FloatlabError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions.evaluate import evaluate
