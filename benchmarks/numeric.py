@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 
 import floatlab as fl
-from floatlab.codes.encode import decode, encode
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import DEFAULT_RANDOM_BITS

@@ -93,7 +93,8 @@ from floatlab.array import (
     vecdot,
 )
 from floatlab.codes import encode as _codec
-from floatlab.codes.encode import classify, decode, next_down, next_up, spacing, ulp
+from floatlab.codes.decode import decode
+from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format

@@ -12,11 +12,12 @@ from floatlab import nn, optim
 from floatlab.amp import DelayedScaling, autocast, fp8_autocast
 from floatlab.autograd import Tensor
 from floatlab.autograd.rounding import is_narrow, is_subset
-from floatlab.codes.encode import decode, encode
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode
 from floatlab.errors import StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.scalars import power
-from floatlab.rounding.kernels.magic import _row
+from floatlab.rounding.kernels.workspace import _row
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import quantize
 from floatlab.telemetry.updates import Updates

@@ -9,7 +9,7 @@ import pytest
 from support import CATALOGUE_8, all_values, name_of
 
 import floatlab as fl
-from floatlab.codes.encode import next_up
+from floatlab.codes.neighbours import next_up
 from floatlab.errors import FormatError, FormatMismatchError, OptionError, ShapeError
 from floatlab.formats import get_format
 from floatlab.testing import assert_ulp, ulp_distance

@@ -14,7 +14,8 @@ import numpy as np
 from floatlab.array.protocols import FUNCTIONS, UFUNCS, by_table, in_order, of_values
 from floatlab.array.storage import Storage, common_format, has_own_type
 from floatlab.backend import Array
-from floatlab.codes.encode import as_codes, encode_values
+from floatlab.codes.decode import as_codes
+from floatlab.codes.encode import encode_values
 from floatlab.context import Arithmetic, current
 from floatlab.errors import DtypeError, FormatError
 from floatlab.formats import FloatFormat, get_format

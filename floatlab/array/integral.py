@@ -24,11 +24,11 @@ from floatlab.context import current
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import two_product, two_sum
+from floatlab.operations.integers import EXACT
 from floatlab.operations.operate import operate
 from floatlab.operations.special_values import flags_of_operation, sign_nans
 from floatlab.rounding.flags import is_tracking
 from floatlab.rounding.inputs import as_source
-from floatlab.rounding.integers import EXACT
 from floatlab.sums.exact import add_to_odd
 from floatlab.sums.signatures import OperationOptions, of_two
 

@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from floatlab.backend import Array, is_gpu_array
-from floatlab.codes.encode import decode, encode_values
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat
 

@@ -15,7 +15,7 @@ from floatlab.array.protocols import UFUNCS
 from floatlab.array.stand_ins import elementwise
 from floatlab.array.storage import common_format
 from floatlab.backend import Array
-from floatlab.codes.encode import next_down, next_up, spacing
+from floatlab.codes.neighbours import next_down, next_up, spacing
 from floatlab.rounding.quantize import quantize
 
 __all__: list[str] = []

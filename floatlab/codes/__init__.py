@@ -1,4 +1,6 @@
 """Which bits are that value? Codes of values, values of codes, and who lies next to whom.
 
-- `encode.py`: codes of numbers and values of codes; neighbours, the unit in the last place.
+- `decode.py`: the values of codes.
+- `encode.py`: the codes of numbers.
+- `neighbours.py`: the next value up or down, the unit in the last place, and which kind of value a number becomes.
 """

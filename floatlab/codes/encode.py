@@ -1,9 +1,8 @@
-"""Which bits are that value? Between values and codes, and from one value to the next.
+"""Which bits are that value? Encoding counts units, as rounding does.
 
-A code is sign, exponent field, mantissa field, and magnitudes are in order; so the code of a positive value is
-the number of positive values below it, and the neighbour of a value is the code plus or minus one. Short
-formats (16 bits and fewer) are decoded by a table with an entry for every code; encoding counts units, as
-rounding does.
+A code is sign, exponent field, mantissa field, and magnitudes are in order; so the code of a positive value is the
+number of positive values below it: the units in its binade and the binades passed on the way. Where the first 16 bits
+of a float32 are enough, the code is looked up.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors, is_gpu_array, widened
+from floatlab.backend import Array, array_module, block_length, ignore_float_errors
+from floatlab.codes.decode import is_leading_part, value_table
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.definition import convert_with_flags, refuse_nan
 from floatlab.rounding.flags import Flags
-from floatlab.rounding.inputs import as_array, as_source, leaf_types
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding.kernels.magic import scratch
+from floatlab.rounding.kernels.workspace import scratch
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
 from floatlab.rounding.plan import plan
-from floatlab.rounding.quantize import prepare, put_exact, quantize
+from floatlab.rounding.quantize import prepare, put_exact
 from floatlab.system.environment import check_environment
 
-__all__ = ["classify", "decode", "encode", "next_down", "next_up", "spacing", "ulp"]
+__all__ = ["encode", "encode_values"]
 
 
 @overload
@@ -152,7 +151,7 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
     word = np.dtype(f"i{values.dtype.itemsize}")
     bits = values.view(word)
     drop = (23 if word.itemsize == 4 else 52) - fmt.mantissa_bits
-    if _is_leading_part(fmt):  # the code is the first bits of the carrier: bfloat16, tf32, float32, float64
+    if is_leading_part(fmt):  # the code is the first bits of the carrier: bfloat16, tf32, float32, float64
         unsigned = np.dtype(f"u{word.itemsize}")
         code: Array = bits.view(unsigned) >> unsigned.type(drop)
         special = ~xp.isfinite(values)
@@ -191,7 +190,7 @@ def _has_code_of_key(fmt: FloatFormat) -> bool:
 def _code_of_key(fmt: FloatFormat) -> Array:
     """Return the code of each value, by its first 16 bits as a float32; those of other numbers mean nothing."""
     check_environment()
-    values, codes = _table(fmt), np.arange(1 << fmt.bits)
+    values, codes = value_table(fmt), np.arange(1 << fmt.bits)
     numbers = ~np.isnan(values)
     table = np.zeros(1 << 16, fmt.code_dtype)
     table[keys_of_values(values)[numbers]] = codes[numbers]
@@ -239,11 +238,6 @@ def _count_in_place(bits: Array, magnitude: Array, fmt: FloatFormat, xp: Any) ->
     return magnitude
 
 
-def _is_leading_part(fmt: FloatFormat) -> bool:
-    carrier = (8, 127) if fmt.value_dtype.itemsize == 4 else (11, 1023)
-    return fmt.specials == "ieee" and fmt.signed and (fmt.exponent_bits, fmt.bias) == carrier
-
-
 def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat, xp: Any) -> Array:
     """Return the code without sign: units in the last place, plus the binades passed on the way.
 
@@ -281,231 +275,3 @@ def _with_nan(codes: Array, nan: Array, negative: Array, fmt: FloatFormat) -> Ar
 
 def _signed_code(negative: Array, sign: int, code: int, fmt: FloatFormat) -> Array:
     return (negative.astype(np.uint64) * np.uint64(sign) + np.uint64(code)).astype(fmt.code_dtype)
-
-
-def decode(codes: Any, fmt: Any) -> Array:
-    """Return the values that codes mean.
-
-    Parameters
-    ----------
-    codes : array_like of unsigned integers
-        The codes, in the low bits; or an array of the format's own NumPy or ml_dtypes type.
-    fmt : str, FloatFormat or dtype
-        The format.
-
-    Returns
-    -------
-    array of float32, or float64 where the format is wider
-        The values, exactly. The code of a NaN becomes a quiet NaN with the sign of the code; its payload is kept in
-        float32 and float64 alone, whose codes are the values' own bits.
-
-    Raises
-    ------
-    DtypeError
-        If the codes are not integers, or have more bits than the format.
-
-    Examples
-    --------
-    >>> decode([0x7E, 0x01, 0x80], "e4m3").tolist()
-    [448.0, 0.001953125, -0.0]
-    """
-    fmt = get_format(fmt)
-    codes = as_codes(codes, fmt)
-    xp = array_module(codes)
-    if fmt.bits > 16:
-        return _decode_long(codes, fmt, xp)
-    values = _table(fmt)
-    if xp is not np:
-        return xp.asarray(values)[codes]
-    result = np.empty(codes.shape, fmt.value_dtype)
-    flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
-    for start in range(0, codes.size, 1 << 15):
-        piece = slice(start, start + (1 << 15))
-        # "clip" spares the check of every index: the codes are known to be in range
-        np.take(values, flat_codes[piece], out=flat_result[piece], mode="clip")
-    return result
-
-
-def as_codes(codes: Any, fmt: FloatFormat) -> Array:
-    """Return codes as an array of ``fmt.code_dtype``, without a copy where they are one; `decode` says what it takes.
-
-    >>> as_codes([126, 1], get_format("e4m3"))
-    array([126,   1], dtype=uint8)
-    """
-    array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
-    given = getattr(codes, "dtype", None)
-    if isinstance(given, np.dtype) and fmt.dtype is not None and given == fmt.dtype != array.dtype:
-        array = np.asarray(codes, given)  # a FloatArray, whose values come unless its type is asked for
-    listed = isinstance(codes, list | tuple)
-    own = fmt.dtype is not None and array.dtype == fmt.dtype
-    if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
-        return array.view(fmt.code_dtype)
-    if array.size == 0 and not hasattr(codes, "dtype"):
-        return array.astype(fmt.code_dtype)
-    if listed and array.dtype.kind == "f":  # NumPy makes floats of integers below and above 2^63
-        array = np.asarray(codes, dtype=object)
-    if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
-        raise DtypeError(
-            f"Codes are unsigned integers. Got dtype {array.dtype}. "
-            f"Use encode(x, {fmt.spec!r}) to make codes of values."
-        )
-    if (array.size and array.dtype != fmt.code_dtype) or fmt.bits != 8 * fmt.code_dtype.itemsize:
-        low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
-        if low < 0 or high >> fmt.bits:
-            raise DtypeError(
-                f"Codes of {fmt} have {fmt.bits} bits, 0 to {(1 << fmt.bits) - 1}. Got {low} to {high}. "
-                "Mask the bits that are not part of the code."
-            )
-    fitting: Array = array.astype(fmt.code_dtype, copy=False)
-    return fitting
-
-
-def _is_integer(x: Any) -> bool:
-    return isinstance(x, int | np.integer) and not isinstance(x, bool)
-
-
-@lru_cache(maxsize=64)
-def _table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
-    """The value of every code; 65,536 entries at most."""
-    table: np.ndarray[Any, Any] = _decode_long(np.arange(1 << fmt.bits, dtype=np.uint64), fmt, np)
-    table.flags.writeable = False
-    return table
-
-
-def _decode_long(codes: Array, fmt: FloatFormat, xp: Any) -> Array:
-    """Decode by the definition: (-1)^sign * significand * 2^exponent."""
-    check_environment()
-    if _is_leading_part(fmt) and fmt.bits == 8 * fmt.value_dtype.itemsize:  # float32 and float64 themselves
-        return codes.astype(fmt.code_dtype).view(fmt.value_dtype)
-    codes = codes.astype(np.int64)
-    size = codes & ((1 << fmt.magnitude_bits) - 1)
-    negative = (codes & fmt.sign_mask) != 0
-    field, fraction = size >> fmt.mantissa_bits, size & ((1 << fmt.mantissa_bits) - 1)
-    subnormal = (field == 0) & fmt.has_zero
-    significand = xp.where(subnormal, fraction, fraction | 1 << fmt.mantissa_bits).astype(np.float64)
-    exponent = xp.maximum(field, 1 if fmt.has_zero else 0) - fmt.bias - fmt.mantissa_bits
-    with ignore_float_errors(codes):
-        values = xp.ldexp(significand, xp.minimum(exponent, 2000).astype(np.int32))
-    values = xp.where(size > fmt.max_code, np.nan, values)
-    if fmt.inf_code is not None:
-        values = xp.where(size == fmt.inf_code, np.inf, values)
-    values = xp.where(negative, -values, values)
-    if not fmt.has_negative_zero and fmt.signed:  # NaN stands in its place
-        values = xp.where(codes == fmt.sign_mask, np.nan, values)
-    return values.astype(fmt.value_dtype)
-
-
-# -- neighbours and spacing ----------------------------------------------------------------------------
-
-
-def ulp(x: Any, fmt: Any) -> Array:
-    """Return the unit in the last place of each number: the distance between the values around it.
-
-    It is ``2**(e - mantissa_bits)`` for a number in ``[2**e, 2**(e+1))``, that of the subnormals below the smallest
-    normal value and at zero, and NaN for infinities and NaNs (Goldberg's definition, for all real numbers). The
-    result is float64 where the numbers or the format's values are, else float32: 1e300 has a unit beyond float32.
-
-    >>> ulp([1.0, 0.0, 100.0], "fp16").tolist()
-    [0.0009765625, 5.960464477539063e-08, 0.0625]
-    """
-    check_environment()
-    fmt = get_format(fmt)
-    source = as_source(x, fmt)
-    xp, dtype = array_module(source), np.result_type(source.dtype, fmt.value_dtype)
-    source = widened(source)
-    finite = xp.isfinite(source)
-    exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
-    exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
-    unit = xp.ldexp(1.0, exponent - fmt.mantissa_bits)
-    return xp.where(finite, unit, np.nan).astype(dtype)
-
-
-def spacing(x: Any, fmt: Any) -> Array:
-    """Return the distance from each value to the next larger in magnitude, with the sign of the value.
-
-    As `numpy.spacing` of float32 and float64: of the largest value it is infinite (NaN in a format without infinity,
-    zero in one without NaN, which has nothing beyond), of infinities and NaNs it is NaN.
-
-    >>> spacing([1.0, -1.0], "e4m3").tolist()
-    [0.125, -0.125]
-    """
-    values = quantize(x, fmt)
-    with ignore_float_errors(values):
-        away = np.where(values < 0, next_down(values, fmt), next_up(values, fmt))
-        return away - values
-
-
-def next_up(x: Any, fmt: Any) -> Array:
-    """Return the least value of the format that is greater than x.
-
-    As IEEE 754's nextUp: of the largest value it is infinity (where the format has none, NaN, and where it has no NaN
-    either, the largest value itself), of -0 and 0 the smallest subnormal, of a NaN a NaN. `x` need not be a value
-    of the format.
-
-    >>> next_up([1.0, 448.0, 0.3], "e4m3").tolist()
-    [1.125, nan, 0.3125]
-    """
-    return _neighbour(x, get_format(fmt), up=True)
-
-
-def next_down(x: Any, fmt: Any) -> Array:
-    """Return the greatest value of the format that is less than x; the mirror image of `next_up`.
-
-    >>> next_down([1.0, 0.0], "e4m3").tolist()
-    [0.9375, -0.001953125]
-    """
-    return _neighbour(x, get_format(fmt), up=False)
-
-
-def _neighbour(x: Any, fmt: FloatFormat, up: bool) -> Array:
-    source = widened(as_source(x, fmt))
-    xp = array_module(source)
-    # The last value on the near side of x; from there it is one step along the codes, which are in order.
-    nan = xp.isnan(source)
-    inside = xp.where(nan, fmt.max, source)
-    inward = "toward_negative" if up else "toward_positive"
-    codes = encode(inside, fmt, rounding=inward, overflow="saturate").astype(np.uint64)
-    size = (codes & np.uint64((1 << fmt.magnitude_bits) - 1)).astype(np.int64)
-    place = xp.where(codes & np.uint64(fmt.sign_mask), -size, size) + (1 if up else -1)
-    stepped = xp.abs(place).astype(np.uint64)
-    negative = (place < 0) | (
-        (place == 0) & up & fmt.has_negative_zero
-    )  # up from the smallest negative is -0
-    exists = (stepped <= fmt.max_code) & ((place >= 0) | fmt.signed)
-    stepped = xp.where(exists, stepped, 0) | negative.astype(np.uint64) * np.uint64(fmt.sign_mask)
-    result = decode(stepped.astype(fmt.code_dtype), fmt).astype(np.float64)
-    mark = (1.0 if up else -1.0) * np.inf if fmt.has_infinity and (up or fmt.signed) else np.nan
-    if not fmt.has_nan:
-        mark = fmt.max if up else fmt.lowest
-    near_end, far_end = (fmt.max, fmt.lowest) if up else (fmt.lowest, fmt.max)
-    past = (source >= near_end) if up else (source <= near_end)
-    short = (source < far_end) if up else (source > far_end)
-    result = xp.where(past, mark, xp.where(short, far_end, result))
-    return xp.where(nan, np.nan, result).astype(fmt.value_dtype)
-
-
-def classify(x: Any, fmt: Any) -> np.ndarray[Any, Any]:
-    """Say of each number which kind of value of the format it becomes.
-
-    Returns
-    -------
-    array of str
-        "zero", "subnormal", "normal", "infinity" or "nan", with a leading "-" for a negative number or zero.
-        After rounding to nearest: 1e-9 is "zero" in float16.
-
-    Examples
-    --------
-    >>> classify([1.0, -1e-6, 1e-9, 1e9], "fp16").tolist()
-    ['normal', '-subnormal', 'zero', 'infinity']
-    """
-    fmt = get_format(fmt)
-    values = np.asarray(quantize(x, fmt))
-    size = np.abs(values)
-    kind = np.select(
-        [np.isnan(values), np.isinf(values), size == 0, size < fmt.smallest_normal],
-        ["nan", "infinity", "zero", "subnormal"],
-        "normal",
-    )
-    negative = np.signbit(values) & ~np.isnan(values)
-    signed: np.ndarray[Any, Any] = np.where(negative, np.char.add("-", kind), kind)
-    return signed

@@ -3,5 +3,6 @@
 - `error_free.py`: what a float64 operation loses, which is a float64 itself.
 - `double_rounding.py`: where computing in a wider type and rounding twice gives the same, and where it does not.
 - `special_values.py`: flags, the signs of zeros and of NaNs.
+- `integers.py`: the exact result, on Python integers.
 - `operate.py`: the operations.
 """

@@ -17,7 +17,7 @@ for the format, the mode and the operands:
 
 3. *steps*. The result is float64 itself: directed modes step from the nearest float64 to its neighbour as the
    error says.
-4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.rounding.integers`, one element at
+4. *integers*. What is beyond the ends of float64, or as long as float64: `floatlab.operations.integers`, one element at
    a time.
 
 Source: IEEE 754-2019, sections 5.4.1 (operations), 6 (infinity, NaN, the sign of zero) and 7 (flags). Why the routes
@@ -37,10 +37,10 @@ from floatlab.errors import ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import Route, choose
 from floatlab.operations.error_free import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
+from floatlab.operations.integers import EXACT
 from floatlab.operations.special_values import flags_of_operation, negative_zeros, round_with_flags, sign_nans
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
-from floatlab.rounding.integers import EXACT
 from floatlab.rounding.odd import integer_to_odd, nudge
 from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
 from floatlab.rounding.quantize import quantize, round_floats

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array, array_module, block_length
 from floatlab.rounding.definition import refuse_nan, round_exactly
+from floatlab.rounding.kernels.choose import kernel_for
+from floatlab.rounding.kernels.ends import Ends
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, ready
-from floatlab.rounding.kernels.magic import ORDINARY, SPECIAL, Kernel, Workspace, kernel_for, scratch
+from floatlab.rounding.kernels.magic import Kernel
+from floatlab.rounding.kernels.workspace import ORDINARY, SPECIAL, Workspace, scratch, workspace
 from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
@@ -46,6 +49,12 @@ class Plan:
     readable: Callable[[Array, Array | None, int], Array]
     lookup: Lookup | None = None
 
+    @cached_property
+    def ends(self) -> Ends:
+        """What the kernel leaves to do beyond the ends."""
+        assert self.kernel is not None
+        return Ends(self.kernel, self.rule.over, self.rule.infinite)
+
     def run(self, target: Array, source: Array, draw: RandomIntegers | None, start: int = 0) -> None:
         """Round `source` into `target`; they are the same array, or share no memory. Neither is empty.
 
@@ -56,7 +65,7 @@ class Plan:
             self._run_lookup(target, source)
             return
         length = min(block_length(source, self.carrier.itemsize), source.size)
-        work = Workspace(self.kernel, length, xp) if self.kernel is not None else None
+        work = workspace(self.carrier, length, xp) if self.kernel is not None else None
         if xp is not np and not (source.flags.c_contiguous and target.flags.c_contiguous):
             result = xp.empty(source.shape, target.dtype)
             self.run(result, xp.ascontiguousarray(source), draw, start)
@@ -97,20 +106,22 @@ class Plan:
             refuse_nan(result, rule)
             xp.copyto(y, result, casting="same_kind")
             return
+        if x.size != work.length:
+            work = work.first(x.size)
         result = y if y.dtype == self.carrier else xp.empty(x.size, self.carrier)
         if rule.flush_inputs:
-            kernel.flush(x, x, work)
+            self.ends.flush(x, x, work)
         if integers is not None and draw is not None:
             integers = integers.astype(kernel.word)
             found = kernel.stochastic(x, result, work, integers, draw.bits, rule.variant or "a")
         else:
             found = getattr(kernel, rule.rounding)(x, result, work)
         if found != ORDINARY:
-            kernel.limit(x, result, work, found, rule.over, rule.infinite)
+            self.ends.limit(x, result, work, found)
             if found == SPECIAL:
                 refuse_nan(result, rule)
         if rule.subnormals == "flush":
-            kernel.flush(result, result, work)
+            self.ends.flush(result, result, work)
         if not rule.fmt.has_negative_zero:
             xp.add(result, 0.0, out=result)  # -0 + 0 = +0
         if result is not y:

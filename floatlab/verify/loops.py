@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab import reference
 from floatlab.formats import FloatFormat
 from floatlab.reference import Number, Result
+from floatlab.reference import rounding as reference
 
 __all__ = ["Draws", "Loops", "products"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.codes.encode import decode
+from floatlab.codes.decode import decode
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
 from floatlab.verify.oracle import find, float_bits

@@ -15,7 +15,9 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.array import FloatArray
 from floatlab.array.protocols import FUNCTIONS, UFUNCS
-from floatlab.codes.encode import decode, encode, ulp
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode
+from floatlab.codes.neighbours import ulp
 from floatlab.errors import (
     DtypeError,
     FloatlabError,

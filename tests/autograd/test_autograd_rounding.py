@@ -233,7 +233,7 @@ def test_the_exact_accumulator_and_the_wide_one_are_the_same_here():
 
 
 def test_subsets_are_what_the_values_say():
-    from floatlab.codes.encode import decode
+    from floatlab.codes.decode import decode
 
     small = [f for f in formats() if f.bits <= 8]
     values = {f.name: decode(np.arange(2**f.bits, dtype=f.code_dtype), f) for f in small}

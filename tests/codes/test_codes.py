@@ -28,7 +28,9 @@ from support import (
 )
 
 from floatlab import reference
-from floatlab.codes.encode import classify, decode, encode, next_down, next_up, spacing, ulp
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode
+from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.errors import DtypeError, FloatlabError, FormatError, OptionError, OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.formats.info import finfo

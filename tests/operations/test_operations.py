@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from support import DETERMINISTIC, STOCHASTIC, all_values, name_of
 
 from floatlab import reference
-from floatlab.codes.encode import decode, encode_values
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import choose
+from floatlab.operations.integers import EXACT
 from floatlab.operations.operate import OPERATIONS, operate
-from floatlab.rounding.integers import EXACT, round_integer
+from floatlab.rounding.integers import round_integer
 from floatlab.rounding.quantize import quantize
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")

@@ -13,6 +13,7 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.errors import OptionError
 from floatlab.formats import get_format
+from floatlab.reference import rounding as oracle
 from floatlab.rounding import modes
 from floatlab.rounding import options as rules
 
@@ -49,13 +50,13 @@ def from_zero(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Away from zero, whatever goes: decimal calls it ROUND_UP. Nobody but this test knows it."""
     entry = modes.Mode("from_zero", "away from zero is {}", lambda d: d.inexact & True)
     monkeypatch.setitem(modes.MODES, "from_zero", entry)
-    usual = reference._goes_up
+    usual = oracle._goes_up
 
     def goes_up(spot: Any, minus: bool, fmt: Any, rounding: str, R: int, N: int) -> bool:
         return spot.rest > 0 if rounding == "from_zero" else usual(spot, minus, fmt, rounding, R, N)
 
-    monkeypatch.setattr(reference, "MODES", (*reference.MODES, "from_zero"))
-    monkeypatch.setattr(reference, "_goes_up", goes_up)
+    monkeypatch.setattr(oracle, "MODES", (*oracle.MODES, "from_zero"))
+    monkeypatch.setattr(oracle, "_goes_up", goes_up)
     yield "from_zero"
     rules._rule.cache_clear()
 

@@ -9,7 +9,8 @@ import pytest
 
 from floatlab import reference
 from floatlab.array import add, array, divide, multiply
-from floatlab.codes.encode import decode, encode
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.rounding.options import ROUNDING_MODES

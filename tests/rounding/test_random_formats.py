@@ -14,10 +14,12 @@ import pytest
 from support import DETERMINISTIC, STOCHASTIC, bits64, policies_of
 
 from floatlab import reference
-from floatlab.codes.encode import classify, decode, encode, encode_values, next_down, next_up, spacing, ulp
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode, encode_values
+from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.formats import FloatFormat, get_format
 from floatlab.reference import Special
-from floatlab.rounding.kernels.magic import kernel_for
+from floatlab.rounding.kernels.choose import kernel_for
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.plan import Plan, Readable, plan
 from floatlab.rounding.quantize import quantize

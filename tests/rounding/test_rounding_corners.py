@@ -12,8 +12,8 @@ from floatlab import reference
 from floatlab.errors import FormatError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.formats.notation import SPECIALS
-from floatlab.rounding.kernels import magic as kernel
-from floatlab.rounding.kernels.magic import kernel_for
+from floatlab.rounding.kernels import workspace
+from floatlab.rounding.kernels.choose import kernel_for
 from floatlab.rounding.quantize import quantize
 
 FLAGS = ("invalid", "divide_by_zero", "overflow", "underflow", "inexact")
@@ -52,8 +52,8 @@ def test_an_out_that_overlaps_the_input_is_written_as_if_it_did_not(step):
 
 def test_a_row_of_bounds_is_of_the_type_that_it_bounds():
     for one in (np.int32(1), np.float32(1), np.int64(1), np.float64(1)):
-        assert kernel._row(one, one.dtype).dtype == one.dtype
-        assert np.array_equal(kernel._row(one, one.dtype), np.ones(kernel.ROW, one.dtype))
+        assert workspace._row(one, one.dtype).dtype == one.dtype
+        assert np.array_equal(workspace._row(one, one.dtype), np.ones(workspace.ROW, one.dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support import STOCHASTIC
 
 from floatlab.codes import encode as codec
-from floatlab.codes.encode import decode, encode, encode_values
+from floatlab.codes.decode import decode
+from floatlab.codes.encode import encode, encode_values
 from floatlab.errors import DtypeError, OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding import plan as blocks

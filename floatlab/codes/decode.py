@@ -1,0 +1,137 @@
+"""Which value do these bits mean? Short formats (16 bits and fewer) have a table with an entry for every code.
+
+The other codes are taken apart: (-1)^sign * significand * 2^exponent, which no float64 has to round.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array
+from floatlab.errors import DtypeError
+from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.inputs import as_array, leaf_types
+from floatlab.system.environment import check_environment
+
+__all__ = ["as_codes", "decode", "is_leading_part", "value_table"]
+
+
+def decode(codes: Any, fmt: Any) -> Array:
+    """Return the values that codes mean.
+
+    Parameters
+    ----------
+    codes : array_like of unsigned integers
+        The codes, in the low bits; or an array of the format's own NumPy or ml_dtypes type.
+    fmt : str, FloatFormat or dtype
+        The format.
+
+    Returns
+    -------
+    array of float32, or float64 where the format is wider
+        The values, exactly. The code of a NaN becomes a quiet NaN with the sign of the code; its payload is kept in
+        float32 and float64 alone, whose codes are the values' own bits.
+
+    Raises
+    ------
+    DtypeError
+        If the codes are not integers, or have more bits than the format.
+
+    Examples
+    --------
+    >>> decode([0x7E, 0x01, 0x80], "e4m3").tolist()
+    [448.0, 0.001953125, -0.0]
+    """
+    fmt = get_format(fmt)
+    codes = as_codes(codes, fmt)
+    xp = array_module(codes)
+    if fmt.bits > 16:
+        return _decode_long(codes, fmt, xp)
+    values = value_table(fmt)
+    if xp is not np:
+        return xp.asarray(values)[codes]
+    result = np.empty(codes.shape, fmt.value_dtype)
+    flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
+    for start in range(0, codes.size, 1 << 15):
+        piece = slice(start, start + (1 << 15))
+        # "clip" spares the check of every index: the codes are known to be in range
+        np.take(values, flat_codes[piece], out=flat_result[piece], mode="clip")
+    return result
+
+
+def as_codes(codes: Any, fmt: FloatFormat) -> Array:
+    """Return codes as an array of ``fmt.code_dtype``, without a copy where they are one; `decode` says what it takes.
+
+    >>> as_codes([126, 1], get_format("e4m3"))
+    array([126,   1], dtype=uint8)
+    """
+    array = codes if type(codes) is np.ndarray or is_gpu_array(codes) else as_array(codes, "decoded")
+    given = getattr(codes, "dtype", None)
+    if isinstance(given, np.dtype) and fmt.dtype is not None and given == fmt.dtype != array.dtype:
+        array = np.asarray(codes, given)  # a FloatArray, whose values come unless its type is asked for
+    listed = isinstance(codes, list | tuple)
+    own = fmt.dtype is not None and array.dtype == fmt.dtype
+    if own and (hasattr(codes, "dtype") or (listed and leaf_types(codes) == {array.dtype.type})):
+        return array.view(fmt.code_dtype)
+    if array.size == 0 and not hasattr(codes, "dtype"):
+        return array.astype(fmt.code_dtype)
+    if listed and array.dtype.kind == "f":  # NumPy makes floats of integers below and above 2^63
+        array = np.asarray(codes, dtype=object)
+    if array.dtype.kind not in "iu" and not (array.dtype == object and all(map(_is_integer, array.flat))):
+        raise DtypeError(
+            f"Codes are unsigned integers. Got dtype {array.dtype}. "
+            f"Use encode(x, {fmt.spec!r}) to make codes of values."
+        )
+    if (array.size and array.dtype != fmt.code_dtype) or fmt.bits != 8 * fmt.code_dtype.itemsize:
+        low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+        if low < 0 or high >> fmt.bits:
+            raise DtypeError(
+                f"Codes of {fmt} have {fmt.bits} bits, 0 to {(1 << fmt.bits) - 1}. Got {low} to {high}. "
+                "Mask the bits that are not part of the code."
+            )
+    fitting: Array = array.astype(fmt.code_dtype, copy=False)
+    return fitting
+
+
+def _is_integer(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
+
+
+@lru_cache(maxsize=64)
+def value_table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
+    """The value of every code; 65,536 entries at most."""
+    table: np.ndarray[Any, Any] = _decode_long(np.arange(1 << fmt.bits, dtype=np.uint64), fmt, np)
+    table.flags.writeable = False
+    return table
+
+
+def _decode_long(codes: Array, fmt: FloatFormat, xp: Any) -> Array:
+    """Decode by the definition: (-1)^sign * significand * 2^exponent."""
+    check_environment()
+    if is_leading_part(fmt) and fmt.bits == 8 * fmt.value_dtype.itemsize:  # float32 and float64 themselves
+        return codes.astype(fmt.code_dtype).view(fmt.value_dtype)
+    codes = codes.astype(np.int64)
+    size = codes & ((1 << fmt.magnitude_bits) - 1)
+    negative = (codes & fmt.sign_mask) != 0
+    field, fraction = size >> fmt.mantissa_bits, size & ((1 << fmt.mantissa_bits) - 1)
+    subnormal = (field == 0) & fmt.has_zero
+    significand = xp.where(subnormal, fraction, fraction | 1 << fmt.mantissa_bits).astype(np.float64)
+    exponent = xp.maximum(field, 1 if fmt.has_zero else 0) - fmt.bias - fmt.mantissa_bits
+    with ignore_float_errors(codes):
+        values = xp.ldexp(significand, xp.minimum(exponent, 2000).astype(np.int32))
+    values = xp.where(size > fmt.max_code, np.nan, values)
+    if fmt.inf_code is not None:
+        values = xp.where(size == fmt.inf_code, np.inf, values)
+    values = xp.where(negative, -values, values)
+    if not fmt.has_negative_zero and fmt.signed:  # NaN stands in its place
+        values = xp.where(codes == fmt.sign_mask, np.nan, values)
+    return values.astype(fmt.value_dtype)
+
+
+def is_leading_part(fmt: FloatFormat) -> bool:
+    """Whether a code is the first bits of the float32, or float64, that is its value."""
+    carrier = (8, 127) if fmt.value_dtype.itemsize == 4 else (11, 1023)
+    return fmt.specials == "ieee" and fmt.signed and (fmt.exponent_bits, fmt.bias) == carrier
