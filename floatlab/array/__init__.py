@@ -14,13 +14,16 @@
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics/`: var, std, median, quantile, average, and those that skip NaN.
 - `structure.py`: arrays taken apart, put together and made.
-- `linear.py`: norms, einsum, tensordot and other products.
+- `linear.py`: tensordot, vecdot and other products.
+- `einsum.py`: einsum.
+- `norms.py`: norms.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
 from floatlab.array import functions as _functions  # registers them
 from floatlab.array import ufuncs as _ufuncs
 from floatlab.array.core import FloatArray, array, asarray, from_codes
+from floatlab.array.einsum import einsum
 from floatlab.array.elementwise import (
     add,
     arccos,
@@ -59,7 +62,8 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
-from floatlab.array.linear import einsum, norm, tensordot, vecdot
+from floatlab.array.linear import tensordot, vecdot
+from floatlab.array.norms import norm
 from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var

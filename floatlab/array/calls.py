@@ -34,10 +34,12 @@ __all__ = [
     "Call",
     "as_operand",
     "as_python",
+    "data_of",
     "hold",
     "is_number",
     "of_format",
     "operation",
+    "rearranged",
     "reduction",
     "resolve",
 ]
@@ -175,6 +177,16 @@ def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Arr
     arrays = [as_operand(name, x, fmt) for x in operands]
     coded = any(x._coded for x in arrays)
     return [x._held_as(coded) for x in arrays], coded
+
+
+def data_of(x: Any) -> Array:
+    """Return what a FloatArray holds, or plain numbers as an array of exactly these."""
+    return x._data if isinstance(x, FloatArray) else as_source(x, _FLOAT64)
+
+
+def rearranged(x: Any, change: Callable[[Array], Array]) -> Any:
+    """Return what `change`, which only moves elements, makes of an operand: of a FloatArray a FloatArray."""
+    return x._like(change(x._data)) if isinstance(x, FloatArray) else change(data_of(x))
 
 
 def resolve(
