@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from floatlab.array.core import FloatArray, asarray
 from floatlab.array.storage import has_own_type
 from floatlab.errors import DtypeError, FloatlabError, ShapeError
 
-__all__ = ["REDUCERS", "UNSET", "elementwise", "into", "refuse", "refuse_others", "with_values"]
+__all__ = ["REDUCERS", "UNSET", "elementwise", "guarded", "into", "refuse", "refuse_others", "with_values"]
 
 
 def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,3 +113,22 @@ def refuse_others(name: str, options: dict[str, Any]) -> None:
         raise DtypeError(
             f"numpy.{name} of FloatArrays takes no {', '.join(wanted)}. Got {wanted}. Use fl.{name} with a format."
         )
+
+
+def guarded(name: str, stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """Say which function it was whose indices, axes or shapes NumPy has refused."""
+
+    @wraps(stand_in)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return stand_in(*args, **kwargs)
+        except FloatlabError:
+            raise
+        except (TypeError, IndexError, ValueError, OverflowError) as error:
+            kind = DtypeError if isinstance(error, TypeError) else ShapeError
+            raise kind(
+                f"numpy.{name} takes indices, axes and shapes that fit its arrays. Got some that do not: {error}. "
+                "Use others."
+            ) from None
+
+    return guarded
