@@ -15,8 +15,8 @@
 - `statistics/`: var, std, median, quantile, average, and those that skip NaN.
 - `structure.py`: arrays taken apart and put together.
 - `sequences.py`: linspace, differences, running sums.
-- `linear.py`: tensordot, vecdot and other products.
-- `einsum.py`: einsum.
+- `contractions.py`: einsum, tensordot.
+- `linear.py`: vecdot, cross, kron and other products.
 - `norms.py`: norms.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
@@ -24,8 +24,8 @@
 from floatlab.array import functions as _functions  # they register what stands in for NumPy's functions
 from floatlab.array import structure as _structure
 from floatlab.array import ufuncs as _ufuncs
+from floatlab.array.contractions import einsum, tensordot
 from floatlab.array.core import FloatArray, array, asarray, from_codes
-from floatlab.array.einsum import einsum
 from floatlab.array.elementwise import (
     add,
     arccos,
@@ -64,7 +64,7 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
-from floatlab.array.linear import tensordot, vecdot
+from floatlab.array.linear import vecdot
 from floatlab.array.norms import norm
 from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum

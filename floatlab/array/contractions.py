@@ -1,8 +1,14 @@
-"""What are sums of products as Einstein wrote them? One matrix product of the same numbers in other shapes."""
+"""What are sums of products over named axes? ``einsum tensordot``, by one matrix product in other shapes.
+
+A contraction of two arrays is one matrix product of the same numbers in other shapes, so every element is what
+`floatlab.matmul` makes of its terms: with the accumulators "wide" and "exact" the exact sum, rounded once, and with one
+that has an order its terms are added in the order in which the contracted indices are named, the last one fastest.
+"""
 
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,7 +21,61 @@ from floatlab.array.stand_ins import into, refuse_others, with_values
 from floatlab.backend import Array
 from floatlab.errors import OptionError, ShapeError
 
-__all__ = ["einsum"]
+__all__ = ["einsum", "tensordot"]
+
+
+def tensordot(a: Any, b: Any, fmt: Any = None, *, axes: Any = 2, **options: Any) -> Any:
+    """Return the sum of products over some axes of both; see `numpy.tensordot`, and `floatlab.matmul` for options.
+
+    >>> import floatlab as fl
+    >>> x = fl.array(np.arange(8.0).reshape(2, 2, 2), "e4m3")
+    >>> fl.tensordot(x, x, axes=([1, 2], [1, 2]))  # 14, 38, 38, 126
+    FloatArray([[ 14.,  40.],
+                [ 40., 128.]], format=float8_e4m3fn)
+    """
+    shapes = tuple(data_of(a).shape), tuple(data_of(b).shape)
+    left, right = _contracted(axes, len(shapes[0]), len(shapes[1]))
+    if [shapes[0][i] for i in left] != [shapes[1][i] for i in right]:
+        raise ShapeError(
+            f"The axes of tensordot have the same lengths in both. Got shapes {shapes[0]} and {shapes[1]} for {axes}. "
+            "Name other axes."
+        )
+    free = [
+        [i for i in range(len(s)) if i not in gone] for s, gone in zip(shapes, (left, right), strict=True)
+    ]
+    count = math.prod(shapes[0][i] for i in left)
+    kept = [tuple(s[i] for i in rest) for s, rest in zip(shapes, free, strict=True)]
+    x = rearranged(a, lambda v: v.transpose([*free[0], *left]).reshape(math.prod(kept[0]), count))
+    y = rearranged(b, lambda v: v.transpose([*right, *free[1]]).reshape(count, math.prod(kept[1])))
+    shape = (*kept[0], *kept[1])
+    return with_values(matmul(x, y, fmt, **options), lambda values: values.reshape(shape))
+
+
+def _contracted(axes: Any, m: int, n: int) -> tuple[list[int], list[int]]:
+    if isinstance(axes, int | np.integer) and not isinstance(axes, bool):
+        if not 0 <= axes <= min(m, n):
+            raise ShapeError(
+                f"axes is at most the number of dimensions. Got {axes} for {m} and {n}. Use fewer."
+            )
+        return list(range(m - int(axes), m)), list(range(int(axes)))
+    try:
+        pair = list(axes)
+        named = [[operator.index(i) for i in (p if isinstance(p, list | tuple) else [p])] for p in pair]
+    except TypeError:
+        raise ShapeError(
+            f"axes is a number, or two lists of whole numbers. Got {axes!r}. Write ([0], [1])."
+        ) from None
+    if len(pair) != 2:
+        raise ShapeError(f"axes is a number, or two lists of axes. Got {axes!r}. Write ([0], [1]).")
+    found = []
+    for some, ndim in zip(named, (m, n), strict=True):
+        placed = [i + ndim if i < 0 else i for i in some]
+        if not all(0 <= i < ndim for i in placed) or len(set(placed)) < len(placed):
+            raise ShapeError(
+                f"axes names dimensions of both, each once. Got {axes!r} for {m} and {n}. Use others."
+            )
+        found.append(placed)
+    return found[0], found[1]
 
 
 def einsum(subscripts: str, *operands: Any, fmt: Any = None, **options: Any) -> Any:
@@ -159,7 +219,7 @@ def _spread(x: Any, term: str, order: list[str], lengths: dict[str, int]) -> Any
     return rearranged(x, change)
 
 
-# -- NumPy's name --------------------------------------------------------------------------------------------------
+# -- NumPy's names -------------------------------------------------------------------------------------------------
 
 
 def _numpy_einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
@@ -169,3 +229,5 @@ def _numpy_einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwar
 
 
 FUNCTIONS[np.einsum] = _numpy_einsum
+FUNCTIONS[np.tensordot] = lambda a, b, axes=2: tensordot(a, b, axes=axes)
+FUNCTIONS[np.linalg.tensordot] = FUNCTIONS[np.tensordot]
