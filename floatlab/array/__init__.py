@@ -13,13 +13,18 @@
 - `pairs.py`: hypot, power and other functions of two arguments.
 - `reductions.py`: sum, prod, mean, dot, matmul, cumsum.
 - `statistics/`: var, std, median, quantile, average, and those that skip NaN.
-- `structure.py`: arrays taken apart, put together and made.
-- `linear.py`: norms, einsum, tensordot and other products.
+- `structure.py`: arrays taken apart and put together.
+- `sequences.py`: linspace, differences, running sums.
+- `contractions.py`: einsum, tensordot.
+- `linear.py`: vecdot, cross, kron and other products.
+- `norms.py`: norms.
 - `functions.py`: what other functions of NumPy do with a FloatArray.
 """
 
-from floatlab.array import functions as _functions  # registers them
+from floatlab.array import functions as _functions  # they register what stands in for NumPy's functions
+from floatlab.array import structure as _structure
 from floatlab.array import ufuncs as _ufuncs
+from floatlab.array.contractions import einsum, tensordot
 from floatlab.array.core import FloatArray, array, asarray, from_codes
 from floatlab.array.elementwise import (
     add,
@@ -59,15 +64,16 @@ from floatlab.array.elementwise import (
     tanh,
 )
 from floatlab.array.integral import floor_divide, fmod, ldexp, remainder
-from floatlab.array.linear import einsum, norm, tensordot, vecdot
+from floatlab.array.linear import vecdot
+from floatlab.array.norms import norm
 from floatlab.array.pairs import arctan2, hypot, logaddexp, logaddexp2, power
 from floatlab.array.reductions import cumprod, cumsum, dot, matmul, mean, prod, sum
+from floatlab.array.sequences import linspace
 from floatlab.array.statistics import average, median, nanmean, nansum, quantile, std, var
-from floatlab.array.structure import linspace
 from floatlab.context import Arithmetic, arithmetic
 from floatlab.rounding.flags import FlagRecord, track_flags
 
-del _functions, _ufuncs
+del _functions, _structure, _ufuncs
 
 __all__ = [
     "Arithmetic",

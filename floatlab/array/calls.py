@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,12 @@ __all__ = [
     "Call",
     "as_operand",
     "as_python",
+    "data_of",
     "hold",
     "is_number",
     "of_format",
     "operation",
+    "rearranged",
     "reduction",
     "resolve",
 ]
@@ -167,14 +169,27 @@ def as_operand(name: str, x: Any, fmt: FloatFormat) -> FloatArray:
     return asarray(x, fmt) if has_own_type(x, fmt) else FloatArray._wrap(of_format(name, x, fmt), fmt)
 
 
-def hold(name: str, operands: Sequence[Any], fmt: FloatFormat) -> tuple[list[Array], bool]:
-    """Return what operands hold, all of them their codes or all their values; and whether it is codes.
+def hold(
+    name: str, operands: Sequence[Any], fmt: FloatFormat | None = None
+) -> tuple[list[Array], Callable[[Array], FloatArray]]:
+    """Return what operands hold, all of them their codes or all their values; and what makes a FloatArray of such.
 
     Codes, if any has them: those of NaNs would not outlive the way through values.
     """
+    fmt = common_format(name, tuple(operands)) if fmt is None else fmt
     arrays = [as_operand(name, x, fmt) for x in operands]
-    coded = any(x._coded for x in arrays)
-    return [x._held_as(coded) for x in arrays], coded
+    coded = any([x._coded for x in arrays])
+    return [x._held_as(coded) for x in arrays], partial(FloatArray._wrap, fmt=fmt, coded=coded)
+
+
+def data_of(x: Any) -> Array:
+    """Return what a FloatArray holds, or plain numbers as an array of exactly these."""
+    return x._data if isinstance(x, FloatArray) else as_source(x, _FLOAT64)
+
+
+def rearranged(x: Any, change: Callable[[Array], Array]) -> Any:
+    """Return what `change`, which only moves elements, makes of an operand: of a FloatArray a FloatArray."""
+    return x._like(change(x._data)) if isinstance(x, FloatArray) else change(data_of(x))
 
 
 def resolve(

@@ -2,12 +2,13 @@
 
 Three kinds are served: functions that rearrange elements, whatever these mean (reshape, concatenate, sort ...);
 functions whose result is no number of the format (argmax, isclose, any ...); and a few that compute by operations of
-the format (clip, diff, outer ...). All others raise an error that names `.values`.
+the format (clip, outer, trace ...). All others raise an error that names `.values`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,6 @@ from floatlab.array.storage import common_format, zero_of
 from floatlab.errors import DtypeError
 
 __all__: list[str] = []
-
-
-def _register(name: str, function: Callable[..., Any]) -> None:
-    FUNCTIONS[getattr(np, name)] = function
 
 
 # -- which functions -----------------------------------------------------------------------------------------
@@ -87,9 +84,8 @@ def _joining(name: str) -> Callable[..., Any]:
 
     def stand_in(arrays: Sequence[Any], *args: Any, out: Any = None, **kwargs: Any) -> FloatArray:
         _no_options(name, out=out, dtype=kwargs.pop("dtype", None), casting=kwargs.pop("casting", None))
-        fmt = common_format(name, tuple(arrays))
-        held, coded = hold(name, list(arrays), fmt)
-        return FloatArray._wrap(function(held, *args, **kwargs), fmt, coded)
+        held, wrap = hold(name, list(arrays))
+        return wrap(function(held, *args, **kwargs))
 
     return stand_in
 
@@ -220,9 +216,8 @@ def _filled(
     **_: Any,
 ) -> FloatArray:
     _no_options("full_like", dtype=dtype)
-    fmt = common_format("full_like", (x, value))
-    (held,), coded = hold("full_like", (value,), fmt)
-    return FloatArray._wrap(np.full(x.shape if shape is None else shape, held), fmt, coded)
+    (held,), wrap = hold("full_like", (value,), common_format("full_like", (x, value)))
+    return wrap(np.full(x.shape if shape is None else shape, held))
 
 
 def _like(name: str, value: float) -> Callable[..., Any]:
@@ -241,9 +236,8 @@ def _where(condition: Any, *choices: Any) -> Any:
     condition = np.asarray(_values(condition), bool)
     if not choices:
         return np.nonzero(condition)
-    fmt = common_format("where", choices)
-    held, coded = hold("where", choices, fmt)
-    return FloatArray._wrap(np.where(condition, *held), fmt, coded)
+    held, wrap = hold("where", choices)
+    return wrap(np.where(condition, *held))
 
 
 def _clip(
@@ -264,15 +258,6 @@ def _clip(
         return result
     out[...] = result
     return out
-
-
-def _diff(x: FloatArray, n: int = 1, axis: int = -1) -> Any:
-    result: Any = x
-    for _ in range(n):
-        ahead, behind = [slice(None)] * x.ndim, [slice(None)] * x.ndim
-        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
-        result = subtract(result[tuple(ahead)], result[tuple(behind)])
-    return result
 
 
 def _outer(a: Any, b: Any, out: Any = None) -> Any:
@@ -305,9 +290,7 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -
     if not isinstance(dst, FloatArray):
         np.copyto(dst, _values(src), casting=casting, where=where)  # type: ignore[arg-type]
         return
-    source = src if isinstance(src, FloatArray) else array(src, dst.format)
-    common_format("copyto", (dst, source))
-    np.copyto(dst._data, source.codes if dst._coded else source.values, where=where)
+    np.copyto(dst._data, dst._held("copyto", src), where=where)
 
 
 def _trace(
@@ -329,24 +312,21 @@ def _broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Any, ...]:
     return tuple(np.broadcast_to(x, shape) for x in arrays)
 
 
-for _name in _MOVING:
-    _register(_name, _moving(_name))
-for _name in _MOVING_SECOND:
-    _register(_name, _moving(_name, 1))
-for _name in _AT_LEAST:
-    _register(_name, _at_least(_name))
-for _name in _JOINING:
-    _register(_name, _joining(_name))
-for _name in _SPLITTING:
-    _register(_name, _splitting(_name))
-for _name in _PLAIN:
-    _register(_name, _plain(_name))
-for _name in _COMPARING:
-    _register(_name, _comparing(_name))
-for _name, _value in (("zeros_like", 0.0), ("empty_like", 0.0), ("ones_like", 1.0)):
-    _register(_name, _like(_name, _value))
-_register("full_like", _filled)
+for _names, _make in (
+    (_MOVING, _moving),
+    (_MOVING_SECOND, partial(_moving, place=1)),
+    (_AT_LEAST, _at_least),
+    (_JOINING, _joining),
+    (_SPLITTING, _splitting),
+    (_PLAIN, _plain),
+    (_COMPARING, _comparing),
+):
+    FUNCTIONS.fill(_names, _make)
 _COMPUTED: dict[str, Callable[..., Any]] = {
+    "zeros_like": _like("zeros_like", 0.0),
+    "empty_like": _like("empty_like", 0.0),
+    "ones_like": _like("ones_like", 1.0),
+    "full_like": _filled,
     "where": _where,
     "sort": _sort,
     "partition": _partition,
@@ -355,7 +335,6 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "resize": _resize,
     "searchsorted": _searchsorted,
     "clip": _clip,
-    "diff": _diff,
     "outer": _outer,
     "inner": _inner,
     "nan_to_num": _nan_to_num,
@@ -365,5 +344,4 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "broadcast_arrays": _broadcast_arrays,
     "real": lambda x: x,
 }
-for _name, _function in _COMPUTED.items():
-    _register(_name, _function)
+FUNCTIONS.fill(_COMPUTED, _COMPUTED.__getitem__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from floatlab.array.core import FloatArray, asarray
 from floatlab.array.storage import has_own_type
 from floatlab.errors import DtypeError, FloatlabError, ShapeError
 
-__all__ = ["REDUCERS", "UNSET", "elementwise", "into", "refuse", "with_values"]
+__all__ = ["REDUCERS", "UNSET", "elementwise", "guarded", "into", "refuse", "refuse_others", "with_values"]
 
 
 def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,3 +104,31 @@ def refuse(name: str, options: dict[str, Any], way_out: str) -> None:
     for option, value in options.items():
         if value is not None and value is not UNSET and not (option == "where" and value is True):
             raise DtypeError(f"numpy.{name} of a FloatArray takes no {option}. Got {value!r}. {way_out}")
+
+
+def refuse_others(name: str, options: dict[str, Any]) -> None:
+    """Raise an error for options of a product, but for those that only say how it is computed."""
+    wanted = {k: v for k, v in options.items() if v is not None and k not in ("order", "casting", "optimize")}
+    if wanted:
+        raise DtypeError(
+            f"numpy.{name} of FloatArrays takes no {', '.join(wanted)}. Got {wanted}. Use fl.{name} with a format."
+        )
+
+
+def guarded(name: str, stand_in: Callable[..., Any]) -> Callable[..., Any]:
+    """Say which function it was whose indices, axes or shapes NumPy has refused."""
+
+    @wraps(stand_in)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return stand_in(*args, **kwargs)
+        except FloatlabError:
+            raise
+        except (TypeError, IndexError, ValueError, OverflowError) as error:
+            kind = DtypeError if isinstance(error, TypeError) else ShapeError
+            raise kind(
+                f"numpy.{name} takes indices, axes and shapes that fit its arrays. Got some that do not: {error}. "
+                "Use others."
+            ) from None
+
+    return guarded

@@ -1,4 +1,4 @@
-"""How are FloatArrays taken apart, put together and made? ``pad append insert block tril put unique linspace``.
+"""How are FloatArrays taken apart and put together? ``pad append insert block tril put unique``.
 
 What moves keeps its code, payloads of NaNs included, as long as one of the arrays holds codes. What is filled in is
 rounded as the operands of an operation are: to nearest. A zero that a format does not have is refused.
@@ -7,71 +7,34 @@ rounded as the operands of an operation are: to nearest. A zero that a format do
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from fractions import Fraction
-from functools import wraps
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from floatlab.array.calls import of_format, operation
-from floatlab.array.core import FloatArray, array
-from floatlab.array.elementwise import subtract
+from floatlab.array.calls import hold, of_format
+from floatlab.array.core import FloatArray
 from floatlab.array.protocols import FUNCTIONS
-from floatlab.array.ratios import Pair, ratio, round_once
-from floatlab.array.reductions import cumprod, cumsum
+from floatlab.array.stand_ins import guarded
 from floatlab.array.storage import common_format, zero_of
-from floatlab.backend import Array
 from floatlab.context import current
-from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
+from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["linspace"]
+__all__: list[str] = []
 
-_FLOAT64 = get_format("float64")
-
-
-# -- codes or values -----------------------------------------------------------------------------------------
-
-
-def _raw(name: str, parts: Sequence[Any]) -> tuple[list[Any], FloatArray]:
-    """Return the parts as codes, if any of them holds codes, else as values; and a FloatArray of that kind."""
-    fmt = common_format(name, tuple(parts))
-    coded = any(isinstance(x, FloatArray) and x._coded for x in parts)
-    arrays = [
-        x if isinstance(x, FloatArray) else FloatArray._wrap(of_format(name, x, fmt), fmt) for x in parts
-    ]
-    kind = FloatArray._wrap(np.zeros(0, fmt.code_dtype if coded else fmt.value_dtype), fmt, coded)
-    return [x.codes if coded else x.values for x in arrays], kind
-
-
-def _assigned(target: FloatArray, x: Any) -> Array:
-    """Return what is written to an array: numbers are rounded, as in an assignment."""
-    if isinstance(x, FloatArray):
-        common_format("assignment", (target, x))
-        rounded = x
-    else:
-        rounded = array(x, target.format)
-    return rounded.codes if target._coded else rounded.values
-
-
-def _no_zero_needed(name: str, fmt: FloatFormat) -> None:
-    zero_of(name, fmt, "np.where with a number of the format")
-
-
-# -- joining ---------------------------------------------------------------------------------------------------
+# -- joining ---------------------------------------------------------------------------------------------
 
 
 def _append(arr: Any, values: Any, axis: Any = None) -> FloatArray:
-    (a, b), kind = _raw("append", (arr, values))
-    return kind._like(np.append(a, b, axis))
+    (a, b), wrap = hold("append", (arr, values))
+    return wrap(np.append(a, b, axis))
 
 
 def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> FloatArray:
-    (a, b), kind = _raw("insert", (arr, values))
-    return kind._like(np.insert(a, obj, b, axis))
+    (a, b), wrap = hold("insert", (arr, values))
+    return wrap(np.insert(a, obj, b, axis))
 
 
 def _leaves(nested: Any) -> list[Any]:
@@ -79,21 +42,21 @@ def _leaves(nested: Any) -> list[Any]:
 
 
 def _block(arrays: Any) -> FloatArray:
-    raw, kind = _raw("block", _leaves(arrays))
+    raw, wrap = hold("block", _leaves(arrays))
     left = iter(raw)
 
     def put_back(nested: Any) -> Any:
         return [put_back(part) for part in nested] if isinstance(nested, list) else next(left)
 
-    return kind._like(np.block(put_back(arrays)))
+    return wrap(np.block(put_back(arrays)))
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> FloatArray:
     conditions = [x.values != 0 if isinstance(x, FloatArray) else np.asarray(x) for x in condlist]
     if not isinstance(default, FloatArray) and np.all(np.asarray(default) == 0):
         zero_of("select", common_format("select", tuple(choicelist)), "default=1.0, or another number")
-    parts, kind = _raw("select", [*choicelist, default])
-    return kind._like(np.select(conditions, parts[:-1], parts[-1]))
+    parts, wrap = hold("select", [*choicelist, default])
+    return wrap(np.select(conditions, parts[:-1], parts[-1]))
 
 
 def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> FloatArray:
@@ -102,8 +65,8 @@ def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Float
             f"numpy.choose takes indices that are integers, and no out. Got a {type(a).__name__} and out={out!r}. "
             "Use .values.astype(int), or np.where."
         )
-    parts, kind = _raw("choose", list(choices))
-    return kind._like(np.choose(a, parts, mode=mode))  # type: ignore[call-overload]
+    parts, wrap = hold("choose", list(choices))
+    return wrap(np.choose(a, parts, mode=mode))  # type: ignore[call-overload]
 
 
 def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: Any = "xy") -> tuple[Any, ...]:
@@ -121,10 +84,15 @@ def _unstack(x: FloatArray, /, *, axis: int = 0) -> tuple[FloatArray, ...]:
     return tuple(x._like(part) for part in np.moveaxis(x._data, axis, 0))
 
 
-# -- padding and zeros -------------------------------------------------------------------------------------------
+# -- padding and zeros -----------------------------------------------------------------------------------
+
 
 _MOVED = ("edge", "reflect", "symmetric", "wrap")
 _CHOSEN = ("maximum", "minimum")
+
+
+def _no_zero_needed(name: str, fmt: FloatFormat) -> None:
+    zero_of(name, fmt, "np.where with a number of the format")
 
 
 def _pad(array: FloatArray, pad_width: Any, mode: Any = "constant", **options: Any) -> FloatArray:
@@ -182,7 +150,7 @@ def _trim_zeros(filt: FloatArray, trim: str = "fb", axis: Any = None) -> FloatAr
     return filt[first : int(places[-1]) + 1 if "b" in trim.lower() else None]
 
 
-# -- writing -------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------------
 
 
 def _writing(name: str) -> Callable[..., Any]:
@@ -196,7 +164,7 @@ def _writing(name: str) -> Callable[..., Any]:
                 "Use .values, or a comparison."
             )
         if isinstance(target, FloatArray):
-            function(target._data, places, _assigned(target, values), *rest, **options)
+            function(target._data, places, target._held("assignment", values), *rest, **options)
         else:
             function(target, places, values.values, *rest, **options)
 
@@ -205,12 +173,12 @@ def _writing(name: str) -> Callable[..., Any]:
 
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     if isinstance(a, FloatArray):
-        np.fill_diagonal(a._data, _assigned(a, val), wrap)
+        np.fill_diagonal(a._data, a._held("assignment", val), wrap)
     else:
         np.fill_diagonal(a, val.values, wrap)
 
 
-# -- sets --------------------------------------------------------------------------------------------------------
+# -- sets ------------------------------------------------------------------------------------------------
 
 
 def _unique_parts(name: str) -> Callable[..., Any]:
@@ -238,124 +206,7 @@ def _set_operation(name: str) -> Callable[..., Any]:
     return stand_in
 
 
-# -- numbers in a row --------------------------------------------------------------------------------------------
-
-
-def linspace(
-    start: Any, stop: Any, num: int = 50, fmt: Any = None, *, endpoint: bool = True, axis: int = 0
-) -> Any:
-    """Return numbers at equal distances: each the exact one, rounded once.
-
-    Parameters
-    ----------
-    start, stop : FloatArray, number or array_like
-        Taken exactly where `fmt` is named; else FloatArrays of one format, and numbers, which are rounded to it first.
-    num : int
-        How many numbers.
-    fmt : str, FloatFormat or dtype, optional
-        The format of the result.
-    endpoint : bool
-        Whether `stop` is the last of them.
-    axis : int
-        Where the new dimension is put.
-
-    Examples
-    --------
-    >>> import floatlab as fl
-    >>> fl.linspace(0, 1, 4, "fp16").tolist()
-    [0.0, 0.333251953125, 0.66650390625, 1.0]
-    """
-    call = operation("linspace", (start, stop), fmt, {})
-    if isinstance(num, bool) or not isinstance(num, int | np.integer) or num < 0:
-        raise OptionError(f"num is a whole number of values. Got {num!r}. Use 50.")
-    first, last = np.broadcast_arrays(*(as_source(x, _FLOAT64).astype(np.float64) for x in call.values))
-    parts = max(int(num) - 1 if endpoint else int(num), 1)
-    total = np.zeros((int(num), *first.shape))
-    exceptions: dict[int, Pair] = {}
-    for place in np.ndindex(*first.shape):
-        _fill(total, place, float(first[place]), float(last[place]), parts, exceptions)
-    values, flags = round_once(total, call.fmt, call.options, call.wanted, exceptions)
-    return call.finish(np.moveaxis(values, 0, axis), flags)
-
-
-def _fill(
-    total: Array, place: tuple[int, ...], first: float, last: float, parts: int, exceptions: dict[int, Pair]
-) -> None:
-    """Put the numbers from first to last into total[:, place]; those between as exact pairs."""
-    for i in range(len(total)):
-        at = (i, *place)
-        if i == 0 or i == parts:
-            total[at] = first if i == 0 else last
-        elif not (np.isfinite(first) and np.isfinite(last)):
-            with np.errstate(all="ignore"):
-                total[at] = first + last
-        else:
-            exact = Fraction(first) + (Fraction(last) - Fraction(first)) * Fraction(i, parts)
-            if exact:
-                flat = int(np.ravel_multi_index(at, total.shape))
-                exceptions[flat] = ratio(exact.numerator, exact.denominator)
-
-
-def _linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-    *,
-    device: Any = None,
-) -> Any:
-    if dtype is not None:
-        raise DtypeError(
-            f"numpy.linspace of FloatArrays takes no dtype. Got {dtype!r}. Use fl.linspace with a format."
-        )
-    made = linspace(start, stop, num, endpoint=endpoint, axis=axis)
-    if not retstep:
-        return made
-    parts = num - 1 if endpoint else num
-    return made, subtract(stop, start) / parts if parts > 0 else np.nan
-
-
-def _ediff1d(ary: FloatArray, to_end: Any = None, to_begin: Any = None) -> FloatArray:
-    flat = ary.ravel()
-    steps: Any = subtract(flat[1:], flat[:-1])
-    around = [to_begin, steps, to_end]
-    parts, kind = _raw("ediff1d", [x for x in around if x is not None])
-    return kind._like(np.concatenate([np.ravel(x) for x in parts]))
-
-
-def _running(name: str, function: Callable[..., Any], first: float) -> Callable[..., Any]:
-    def stand_in(
-        x: FloatArray,
-        /,
-        *,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
-        include_initial: bool = False,
-    ) -> Any:
-        if dtype is not None or out is not None:
-            raise DtypeError(
-                f"numpy.{name} of a FloatArray takes no dtype and no out. Got {dtype!r} and {out!r}. Leave them out."
-            )
-        if axis is None and x.ndim != 1:
-            raise ShapeError(
-                f"numpy.{name} needs an axis for more than one dimension. Got shape {x.shape}. Name it."
-            )
-        at = 0 if axis is None else axis
-        made = function(x, axis=at)
-        if not include_initial:
-            return made
-        start = np.full_like(np.take(made.values, [0], at) if made.shape[at] else np.empty(0), first)
-        parts, kind = _raw(name, [array(start, x.format), made])
-        return kind._like(np.concatenate(parts, axis=at))
-
-    return stand_in
-
-
-# -- counts ------------------------------------------------------------------------------------------------------
+# -- counts ----------------------------------------------------------------------------------------------
 
 
 def _in_bins(name: str) -> Callable[..., Any]:
@@ -374,7 +225,7 @@ def _plain(x: Any) -> Any:
     return x.values.astype(np.float64) if isinstance(x, FloatArray) else x
 
 
-# -- questions about memory and places -------------------------------------------------------------------------
+# -- memory and places -----------------------------------------------------------------------------------
 
 
 def _on_memory(name: str) -> Callable[..., Any]:
@@ -400,25 +251,6 @@ def _on_shape(name: str) -> Callable[..., Any]:
     return stand_in
 
 
-def _guarded(name: str, stand_in: Callable[..., Any]) -> Callable[..., Any]:
-    """Say which function it was whose indices, axes or shapes NumPy has refused."""
-
-    @wraps(stand_in)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return stand_in(*args, **kwargs)
-        except FloatlabError:
-            raise
-        except (TypeError, IndexError, ValueError, OverflowError) as error:
-            kind = DtypeError if isinstance(error, TypeError) else ShapeError
-            raise kind(
-                f"numpy.{name} takes indices, axes and shapes that fit its arrays. Got some that do not: {error}. "
-                "Use others."
-            ) from None
-
-    return guarded
-
-
 _STRUCTURE: dict[str, Callable[..., Any]] = {
     "append": _append,
     "insert": _insert,
@@ -434,24 +266,16 @@ _STRUCTURE: dict[str, Callable[..., Any]] = {
     "imag": _imag,
     "real_if_close": lambda a, tol=100: a,
     "trim_zeros": _trim_zeros,
-    **{name: _writing(name) for name in ("put", "put_along_axis", "place", "putmask")},
     "fill_diagonal": _fill_diagonal,
-    "linspace": _linspace,
-    "ediff1d": _ediff1d,
-    "cumulative_sum": _running("cumulative_sum", cumsum, 0.0),
-    "cumulative_prod": _running("cumulative_prod", cumprod, 1.0),
     "astype": _astype,
+    **{name: _writing(name) for name in ("put", "put_along_axis", "place", "putmask")},
+    **{
+        name: _unique_parts(name)
+        for name in ("unique_values", "unique_counts", "unique_inverse", "unique_all")
+    },
+    **{name: _set_operation(name) for name in ("union1d", "intersect1d", "setdiff1d", "setxor1d")},
+    **{name: _on_memory(name) for name in ("shares_memory", "may_share_memory")},
+    **{name: _on_shape(name) for name in ("tril_indices_from", "triu_indices_from", "diag_indices_from")},
+    **{name: _in_bins(name) for name in ("histogram", "histogram_bin_edges")},
 }
-for _name, _function in _STRUCTURE.items():
-    if hasattr(np, _name):  # some came with NumPy 2.1
-        FUNCTIONS[getattr(np, _name)] = _guarded(_name, _function)
-for _name in ("unique_values", "unique_counts", "unique_inverse", "unique_all"):
-    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _unique_parts(_name))
-for _name in ("union1d", "intersect1d", "setdiff1d", "setxor1d"):
-    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _set_operation(_name))
-for _name in ("shares_memory", "may_share_memory"):
-    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _on_memory(_name))
-for _name in ("tril_indices_from", "triu_indices_from", "diag_indices_from"):
-    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _on_shape(_name))
-for _name in ("histogram", "histogram_bin_edges"):
-    FUNCTIONS[getattr(np, _name)] = _guarded(_name, _in_bins(_name))
+FUNCTIONS.fill(_STRUCTURE, lambda name: guarded(name, _STRUCTURE[name]))

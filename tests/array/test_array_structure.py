@@ -198,3 +198,19 @@ def test_trimming_and_questions_about_memory(coded):
     assert [i.tolist() for i in np.tril_indices_from(coded[:, :2])] == [[0, 1, 1], [0, 0, 1]]
     assert np.astype(x, "bf16").format.name == "bfloat16" and np.astype(x, "fp16", copy=False) is x
     assert np.real_if_close(x) is x and bits64(np.imag(x).values).tolist() == [0] * 6
+
+
+@pytest.mark.parametrize(
+    "join",
+    [
+        np.append,
+        lambda a, b: np.insert(a, 1, b),
+        lambda a, b: np.block([a, b]),
+        lambda a, b: np.select([np.array([True, False])], [np.concatenate([a, a])], b),
+        lambda a, b: np.concatenate([a, b]),
+    ],
+)
+def test_an_array_of_the_formats_own_type_keeps_the_codes_of_its_nans(join):
+    a = fl.from_codes([0x7E01], "fp16")
+    b = np.array([0x7E02], np.uint16).view(np.float16)
+    assert join(a, b).codes.tolist() == [0x7E01, 0x7E02]

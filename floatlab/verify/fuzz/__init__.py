@@ -5,7 +5,9 @@
 
 - `draw.py`: formats with any fields and bias, numbers where roundings go wrong, layouts in memory.
 - `case.py`: one try, which is the line of Python that it runs.
-- `checks.py`: what is tried, and what the reference says should come out.
+- `conversions.py`, `arithmetic.py`, `sums.py`, `arrays.py`: what is tried, and what the reference says should come out.
+- `common.py`: what these have in common.
+- `checks.py`: the list of all kinds of tries.
 - `shrink.py`: how small a failure can be made.
 - `campaign.py`: batches of tries, side by side, in a journal that an interrupted run goes on from.
 """
