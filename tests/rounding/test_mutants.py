@@ -97,7 +97,7 @@ def to_odd_truncates(m):
 
 
 def with_property(m: SimpleNamespace, name: str, change: Callable) -> None:
-    original = m.magic.Kernel.__dict__[name].func
+    original = next(kind.__dict__[name] for kind in m.magic.Kernel.__mro__ if name in kind.__dict__).func
     setattr(m.magic.Kernel, name, property(lambda self: change(self, original(self))))
 
 
