@@ -3,6 +3,7 @@
 - `modes.py`: the rounding modes, an entry each.
 - `options.py`: what was asked for, checked: a `Rule`.
 - `inputs.py`: anything real, as an array that holds it exactly.
+- `numbers.py`: one number of any kind, exactly.
 - `definition.py`: the four steps of rounding, written out; the flags.
 - `plan.py`: an array of any shape, a block at a time.
 - `quantize.py`: numbers of any kind, rounded once.
