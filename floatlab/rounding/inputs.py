@@ -150,7 +150,7 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
         near, *_ = round_integer(n, e, _FLOAT64, "nearest_even")
         below, *_ = round_integer(n, e, _FLOAT64, "toward_negative")
         array.flat[place] = near
-        signs.flat[place] = 1 if near == below else -1
+        signs.flat[place] = 1 if near == below < math.inf else -1  # what became infinity lies below it
     return array, signs
 
 
