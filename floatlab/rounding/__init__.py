@@ -11,5 +11,5 @@
 - `random_integers.py`: what stochastic rounding draws.
 - `flags.py`: what happened on the way.
 - `odd.py`: rounding to odd, after which another rounding still rounds the exact number.
-- `integers.py`, `ratios.py`: any integer times a power of two, and any fraction, rounded on Python integers.
+- `ratios.py`: any fraction, rounded on Python integers.
 """

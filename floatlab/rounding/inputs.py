@@ -12,8 +12,8 @@ and wherever NumPy may have rounded they are taken apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.integers import Exact, from_ratio, round_integer
 from floatlab.rounding.numbers import FLOATS, NARROW_FLOATS, exact_number
-from floatlab.rounding.odd import nudge
+from floatlab.rounding.odd import Exact, from_ratio, integer_to_odd, nudge
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.ratios import round_ratio
 
 __all__ = [
     "as_array",
@@ -37,7 +38,7 @@ __all__ = [
 
 _EXACT_INTEGERS = 2**53
 _FLOAT64 = get_format("float64")
-_LARGEST = _FLOAT64.max
+_NEAREST = make_rule(_FLOAT64, "nearest_even", None, "gradual", False)
 _BLOCK = 1 << 13  # integers that are converted at a time, so that the temporaries stay in the cache
 
 Rest = dict[int, Exact]
@@ -147,10 +148,10 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
         return array, None
     array, signs = array.copy(), np.zeros(array.shape, np.int8)
     for place, (n, e) in rest.items():
-        near, *_ = round_integer(n, e, _FLOAT64, "nearest_even")
-        below, *_ = round_integer(n, e, _FLOAT64, "toward_negative")
+        number = Fraction(n << e) if e > 0 else Fraction(n, 1 << -e)
+        near = round_ratio(number.numerator, number.denominator, _NEAREST).value
         array.flat[place] = near
-        signs.flat[place] = 1 if near == below < math.inf else -1  # what became infinity lies below it
+        signs.flat[place] = 1 if number > near else -1
     return array, signs
 
 
@@ -341,10 +342,13 @@ def _from_objects(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Arra
         if isinstance(number, float):
             source[place] = number
             continue
-        value, inexact, _ = round_integer(*number, _FLOAT64, "to_odd")
-        source[place] = math.copysign(
-            min(abs(value), _LARGEST), value
-        )  # beyond its ends, the largest, which is odd
-        if (inexact or abs(value) > _LARGEST) and not _is_enough(fmt, extra_bits, float(source[place])):
+        value = source[place] = integer_to_odd(*number)
+        if not _is_enough(fmt, extra_bits, value) and not _is_float64(*number):
             rest[place] = number
     return source.reshape(array.shape), rest
+
+
+def _is_float64(n: int, e: int) -> bool:
+    """Whether n * 2^e is a float64 number."""
+    bits, zeros = n.bit_length(), (n & -n).bit_length() - 1
+    return n == 0 or (bits - zeros <= 53 and zeros + e >= -1074 and bits + e <= 1024)

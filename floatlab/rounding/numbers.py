@@ -18,7 +18,7 @@ import numpy as np
 
 from floatlab.errors import DtypeError
 from floatlab.formats import formats
-from floatlab.rounding.integers import Exact, from_ratio
+from floatlab.rounding.odd import Exact, from_ratio
 
 __all__ = ["FLOATS", "NARROW_FLOATS", "exact_number"]
 
