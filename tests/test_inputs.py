@@ -520,6 +520,23 @@ def test_comparisons_with_integers_are_exact_beyond_2_to_the_53():
     assert (fl.array([0.1], "fp64") > [tenth]).all() and (fl.array([0.0], "fp64") < [tiny]).all()
 
 
+BEYOND_FLOAT64 = [2**1024, 2**1024 - 1, 10**400, Fraction(10**400, 3), Decimal("1e999"), Decimal("1e99999")]
+if np.finfo(np.longdouble).maxexp > 1024:
+    BEYOND_FLOAT64.append(np.longdouble("1e4000"))
+
+
+@pytest.mark.parametrize("number", BEYOND_FLOAT64, ids=lambda n: f"{type(n).__name__}-{str(n)[:8]}")
+def test_a_number_beyond_float64_lies_between_its_largest_value_and_infinity(number):
+    largest = np.finfo(np.float64).max
+    values = fl.array([-np.inf, -largest, largest, np.inf], "fp64")
+    for sign, less in ((1, [True, True, True, False]), (-1, [True, False, False, False])):
+        for other in (sign * number, np.array([sign * number] * 4, object)):
+            assert (values < other).tolist() == (values <= other).tolist() == less
+            assert (values > other).tolist() == (values >= other).tolist() == [not below for below in less]
+            assert not (values == other).any() and (values != other).all()
+        assert np.searchsorted(values, [sign * number]).tolist() == [sum(less)]
+
+
 @pytest.mark.parametrize("fmt", ["fp32", "bf16", "e5m2"])
 @pytest.mark.parametrize("accumulator", ["wide", "exact"])
 @pytest.mark.parametrize("rounding", ["nearest_even", "toward_negative", "toward_positive", "to_odd"])

@@ -1,6 +1,6 @@
 """How is an exact result rounded once that no float64 holds? Quotients and roots of integers, rounded to odd first.
 
-An exact number is a pair (n, e) that stands for n * 2^e, as in `floatlab.rounding.integers`. Quotients and roots go
+An exact number is a pair (n, e) that stands for n * 2^e, as in `floatlab.rounding.odd`. Quotients and roots go
 on forever, so they are cut off after more bits than anyone will look at, with the last bit set to say that there was
 more.
 """

@@ -4,7 +4,7 @@ The fast routes of `floatlab.operations.operate` end where float64 does: product
 above its largest, and results of 52 or 53 bits, for which it has no bits to spare. What is left is done here, one
 element at a time, by integers that have no ends.
 
-A result is a pair (n, e) that stands for n * 2^e, as in `floatlab.rounding.integers`. Quotients and roots go on
+A result is a pair (n, e) that stands for n * 2^e, as in `floatlab.rounding.odd`. Quotients and roots go on
 forever, so they are *rounded to odd*: cut off after more bits than anyone will look at, with the last bit set to say
 that there was more ::
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from floatlab.rounding.integers import Exact
+from floatlab.rounding.odd import Exact
 
 __all__ = ["EXACT"]
 

@@ -4,6 +4,9 @@ Everything here is done one number at a time with Python's `int` and `fractions.
 nothing overflows and nothing is ever inexact. It exists to be believed, so it shares no code with the
 fast rooms that are tested against it: it reads a format's description and derives the rest again.
 
+- `numbers.py`: fractions, what no fraction can be, and what a code means.
+- `rounding.py`: a number, rounded; the rounding modes, written out once more on purpose.
+- `operations.py`: the exact sum, product, quotient or root, rounded once.
 
 Rules that the standards leave open, as decided here:
 
@@ -22,24 +25,9 @@ Sources: IEEE 754-2019, sections 4.3 (rounding), 6 (infinity, NaN, sign of zero)
 interim report (stochastic rounding A, B, C; unsigned formats; parity at precision 1).
 """
 
-from floatlab.reference.rounding import (
-    Number,
-    Result,
-    Special,
-    add,
-    decode,
-    divide,
-    dot,
-    encode,
-    exact,
-    fma,
-    multiply,
-    round,
-    sqrt,
-    subtract,
-    sum,
-    to_float,
-)
+from floatlab.reference.numbers import Number, Special, decode, exact, to_float
+from floatlab.reference.operations import add, divide, dot, fma, multiply, sqrt, subtract, sum
+from floatlab.reference.rounding import Result, encode, round
 
 __all__ = [
     "Number",

@@ -3,6 +3,7 @@
 - `modes.py`: the rounding modes, an entry each.
 - `options.py`: what was asked for, checked: a `Rule`.
 - `inputs.py`: anything real, as an array that holds it exactly.
+- `numbers.py`: one number of any kind, exactly.
 - `definition.py`: the four steps of rounding, written out; the flags.
 - `plan.py`: an array of any shape, a block at a time.
 - `quantize.py`: numbers of any kind, rounded once.
@@ -10,5 +11,5 @@
 - `random_integers.py`: what stochastic rounding draws.
 - `flags.py`: what happened on the way.
 - `odd.py`: rounding to odd, after which another rounding still rounds the exact number.
-- `integers.py`, `ratios.py`: any integer times a power of two, and any fraction, rounded on Python integers.
+- `ratios.py`: any fraction, rounded on Python integers.
 """

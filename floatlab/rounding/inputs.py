@@ -12,20 +12,19 @@ and wherever NumPy may have rounded they are taken apart.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
-from decimal import Decimal
-from numbers import Rational
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
 from floatlab.errors import DtypeError
-from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.rounding.integers import Exact, from_ratio, round_integer
-from floatlab.rounding.odd import nudge
+from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.numbers import FLOATS, NARROW_FLOATS, exact_number
+from floatlab.rounding.odd import Exact, from_ratio, integer_to_odd, nudge
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.ratios import round_ratio
 
 __all__ = [
     "as_array",
@@ -38,10 +37,8 @@ __all__ = [
 ]
 
 _EXACT_INTEGERS = 2**53
-_FLOATS = {np.dtype(t) for t in (np.float16, np.float32, np.float64)}
-_NARROW_FLOATS = {f.dtype for f in formats() if f.dtype is not None} - _FLOATS
 _FLOAT64 = get_format("float64")
-_LARGEST = _FLOAT64.max
+_NEAREST = make_rule(_FLOAT64, "nearest_even", None, "gradual", False)
 _BLOCK = 1 << 13  # integers that are converted at a time, so that the temporaries stay in the cache
 
 Rest = dict[int, Exact]
@@ -105,16 +102,16 @@ def exact_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> tuple[Array, 
     """
     array = x if type(x) is np.ndarray or is_gpu_array(x) else as_array(x, "rounded")
     dtype = array.dtype
-    if dtype in _FLOATS:
+    if dtype in FLOATS:
         return array, _NOTHING
-    if dtype in _NARROW_FLOATS:
+    if dtype in NARROW_FLOATS:
         return array.astype(np.float32), _NOTHING
     match dtype.kind:
         case "b":
             return array.astype(np.float32), _NOTHING
         case "i" | "u":
             return _from_integers(array, fmt, extra_bits)
-        case "f" if dtype.newbyteorder("=") in _FLOATS:
+        case "f" if dtype.newbyteorder("=") in FLOATS:
             return array.astype(dtype.newbyteorder("=")), _NOTHING
         case "f":
             return _from_long_double(array, fmt, extra_bits)
@@ -151,10 +148,10 @@ def nearest_and_rest(x: Any) -> tuple[Array, Array | None]:
         return array, None
     array, signs = array.copy(), np.zeros(array.shape, np.int8)
     for place, (n, e) in rest.items():
-        near, *_ = round_integer(n, e, _FLOAT64, "nearest_even")
-        below, *_ = round_integer(n, e, _FLOAT64, "toward_negative")
+        number = Fraction(n << e) if e > 0 else Fraction(n, 1 << -e)
+        near = round_ratio(number.numerator, number.denominator, _NEAREST).value
         array.flat[place] = near
-        signs.flat[place] = 1 if near == below else -1
+        signs.flat[place] = 1 if number > near else -1
     return array, signs
 
 
@@ -341,79 +338,17 @@ def _is_enough(fmt: FloatFormat, extra_bits: int, value: float = 1.0) -> bool:
 def _from_objects(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Array, Rest]:
     source, rest = np.empty(array.size, np.float64), {}
     for place, item in enumerate(array.flat):
-        number = _exact_number(item)
+        number = exact_number(item)
         if isinstance(number, float):
             source[place] = number
             continue
-        value, inexact, _ = round_integer(*number, _FLOAT64, "to_odd")
-        source[place] = math.copysign(
-            min(abs(value), _LARGEST), value
-        )  # beyond its ends, the largest, which is odd
-        if (inexact or abs(value) > _LARGEST) and not _is_enough(fmt, extra_bits, float(source[place])):
+        value = source[place] = integer_to_odd(*number)
+        if not _is_enough(fmt, extra_bits, value) and not _is_float64(*number):
             rest[place] = number
     return source.reshape(array.shape), rest
 
 
-def _exact_number(item: Any) -> float | Exact:
-    """Return a number as a float, or as (n, e), which is n * 2^e; longer ones are rounded to odd at many bits."""
-    if isinstance(item, float | np.float32 | np.float16):
-        return float(item)
-    if isinstance(item, int | np.integer | np.bool_):
-        return int(item), 0
-    if isinstance(item, Rational):
-        return from_ratio(int(item.numerator), int(item.denominator))
-    if isinstance(item, Decimal):
-        return _from_decimal(item)
-    if isinstance(item, str | bytes):
-        return _from_text(item)
-    if isinstance(item, np.longdouble):
-        narrow = float(item)
-        return narrow if narrow == item or item != item else from_ratio(*item.as_integer_ratio())
-    if isinstance(item, np.generic) and item.dtype in _NARROW_FLOATS:
-        return float(item)
-    if isinstance(item, np.ndarray) and item.ndim == 0:
-        return _exact_number(item[()])
-    raise DtypeError(
-        f"Only real numbers can be rounded. Got an object of type {type(item).__name__}, {item!r}. "
-        "Convert it with numpy.asarray(x, dtype=numpy.float64) if that is exact."
-    )
-
-
-_DECIMAL = re.compile(r"(?P<digits>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:e(?P<exponent>[+-]?[0-9]+))?")
-_NO_NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan)")
-_FAR = 2000  # powers of ten so far out that no rounding tells them from each other
-
-
-def _from_text(text: str | bytes) -> float | Exact:
-    words = (text.decode("latin-1") if isinstance(text, bytes) else text).strip().lower()
-    if _NO_NUMBER.fullmatch(words):
-        return float(words)
-    match = _DECIMAL.fullmatch(words)
-    if match is None:
-        raise DtypeError(
-            f'A number in words is decimal: "0.1", "1e400", "inf" or "nan". Got {text!r}. Correct it, or pass a number.'
-        )
-    exponent = (match["exponent"] or "0").lstrip("+")
-    power = int(exponent) if len(exponent) < 10 else -(10**9) if exponent[0] == "-" else 10**9
-    return _scaled(Decimal(match["digits"]), power)
-
-
-def _from_decimal(number: Decimal) -> float | Exact:
-    if number.is_finite():
-        return _scaled(number, 0)
-    special = math.nan if number.is_nan() else math.inf
-    return math.copysign(special, -1.0 if number.is_signed() else 1.0)
-
-
-def _scaled(number: Decimal, power: int) -> float | Exact:
-    """Return number * 10^power."""
-    if not number:
-        return -0.0 if number.is_signed() else 0.0
-    sign, words, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
-    leading = number.adjusted() + power
-    if abs(leading) > _FAR:  # rounds as any number so far out does
-        digits, power = (-1 if sign else 1), _FAR if leading > 0 else -_FAR
-    else:
-        digits, power = int(Decimal((sign, words, 0))), power + exponent
-    return from_ratio(digits * 10**power, 1) if power >= 0 else from_ratio(digits, 10**-power)
+def _is_float64(n: int, e: int) -> bool:
+    """Whether n * 2^e is a float64 number."""
+    bits, zeros = n.bit_length(), (n & -n).bit_length() - 1
+    return n == 0 or (bits - zeros <= 53 and zeros + e >= -1074 and bits + e <= 1024)

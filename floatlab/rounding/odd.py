@@ -21,9 +21,10 @@ import math
 import numpy as np
 
 from floatlab.backend import Array, array_module
-from floatlab.rounding.integers import from_ratio
 
-__all__ = ["integer_to_odd", "nudge", "ratio_to_odd"]
+__all__ = ["Exact", "from_ratio", "integer_to_odd", "nudge", "ratio_to_odd"]
+
+Exact = tuple[int, int]  # (n, e) stands for n * 2^e
 
 _LARGEST = float(np.finfo(np.float64).max)  # its last bit is 1: it is odd
 
@@ -69,6 +70,21 @@ def integer_to_odd(n: int, exponent: int) -> float:
     kept = size >> drop
     result = math.ldexp(kept | (kept << drop != size), exponent + drop)
     return -result if n < 0 else result
+
+
+def from_ratio(numerator: int, denominator: int) -> Exact:
+    """Return a rational number, rounded to odd at 128 bits or more: more than any rounding looks at.
+
+    >>> from_ratio(-3, 8)
+    (-3, -3)
+    """
+    size = abs(numerator)
+    if denominator & (denominator - 1) == 0:  # a power of two
+        return numerator, 1 - denominator.bit_length()
+    shift = 128 + denominator.bit_length() - size.bit_length()
+    quotient, rest = divmod(size << max(shift, 0), denominator << max(-shift, 0))
+    odd = quotient << 1 | (rest != 0)
+    return -odd if numerator < 0 else odd, -shift - 1
 
 
 def ratio_to_odd(n: int, d: int) -> float:

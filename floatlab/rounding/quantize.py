@@ -21,7 +21,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.definition import convert_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import exact_source
-from floatlab.rounding.integers import Exact
+from floatlab.rounding.odd import Exact
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, make_rule
 from floatlab.rounding.plan import plan
 from floatlab.rounding.random_integers import RandomIntegers

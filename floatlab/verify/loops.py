@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from floatlab import reference
 from floatlab.formats import FloatFormat
 from floatlab.reference import Number, Result
-from floatlab.reference import rounding as reference
+from floatlab.reference.numbers import nan_of, negate
+from floatlab.reference.operations import exact_product, exact_sum, invalid
 
 __all__ = ["Draws", "Loops", "products"]
 
@@ -43,7 +45,7 @@ class Draws:
 def products(a: Sequence[float], b: Sequence[float]) -> list[Number | None]:
     """Return the exact products; None for an invalid one, zero times infinity."""
     pairs = zip(a, b, strict=True)
-    return [reference._exact_product(reference.exact(x), reference.exact(y)) for x, y in pairs]
+    return [exact_product(reference.exact(x), reference.exact(y)) for x, y in pairs]
 
 
 @dataclass
@@ -91,12 +93,12 @@ class Loops:
     def _exact(self, row: Sequence[Number | None], fmt: FloatFormat, count: int, integer: int) -> Result:
         options = self._with(integer)
         terms = [x for x in row if x is not None]
-        nan = reference._nan_of(*terms)
+        nan = nan_of(*terms)
         if nan is not None:
             return reference.round(reference.Special.NAN, fmt, **options)
-        total = reference._exact_sum(terms, options.get("rounding", "nearest_even"))
+        total = exact_sum(terms, options.get("rounding", "nearest_even"))
         if total is None or len(terms) < len(row):
-            return reference._invalid(fmt, **options)
+            return invalid(fmt, **options)
         return reference.divide(total, count, fmt, **options)
 
     def _sequential(self, columns: list[Row], fmt: FloatFormat) -> Row:
@@ -165,4 +167,4 @@ class Loops:
 
 
 def _negated(row: Row) -> Row:
-    return [reference._negate(x) for x in row]
+    return [negate(x) for x in row]

@@ -7,9 +7,8 @@ place, with what stands for overflow and for infinities. How it does so depends 
   is, exactly what is beyond it overflows, and stays infinite when it is scaled down again.
 - *clamping*: the magnitude is cut to the largest value.
 - *marking*: the largest value less the magnitude, as integers, is negative where there is overflow: its sign is a mask.
-- *selecting*: what stands on the two sides differs by more than the sign, and is chosen element by element.
 
-Only the last has a branch per element, which costs more than a pass where overflow is neither rare nor usual.
+None has a branch per element, which costs more than a pass where overflow is neither rare nor usual.
 
 Source: IEEE 754-2019, 7.4 (overflow).
 """
@@ -37,6 +36,7 @@ class Ends:
         Those of the format and of the carrier.
     over, infinite : pair of float
         What stands for a finite value beyond the maximum, and for an infinity, on the positive and the negative side.
+        Of the first, either both are alike but for the sign, or one is the end of the format.
     """
 
     def __init__(self, constants: Constants, over: Pair, infinite: Pair) -> None:
@@ -50,18 +50,17 @@ class Ends:
             self.stop = ("minimum", "maximum")[side], number(over[side])
             mark = abs(over[1 - side])
             over = mark, -mark
-        self.over = number(over[0]), number(over[1])
-        self.end = self.over[0].view(constants.word)  # its bits
+        self.end = number(over[0]).view(constants.word)  # its bits
         self.nans = number(np.nan), number(-np.nan)
-        self.makes_nan = bool(np.isnan(self.over).any())
+        self.makes_nan = bool(np.isnan(over[0]))
         self._put = self._strategy(over, infinite)
 
     def _strategy(self, over: Pair, infinite: Pair) -> Callable[[Array, Array, Workspace], None]:
+        if np.isfinite(over[0]):
+            return self._clamp
         if over == infinite == (np.inf, -np.inf) and self.constants.scales is not None:
             return self._scale
-        if over[0] == -over[1] or (np.isnan(over[0]) and np.isnan(over[1])):  # alike but for the sign
-            return self._clamp if np.isfinite(over[0]) else self._mark
-        return self._select
+        return self._mark
 
     def limit(self, x: Array, y: Array, work: Workspace, found: int) -> None:
         """Write the block of x, which is rounded in the workspace, to y; a NaN becomes a quiet NaN of its sign.
@@ -110,16 +109,6 @@ class Ends:
         else:
             xp.maximum(size.bits, beyond.bits, out=size.bits)
             k.put_sign(x, size, beyond, y, xp)
-
-    def _select(self, x: Array, y: Array, work: Workspace) -> None:
-        """Choose element by element between the value and either mark."""
-        xp, k, (size, rounded, _) = work.xp, self.constants, work.rows
-        negative = xp.signbit(x)
-        xp.bitwise_and(rounded.bits, k.magnitude, out=size.bits)
-        outside = xp.greater(size.bits, k.max_bits)
-        xp.copyto(y, rounded.value)
-        xp.copyto(y, self.over[0], where=outside & ~negative)
-        xp.copyto(y, self.over[1], where=outside & negative)
 
     def flush(self, x: Array, y: Array, work: Workspace) -> None:
         """Copy x to y with every magnitude below the smallest normal replaced by a zero of its sign."""
