@@ -57,11 +57,7 @@ def main() -> None:
 def _complain(error: FloatlabError) -> None:
     # Written as plain text: a message may hold brackets, which rich would take for markup.
     make_console(stderr=True).print(
-        f"{type(error).__name__}: {error}",
-        style="bold red",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        f"{type(error).__name__}: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True
     )
 
 
