@@ -6,7 +6,7 @@ binades before they are rounded to the narrow format. Before the update they are
 fp32. With S a power of two neither multiplication rounds, so that nothing changes but what would have
 been lost.
 
-How the frameworks' loss scales differ is data: `PRESETS` in rules.py.
+How the frameworks' loss scales differ is data: `floatlab.amp.presets`.
 """
 
 from __future__ import annotations
@@ -19,37 +19,18 @@ from typing import Any
 
 import numpy as np
 
+from floatlab.amp.loss_scale import ScaleState, float32
 from floatlab.amp.presets import PRESETS, ScalingRule
+from floatlab.amp.unscaling import check_unscalable, is_wide, unscale
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError, check_option
-from floatlab.formats import FloatFormat, get_format
+from floatlab.formats import get_format
 from floatlab.optim import Optimizer
 from floatlab.rounding.inputs import as_python
-from floatlab.rounding.quantize import quantize
 
 __all__ = ["GradScaler"]
 
 _FP32 = get_format("float32")
-_FLOAT64 = get_format("float64")
-
-
-@dataclass
-class _State:
-    """All that a scaler remembers from one iteration to the next; `state_dict` is made of these fields."""
-
-    # The names of PyTorch's state_dict: a state saved there can be loaded here, and the other way round.
-    scale: float
-    growth_factor: float
-    backoff_factor: float
-    growth_interval: int
-    _growth_tracker: int = 0
-    # What PyTorch does not have.
-    min_scale: float = 0.0
-    max_scale: float = math.inf
-    hysteresis: int = 1
-    _hysteresis_left: int = 1
-    dynamic: bool = True
-    skipped_steps: int = 0
 
 
 @dataclass
@@ -70,8 +51,7 @@ class GradScaler:
         each iteration:
             scaler.scale(loss).backward()       # every gradient is scale times too large
             scaler.unscale_(optimizer)          # gradients *= float32(1 / scale); found_inf = any not finite
-                                                # (optional: call it yourself to clip; step() does it
-                                                otherwise)
+                                                # (optional, to clip; otherwise step() does it)
             scaler.step(optimizer)              # optimizer.step(), unless found_inf
             scaler.update():
                 if any optimizer's found_inf:
@@ -132,19 +112,11 @@ class GradScaler:
             raise OptionError(
                 f'init_scale is a number. Got {init_scale!r}. Use GradScaler.preset("keras") for a name.'
             )
-        options = (
-            init_scale,
-            growth_factor,
-            backoff_factor,
-            growth_interval,
-            min_scale,
-            max_scale,
-            hysteresis,
-        )
-        rule = ScalingRule(*map(as_python, options))
+        factors = init_scale, growth_factor, backoff_factor, growth_interval
+        rule = ScalingRule(*map(as_python, (*factors, min_scale, max_scale, hysteresis)))
         self._enabled = enabled
-        self._state = _State(
-            _float32(rule.init_scale),
+        self._state = ScaleState(
+            float32(rule.init_scale),
             rule.growth_factor,
             rule.backoff_factor,
             rule.growth_interval,
@@ -192,7 +164,7 @@ class GradScaler:
             return outputs
         self._has_scaled = True
         if isinstance(outputs, Tensor):
-            wide = outputs if _is_wide(outputs.format) else outputs.to(_FP32)
+            wide = outputs if is_wide(outputs.format) else outputs.to(_FP32)
             return wide * self._state.scale
         if isinstance(outputs, Iterable) and not isinstance(outputs, (str, bytes, np.ndarray)):
             scaled = [self.scale(output) for output in outputs]
@@ -224,12 +196,12 @@ class GradScaler:
                 f"{len(optimizer.parameters())} parameters. Call scaler.scale(loss).backward() first."
             )
         for p in tensors:
-            self._check_unscalable(p, optimizer)
-        inverse = _float32(1.0 / self._state.scale) if self._state.scale else float("inf")
+            check_unscalable(p, optimizer)
+        inverse = float32(1.0 / self._state.scale) if self._state.scale else float("inf")
         found = False
         with np.errstate(all="ignore"):
             for p in tensors:
-                found |= not _unscale(p, inverse)
+                found |= not unscale(p, inverse)
         progress.found_inf, progress.stage = found, "unscaled"
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -248,8 +220,8 @@ class GradScaler:
         progress = self._progress.setdefault(id(optimizer), _Progress(optimizer))
         if progress.stage == "stepped":
             raise ScalerError(
-                "An optimizer steps once between two updates. Got step() a second time. Call update() in "
-                "between."
+                "An optimizer steps once between two updates. Got step() a second time. "
+                "Call update() in between."
             )
         if progress.stage == "ready":
             self.unscale_(optimizer)
@@ -270,33 +242,17 @@ class GradScaler:
                 raise OptionError(
                     f"A scale lies above 0, up to 2**127. Got {new_scale!r}. Use a power of two."
                 )
-            self._state.scale = _float32(new_scale)
+            self._state.scale = float32(new_scale)
         else:
             found = [p.found_inf for p in self._progress.values() if p.found_inf is not None]
             if not found:
                 raise ScalerError(
                     "update() follows step(). Got no optimizer whose gradients were checked since the last "
-                    "update(). "
-                    "Call scaler.step(optimizer) first."
+                    "update(). Call scaler.step(optimizer) first."
                 )
             if self._state.dynamic:
-                self._move(any(found))
+                self._state.move(any(found))
         self._progress = {}
-
-    def _move(self, found_inf: bool) -> None:
-        s = self._state
-        if found_inf:
-            s._growth_tracker = 0
-            s._hysteresis_left = max(s._hysteresis_left - 1, 0)
-            if s._hysteresis_left == 0:
-                s.scale = max(_float32(s.scale * s.backoff_factor), s.min_scale)
-            return
-        s._growth_tracker += 1
-        if s._growth_tracker == s.growth_interval:
-            grown = _float32(s.scale * s.growth_factor)
-            if math.isfinite(grown):
-                s.scale = min(grown, s.max_scale)
-            s._growth_tracker, s._hysteresis_left = 0, s.hysteresis
 
     # -- looking at it, and saving it --------------------------------------------------------------
 
@@ -360,14 +316,14 @@ class GradScaler:
         """Raise StateError if `state_dict` is not a scaler's; change nothing."""
         if not self._enabled:
             return
-        fields = dataclasses.fields(_State)
+        fields = dataclasses.fields(ScaleState)
         required = {f.name for f in fields if f.default is dataclasses.MISSING} | {"_growth_tracker"}
         missing = sorted(required - set(state_dict))
         unknown = sorted(set(state_dict) - {f.name for f in fields})
         if missing or unknown:
             raise StateError(
-                f"A scaler's state has the keys of GradScaler.state_dict(). Got missing {missing}, unknown "
-                f"{unknown}. "
+                f"A scaler's state has the keys of GradScaler.state_dict(). Got missing {missing}, "
+                f"unknown {unknown}. "
                 "An empty state was saved by a disabled scaler: create this one with enabled=False too."
             )
 
@@ -375,7 +331,7 @@ class GradScaler:
         """Load what `state_dict` returned here or in PyTorch; does nothing if the scaler is disabled."""
         self.check_state_dict(state_dict)
         if self._enabled:
-            self._state = _State(**state_dict)
+            self._state = ScaleState(**state_dict)
             self._progress = {}
 
     def __repr__(self) -> str:
@@ -392,41 +348,3 @@ class GradScaler:
                 f"A scaler takes off what it has put on. Got {call} before any scale(). "
                 "Call scaler.scale(loss).backward()."
             )
-
-    @staticmethod
-    def _check_unscalable(p: Tensor, optimizer: Optimizer) -> None:
-        assert p.grad is not None
-        fmt = p.grad.format
-        # bf16 and tf32 have fp32's exponents, so unscaling in them loses nothing to underflow.
-        if fmt.emin > _FP32.emin and not optimizer.master_weights:
-            raise ScalerError(
-                "Gradients are unscaled in a format with the range of fp32, or what scaling saved is lost "
-                f"again. Got a gradient in {fmt.name} for {p.name or 'a parameter'!r} of shape {p.shape}. "
-                "Keep the weights in fp32 and use autocast, or give the optimizer master_weights=True."
-            )
-
-
-def _unscale(p: Tensor, inverse: float) -> bool:
-    """Multiply one gradient by `inverse`; return whether all of it was finite."""
-    gradient = p.grad
-    assert gradient is not None
-    values = gradient.data
-    # An infinity shows in the minimum or the maximum, a NaN in both: no array of flags is needed.
-    finite = not values.size or (math.isfinite(float(values.min())) and math.isfinite(float(values.max())))
-    fmt = gradient.format
-    if fmt.emin > _FP32.emin:  # a low-precision weight with a master copy: the gradient goes on in fp32
-        p.grad = Tensor._wrap(values.astype(np.float32) * np.float32(inverse), _FP32, _FP32)
-    elif inverse != 1.0:
-        np.multiply(values, inverse, out=values)
-        if not _is_wide(fmt):
-            values[...] = quantize(values, fmt)
-    return finite
-
-
-def _is_wide(fmt: FloatFormat) -> bool:
-    return fmt.same_as(_FP32) or fmt.same_as(_FLOAT64)
-
-
-def _float32(value: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.float32(value))

@@ -25,13 +25,7 @@ from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
-__all__ = [
-    "FloatArray",
-    "array",
-    "asarray",
-    "format_of",
-    "from_codes",
-]
+__all__ = ["FloatArray", "array", "asarray", "format_of", "from_codes"]
 
 
 class FloatArray(Storage, np.lib.mixins.NDArrayOperatorsMixin):

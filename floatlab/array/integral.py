@@ -370,10 +370,9 @@ def _fix(x: Any, out: Any = None) -> Any:
     return np.trunc(x) if out is None else np.trunc(x, out=out)
 
 
-for _name in ("fmod", "remainder", "floor_divide", "ldexp", "heaviside"):
-    UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
-for _name, _both in (("divmod", _divmod), ("modf", modf), ("frexp", frexp)):
-    UFUNCS[getattr(np, _name)] = _pair(_name, _both)
-FUNCTIONS[np.round] = FUNCTIONS[np.around] = _round
-if hasattr(np, "fix"):  # deprecated since NumPy 2.5, in favour of trunc
-    FUNCTIONS[np.fix] = _fix
+_OF_TWO = ("fmod", "remainder", "floor_divide", "ldexp", "heaviside")
+_PAIRS: dict[str, Callable[..., Any]] = {"divmod": _divmod, "modf": modf, "frexp": frexp}
+UFUNCS.fill(_OF_TWO, lambda name: elementwise(name, globals()[name]))
+UFUNCS.fill(_PAIRS, lambda name: _pair(name, _PAIRS[name]))
+FUNCTIONS.fill(("round", "around"), lambda name: _round)
+FUNCTIONS.fill(("fix",), lambda name: _fix)  # deprecated since NumPy 2.5, in favour of trunc

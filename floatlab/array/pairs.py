@@ -121,6 +121,5 @@ def logaddexp2(a: Any, b: Any, fmt: Any = None, **options: Unpack[OperationOptio
     return _pair("logaddexp2", (a, b), fmt, options)
 
 
-for _name in __all__:
-    UFUNCS[getattr(np, _name)] = elementwise(_name, globals()[_name])
+UFUNCS.fill(__all__, lambda name: elementwise(name, globals()[name]))
 UFUNCS[np.float_power] = elementwise("float_power", power)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from floatlab.array.calls import Call, of_format, operation, reduction
 from floatlab.array.core import FloatArray
 from floatlab.array.protocols import FUNCTIONS, UFUNCS
-from floatlab.array.stand_ins import REDUCERS, UNSET, refuse
+from floatlab.array.stand_ins import REDUCERS, UNSET, into, refuse
 from floatlab.backend import Array, widened
 from floatlab.errors import OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
@@ -275,30 +274,6 @@ def _cumulative(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return stand_in
 
 
-@lru_cache(maxsize=1)
-def _register() -> None:
-    FUNCTIONS[np.sum] = _reduction("sum", sum)
-    FUNCTIONS[np.mean] = _reduction("mean", mean)
-    FUNCTIONS[np.prod] = _reduction("prod", prod)
-    FUNCTIONS[np.cumsum] = _cumulative("cumsum", cumsum)
-    FUNCTIONS[np.cumprod] = _cumulative("cumprod", cumprod)
-    for name in ("max", "min", "amax", "amin", "nanmax", "nanmin"):
-        FUNCTIONS[getattr(np, name)] = _extreme(name, getattr(np, name))
-    for ufunc, cumulative, whole in (("add", cumsum, sum), ("multiply", cumprod, prod)):
-        REDUCERS[ufunc, "accumulate"] = _on_first_axis(_cumulative(ufunc, cumulative))
-        REDUCERS[ufunc, "reduce"] = _on_first_axis(_reduction(ufunc, whole))
-    for ufunc, function in (
-        ("maximum", np.max),
-        ("minimum", np.min),
-        ("fmax", np.nanmax),
-        ("fmin", np.nanmin),
-    ):
-        REDUCERS[ufunc, "reduce"] = _on_first_axis(_extreme(ufunc, function))
-    FUNCTIONS[np.dot] = lambda a, b, out=None, **options: dot(a, b, **options)
-    FUNCTIONS[np.vdot] = lambda a, b: dot(a.ravel(), b.ravel())
-    UFUNCS[np.matmul] = _matmul
-
-
 def _on_first_axis(function: Callable[..., Any]) -> Callable[..., Any]:
     def reduce(x: Any, axis: Any = 0, **options: Any) -> Any:
         return function(x, axis=axis, **options)
@@ -307,13 +282,28 @@ def _on_first_axis(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _matmul(method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    out = kwargs.get("out")
     refuse("matmul", {k: v for k, v in kwargs.items() if k != "out"}, _WAY_OUT)
     result = matmul(*inputs)
-    if out is None:
-        return result
-    out[0][...] = result
-    return out[0]
+    return into("matmul", kwargs["out"][0], result) if "out" in kwargs else result
 
 
-_register()
+def _dot(a: Any, b: Any, out: Any = None, **options: Any) -> Any:
+    result = dot(a, b, **options)
+    return result if out is None else into("dot", out, result)
+
+
+FUNCTIONS[np.sum] = _reduction("sum", sum)
+FUNCTIONS[np.mean] = _reduction("mean", mean)
+FUNCTIONS[np.prod] = _reduction("prod", prod)
+FUNCTIONS[np.cumsum] = _cumulative("cumsum", cumsum)
+FUNCTIONS[np.cumprod] = _cumulative("cumprod", cumprod)
+FUNCTIONS[np.dot] = _dot
+FUNCTIONS[np.vdot] = lambda a, b: dot(a.ravel(), b.ravel())
+UFUNCS[np.matmul] = _matmul
+_EXTREMA = ("max", "min", "amax", "amin", "nanmax", "nanmin")
+FUNCTIONS.fill(_EXTREMA, lambda name: _extreme(name, getattr(np, name)))
+for _name, _whole, _partial in (("add", sum, cumsum), ("multiply", prod, cumprod)):
+    REDUCERS[_name, "reduce"] = _on_first_axis(_reduction(_name, _whole))
+    REDUCERS[_name, "accumulate"] = _on_first_axis(_cumulative(_name, _partial))
+for _name, _function in (("maximum", np.max), ("minimum", np.min), ("fmax", np.nanmax), ("fmin", np.nanmin)):
+    REDUCERS[_name, "reduce"] = _on_first_axis(_extreme(_name, _function))

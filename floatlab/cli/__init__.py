@@ -1,5 +1,11 @@
-"""How is it started? The floatlab command: demo, run, show, formats, verify."""
+"""How is it started? The floatlab command: demo, run, show, formats, verify.
 
-from floatlab.cli.app import main
+- `commands.py`: the commands and their options.
+- `demo.py`: what `floatlab demo` prints.
+- `run.py`: what `floatlab run` prints.
+- `console.py`: what they print with.
+"""
 
-__all__ = ["main"]
+from floatlab.cli.commands import app, main
+
+__all__ = ["app", "main"]

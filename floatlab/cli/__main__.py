@@ -1,6 +1,6 @@
 """``python -m floatlab.cli`` is the floatlab command."""
 
-from floatlab.cli.app import main
+from floatlab.cli.commands import main
 
 if __name__ == "__main__":
     main()

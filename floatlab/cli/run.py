@@ -7,16 +7,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from floatlab.cli.console import table_console, table_of, verdict
 from floatlab.errors import OptionError
 from floatlab.experiments import registry
 from floatlab.experiments.harness.common import Experiment, Record
 from floatlab.experiments.harness.runner import open_folder
-from floatlab.system.terminal import make_console
 
 __all__ = ["list_experiments", "run_command"]
 
@@ -47,7 +45,7 @@ def run_command(
     draw : callable, optional
         Draws a figure into the folder and returns its name.
     """
-    console = make_console(width_elsewhere=110)
+    console = table_console()
     if listing or not name:
         list_experiments(console)
         return 0
@@ -67,7 +65,7 @@ def run_command(
 
 def list_experiments(console: Console) -> None:
     """Print the table of experiments."""
-    table = _table("", ["name", "question", "runs>", "minutes>"])
+    table = table_of("", ["name", "question", "runs>", "minutes>"])
     for experiment in registry.EXPERIMENTS.values():
         runs = str(3 * len(experiment.runs))
         table.add_row(experiment.name, experiment.question, runs, f"{experiment.minutes:g}")
@@ -115,17 +113,17 @@ def _run(
 
 
 def _print_predictions(console: Console, experiment: Experiment, found: Sequence[tuple[Any, Record]]) -> None:
-    table = _table(f"Predicted, from fp32 alone: {experiment.expected}", ["run", "expected>", "it"])
+    table = table_of(f"Predicted, from fp32 alone: {experiment.expected}", ["run", "expected>", "it"])
     for name in dict.fromkeys(config.run for config, _ in found):
         mine = [record for config, record in found if config.run == name]
         expected = fmean(r["expected"] for r in mine)
-        table.add_row(name, f"{expected:.0%}", _word([r["predicted_failure"] for r in mine]))
+        table.add_row(name, f"{expected:.0%}", verdict(sum(r["predicted_failure"] for r in mine), len(mine)))
     console.print(table)
 
 
 def _print_results(console: Console, experiment: Experiment, records: Sequence[Record]) -> bool:
     title = f"Share: {experiment.expected}, predicted / measured. Mean: {experiment.outcome}"
-    table = _table(title, ["run", "share>", "predicted", "came out", "mean>", "seeds>", "skips>"])
+    table = table_of(title, ["run", "share>", "predicted", "came out", "mean>", "seeds>", "skips>"])
     for name in dict.fromkeys(r["run"] for r in records):
         mine = [r for r in records if r["run"] == name]
         predicted, failed = ([r[key] for r in mine] for key in ("predicted_failure", "failed"))
@@ -133,8 +131,8 @@ def _print_results(console: Console, experiment: Experiment, records: Sequence[R
         table.add_row(
             name,
             f"{fmean(r['expected'] for r in mine):.0%} / {fmean(r['found'] for r in mine):.0%}",
-            _word(predicted),
-            _word(failed) + ("" if predicted == failed else " [bold](wrong)"),
+            verdict(sum(predicted), len(predicted)),
+            verdict(sum(failed), len(failed)) + ("" if predicted == failed else " [bold](wrong)"),
             _number(fmean(numbers) if numbers else None),
             f"{_number(min(numbers))} to {_number(max(numbers))}" if numbers else "",
             str(sum(r.get("skipped_steps", 0) for r in mine)),
@@ -151,24 +149,6 @@ def _print_results(console: Console, experiment: Experiment, records: Sequence[R
     true = sum(all(claim.holds) for claim in claims)
     console.print(f"Claims that came true in every seed: {true} of {len(claims)}.", highlight=False)
     return true == len(claims)
-
-
-def _table(title: str, columns: Sequence[str]) -> Table:
-    """Return an empty table; a column whose name ends in ">" is aligned to the right."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name in columns:
-        table.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left")
-    return table
-
-
-def _word(failures: Sequence[bool]) -> str:
-    if not any(failures):
-        return "[green]learns[/green]"
-    return (
-        "[red]fails[/red]"
-        if all(failures)
-        else f"[yellow]fails in {sum(failures)} of {len(failures)}[/yellow]"
-    )
 
 
 def _number(value: float | None) -> str:

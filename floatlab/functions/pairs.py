@@ -161,10 +161,7 @@ def _log_of_sum(name: str, kernel: np.ufunc, log: np.ufunc, far: float, end: flo
         tiny: Bools = (np.maximum(a, b) == 0) & (np.abs(a - b) > end)
         return tiny
 
-    cases = (
-        Case(is_far, lambda a, b: above(np.maximum(a, b))),
-        Case(is_tiny, SMALLEST, 0.0),
-    )
+    cases = (Case(is_far, lambda a, b: above(np.maximum(a, b))), Case(is_tiny, SMALLEST, 0.0))
     made = in_digits(name, kernel, cases)
     return Function(made.kernel, cases, made.primitive, _cancels)
 

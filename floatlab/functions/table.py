@@ -271,22 +271,10 @@ TABLE: dict[str, Function] = {
     "erf": Function(erf64, (_ZERO, _outside(6.0, _BELOW_ONE)), erf64),
     "gelu": Function(
         gelu64,
-        (
-            _ZERO,
-            _within(_SMALLER, lambda x: above(x / 2)),
-            _beyond(9.0, inward),
-            _beyond(-39.0, -SMALLEST),
-        ),
+        (_ZERO, _within(_SMALLER, lambda x: above(x / 2)), _beyond(9.0, inward), _beyond(-39.0, -SMALLEST)),
         gelu64,
     ),
-    "sqrt": Function(
-        np.sqrt,
-        (
-            _ZERO,
-            Case(_root_is_short, np.sqrt),
-        ),
-        np.sqrt,
-    ),
+    "sqrt": Function(np.sqrt, (_ZERO, Case(_root_is_short, np.sqrt)), np.sqrt),
     "rsqrt": Function(
         lambda x: 1.0 / np.sqrt(x),
         (
@@ -311,11 +299,7 @@ TABLE: dict[str, Function] = {
     "arctanh": in_digits(
         "arctanh",
         np.arctanh,
-        (
-            _ZERO,
-            exactly(lambda x: np.abs(x) == 1, lambda x: np.copysign(np.inf, x)),
-            _within(SMALL, outward),
-        ),
+        (_ZERO, exactly(lambda x: np.abs(x) == 1, lambda x: np.copysign(np.inf, x)), _within(SMALL, outward)),
     ),
     "deg2rad": in_digits("deg2rad", np.deg2rad, (_ZERO,)),
     "rad2deg": in_digits("rad2deg", np.rad2deg, (_ZERO,)),

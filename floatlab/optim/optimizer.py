@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.autograd.rounding import is_subset
-from floatlab.errors import FormatError, OptionError, StateError, check_option
+from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat, get_format
+from floatlab.optim.saved_state import check_saved, label_of
 from floatlab.optim.workbench import Rounding, Workbench
 from floatlab.rounding.inputs import as_python
 from floatlab.rounding.modes import MODES, draws
@@ -95,8 +96,7 @@ class Optimizer:
             check_option(option, mode, MODES)
             if draws(mode) and rng is None:
                 raise OptionError(
-                    f"Stochastic rounding takes its bits from a generator. Got {option}={mode!r} and "
-                    "rng=None. "
+                    f"Stochastic rounding takes its bits from a generator. Got {option}={mode!r} and rng=None. "
                     "Give rng=numpy.random.default_rng(0)."
                 )
         self.defaults = defaults
@@ -137,17 +137,17 @@ class Optimizer:
             if not (tensor.is_leaf and tensor.requires_grad):
                 raise OptionError(
                     "A parameter is a leaf tensor that requires a gradient. Got "
-                    f"{self._label(tensor, position)} of shape {tensor.shape}, which is not. Pass the "
+                    f"{label_of(tensor, position)} of shape {tensor.shape}, which is not. Pass the "
                     "tensors that you created with requires_grad=True."
                 )
             if self.master_weights and not is_subset(tensor.format, _FP32):
                 raise OptionError(
-                    f"A master copy is fp32, so the weights are narrower. Got {self._label(tensor, position)} in "
+                    f"A master copy is fp32, so the weights are narrower. Got {label_of(tensor, position)} in "
                     f"{tensor.format}. Leave master_weights out."
                 )
             if id(tensor) in seen:
                 raise OptionError(
-                    f"Each parameter is updated once. Got {self._label(tensor, position)} a second time. "
+                    f"Each parameter is updated once. Got {label_of(tensor, position)} a second time. "
                     "Take it out of one of the groups."
                 )
             seen.add(id(tensor))
@@ -190,13 +190,8 @@ class Optimizer:
         for position, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:
                 raise OptionError(
-                    f"betas lie in [0, 1). Got {beta!r} at position {position}. The usual ones are (0.9, "
-                    "0.999)."
+                    f"betas lie in [0, 1). Got {beta!r} at position {position}. The usual ones are (0.9, 0.999)."
                 )
-
-    @staticmethod
-    def _label(tensor: Tensor, position: int) -> str:
-        return repr(tensor.name) if tensor.name else f"parameter {position}"
 
     def parameters(self) -> list[Tensor]:
         """Return all parameters, group by group."""
@@ -248,7 +243,7 @@ class Optimizer:
         if bench is not None and bench.stored_as is not p.format and not bench.stored_as.same_as(p.format):
             raise OptionError(
                 "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
-                f"{self._label(p, 0)} in {p.format.spec}, first stepped in {bench.stored_as.spec}. Create the "
+                f"{label_of(p, 0)} in {p.format.spec}, first stepped in {bench.stored_as.spec}. Create the "
                 "optimizer after the model is converted."
             )
         if bench is None:
@@ -300,55 +295,7 @@ class Optimizer:
 
     def check_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Raise StateError if `state_dict` does not fit this optimizer; change nothing."""
-        missing = {"settings", "param_groups", "state"} - set(state_dict)
-        if missing:
-            raise StateError(
-                "An optimizer's state has the keys settings, param_groups and state. Got none for "
-                f"{sorted(missing)}. "
-                "Load what state_dict() returned."
-            )
-        settings = dict(state_dict["settings"])
-        settings["state_format"] = _saved_format(settings, "state_format", "state_layout", self.state_format)
-        for key, mine in self._settings().items():
-            saved = settings.get(key)
-            if saved != mine:
-                raise StateError(
-                    f"A state is loaded into an optimizer of the same kind. Got {key}={saved!r} for "
-                    f"{key}={mine!r}. "
-                    "Create the optimizer with the settings that it was saved with."
-                )
-        saved_groups = state_dict["param_groups"]
-        sizes = [len(group["params"]) for group in self.param_groups]
-        saved_sizes = [len(group["params"]) for group in saved_groups]
-        if sizes != saved_sizes or len(state_dict["state"]) != sum(sizes):
-            raise StateError(
-                f"The groups must hold as many parameters as when they were saved. Got {saved_sizes} for "
-                f"{sizes}. "
-                "Build the optimizer from the same model."
-            )
-        saved_params = [p for group in saved_groups for p in group["params"]]
-        for position, (p, saved, state) in enumerate(
-            zip(self.parameters(), saved_params, state_dict["state"], strict=True)
-        ):
-            label = self._label(p, position)
-            if tuple(saved["shape"]) != p.shape:
-                raise StateError(
-                    f"The state of {label} must have its shape. Got {tuple(saved['shape'])} for {p.shape}. "
-                    "Build the same model."
-                )
-            found = _saved_format(saved, "format", "layout", p.format)
-            if found != p.format.spec:
-                raise StateError(
-                    f"The state of {label} must have its format. Got {found} for {p.format.spec}. "
-                    "Convert the model with .to() first."
-                )
-            for key, value in state.items():
-                if isinstance(value, np.ndarray) and value.shape != p.shape:
-                    raise StateError(
-                        f"The state of {label} must have its shape. Got {key} of shape {value.shape} for "
-                        f"{p.shape}. "
-                        "The file is damaged; use another."
-                    )
+        check_saved(state_dict, self._settings(), self.param_groups, self.state_format)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned; the whole of it is checked before anything changes."""
@@ -373,21 +320,6 @@ class Optimizer:
             options = ", ".join(f"{key}={value}" for key, value in group.items() if key != "params")
             lines.append(f"  group {position}: {len(group['params'])} parameters, {options}")
         return "\n".join(lines)
-
-
-def _saved_format(saved: Mapping[str, Any], key: str, layout: str, mine: FloatFormat | None) -> str | None:
-    """Return the spec of a format in a saved state: that of `mine`, if both are the same by another name.
-
-    Older files hold the name alone, or the name and under `layout` the fields of the format.
-    """
-    text: str | None = saved.get(key)
-    if text is None or mine is None:
-        return text
-    try:
-        found = FloatFormat(text, *saved[layout]) if saved.get(layout) else get_format(text)
-    except FormatError:  # the name of somebody's own format, and nothing else is known of it
-        return mine.spec if text == mine.name else text
-    return mine.spec if found.same_as(mine) else found.spec
 
 
 def is_number(value: object) -> bool:

@@ -232,11 +232,7 @@ def _side_by_side(
 
 
 def _with_floats(
-    add_up: Callable[[list[float], Add], float],
-    terms: Terms,
-    fmt: FloatFormat,
-    rounder: Rounder,
-    exact: bool,
+    add_up: Callable[[list[float], Add], float], terms: Terms, fmt: FloatFormat, rounder: Rounder, exact: bool
 ) -> Array | None:
     """Add up a few rows in Python floats, which take a hundredth of the time of an array of one element.
 

@@ -107,12 +107,7 @@ def coarse_quantum(x: Array, fmt: FloatFormat) -> float:
 
 
 def certified_matmul(
-    a: Array,
-    b: Array,
-    addend: Array | None,
-    grid_bits: int,
-    sizes: tuple[Array, Array],
-    quanta: float = 0.0,
+    a: Array, b: Array, addend: Array | None, grid_bits: int, sizes: tuple[Array, Array], quanta: float = 0.0
 ) -> Array:
     """Return float64 numbers that round as the exact ``a @ b + addend`` does.
 

@@ -71,11 +71,7 @@ def _quanta(units: list[float]) -> float:
 
 
 def product_of(
-    a: ArrayLike,
-    b: ArrayLike,
-    bias: ArrayLike | None,
-    how: Accumulator,
-    formats: Sequence[str | FloatFormat],
+    a: ArrayLike, b: ArrayLike, bias: ArrayLike | None, how: Accumulator, formats: Sequence[str | FloatFormat]
 ) -> tuple[MatrixProduct, tuple[int, ...]]:
     """Return the product of two operands and what is added to it, and the shape of the result."""
     (xs, x_narrow), (ys, y_narrow) = _operand(a, how), _operand(b, how)

@@ -270,3 +270,15 @@ def test_the_names_of_linalg_are_those_of_the_functions():
     assert np.linalg.matrix_transpose(x).tolist() == x.T.tolist()
     assert np.linalg.matmul(x, x).tolist() == (x @ x).tolist()
     assert np.linalg.outer(x[0], x[1]).tolist() == [[3.0, 4.0], [6.0, 8.0]]
+
+
+@pytest.mark.parametrize("call", [np.dot, lambda a, b, out: a.dot(b, out=out), np.matmul])
+def test_a_product_is_written_to_out(call):
+    a = fl.array([[1.0, 2.0], [3.0, 4.0]], "fp16")
+    out = fl.array(np.zeros((2, 2)), "fp16")
+    assert call(a, a, out=out) is out
+    assert out.tolist() == [[7.0, 10.0], [15.0, 22.0]]
+    with pytest.raises(ShapeError):
+        call(a, a, out=fl.array(np.zeros(2), "fp16"))
+    with pytest.raises(DtypeError):
+        call(a, a, out=np.zeros((2, 2)))

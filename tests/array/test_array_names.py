@@ -614,3 +614,33 @@ def test_functions_that_are_not_registered_are_refused_and_never_computed():
         with pytest.raises(FloatlabError, match=function.__name__):
             function(x)
         assert name not in CALLS
+
+
+def takes_out(function) -> bool:
+    if isinstance(function, np.ufunc):
+        return function.nout == 1
+    try:
+        return "out" in inspect.signature(function).parameters
+    except ValueError:  # written in C, without a signature before NumPy 2.4
+        return function.__name__ in ("dot", "concatenate")
+
+
+WITH_OUT = [name for name in CALLS if (function := lookup(name)) is not None and takes_out(function)]
+
+
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
+@pytest.mark.parametrize("name", WITH_OUT)
+def test_out_is_written_or_refused_and_never_passed_over(name):
+    positional, keywords = CALLS[name]
+    positional = [put_in(x, lambda v: v.ours(True)) for x in positional]
+    keywords = {k: put_in(v, lambda v: v.ours(True)) for k, v in keywords.items()}
+    with np.errstate(all="ignore"):
+        wanted = lookup(name)(*positional, **keywords)
+        out = wanted.copy() if isinstance(wanted, fl.FloatArray) else np.array(wanted)
+        out[...] = 1
+        try:
+            made = lookup(name)(*positional, **keywords, out=out)
+        except FloatlabError:
+            return
+    assert made is out
+    assert np.array_equal(np.asarray(out), np.asarray(wanted), equal_nan=True)

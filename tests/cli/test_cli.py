@@ -94,7 +94,7 @@ def test_the_demo_prints_predictions_beside_results_and_draws_its_figures(tmp_pa
 
     from typer.testing import CliRunner
 
-    from floatlab.cli import app as cli
+    from floatlab import cli
     from floatlab.experiments import underflow
 
     # The demo itself, with one epoch in the place of twenty.

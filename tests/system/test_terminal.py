@@ -20,7 +20,8 @@ ENCODINGS = {"ascii": 110, "latin-1": 40, "cp437": 80, "utf-8": 110}  # and how 
 EVERYTHING = """
 import sys, traceback
 from dataclasses import dataclass, replace
-from floatlab.cli import app as cli
+from floatlab import cli
+from floatlab.cli import commands, demo
 from floatlab.experiments import registry, underflow
 from floatlab.experiments.harness.common import Experiment, Run
 
@@ -42,7 +43,7 @@ coins = (Coin("low", value=0.5), Coin("high \\u2192 10\\u207b\\u2079 \\u2603", v
 registry.EXPERIMENTS["coins"] = Experiment(
     "coins", "Coins \\u2026", "Which side \\u2265 0?", coins, guess, toss, "share", "value"
 )
-cli._draw, cli._draw_run = (lambda *_: ["outcome.png"]), (lambda *_: "outcome.png")  # drawing takes its time
+demo._draw, commands._draw_run = (lambda *_: ["outcome.png"]), (lambda *_: "outcome.png")  # drawing takes its time
 out = sys.argv[1]
 for command in (
     ["--help"], ["formats"], ["formats", "--help"], ["show", "0.1", "-3e-9", "inf", "--format", "e4m3"],

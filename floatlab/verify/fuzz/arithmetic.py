@@ -9,14 +9,7 @@ from floatlab import reference
 from floatlab.formats import FloatFormat
 from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO
 from floatlab.verify.functions import exact_pair, exact_value
-from floatlab.verify.fuzz.case import (
-    Case,
-    Check,
-    Words,
-    format_text,
-    reference_floats,
-    value_words,
-)
+from floatlab.verify.fuzz.case import Case, Check, Words, format_text, reference_floats, value_words
 from floatlab.verify.fuzz.common import SIZES, integers_of, options_of, random_of, shape_of, words_of
 from floatlab.verify.fuzz.draw import any_code, any_format, any_layout, any_number, any_options, value_of
 

@@ -9,15 +9,7 @@ from random import Random
 from typing import Any
 
 from floatlab.formats import FloatFormat
-from floatlab.verify.fuzz.case import (
-    Case,
-    Check,
-    Words,
-    code_words,
-    format_text,
-    number_text,
-    value_words,
-)
+from floatlab.verify.fuzz.case import Case, Check, Words, code_words, format_text, number_text, value_words
 from floatlab.verify.fuzz.common import value_in
 from floatlab.verify.fuzz.draw import any_code, any_format, any_number, value_of
 

@@ -10,15 +10,7 @@ from typing import Any
 
 from floatlab import reference
 from floatlab.formats import FloatFormat
-from floatlab.verify.fuzz.case import (
-    Case,
-    Check,
-    Words,
-    code_words,
-    format_text,
-    number_text,
-    value_words,
-)
+from floatlab.verify.fuzz.case import Case, Check, Words, code_words, format_text, number_text, value_words
 from floatlab.verify.fuzz.common import (
     SIZES,
     integers_of,
