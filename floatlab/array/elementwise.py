@@ -1,4 +1,4 @@
-"""What is f(a, b), element by element? ``+ - * /``, sqrt, fma, the elementary functions, and NumPy's ufuncs.
+"""What is f(a, b), element by element? ``+ - * /``, sqrt, fma and the elementary functions.
 
 The functions take FloatArrays, numbers, and with a format named plain arrays as well. FloatArrays in, a
 FloatArray out; plain numbers in, plain values out. With a format named, operands may have any formats: the exact

@@ -15,6 +15,8 @@ from floatlab.errors import DtypeError, FloatlabError, ShapeError
 
 __all__ = ["REDUCERS", "UNSET", "elementwise", "guarded", "into", "refuse", "refuse_others", "with_values"]
 
+UNSET = np._NoValue  # what NumPy takes for an option that was not given
+
 
 def elementwise(name: str, compute: Callable[..., Any]) -> Callable[..., Any]:
     """Return what stands in for a ufunc: `compute` on its inputs, with ``out`` and ``outer``."""
@@ -94,9 +96,6 @@ def into(name: str, out: Any, result: Any) -> Any:
 def with_values(made: Any, change: Callable[[Any], Any]) -> Any:
     """Return a result with other values; the flags, if there are any, stay."""
     return (change(made[0]), made[1]) if isinstance(made, tuple) else change(made)
-
-
-UNSET = np._NoValue
 
 
 def refuse(name: str, options: dict[str, Any], way_out: str) -> None:

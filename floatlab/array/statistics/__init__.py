@@ -19,15 +19,15 @@ a row without spread, as in NumPy; so does no row at all.
 - `spread.py`: var, std, nanvar, nanstd.
 - `means.py`: average, nanmean, nansum and their kind.
 - `quantiles.py`: median, quantile, and those that skip NaN.
-- `stand_ins.py`: NumPy's names.
+- `numpy_names.py`: NumPy's names.
 """
 
-from floatlab.array.statistics import stand_ins as _stand_ins  # registers them
+from floatlab.array.statistics import numpy_names as _numpy_names  # registers them
 from floatlab.array.statistics.means import average, nanmean, nansum
 from floatlab.array.statistics.quantiles import median, nanmedian, nanquantile, quantile
 from floatlab.array.statistics.spread import nanstd, nanvar, std, var
 
-del _stand_ins
+del _numpy_names
 
 __all__ = [
     "average",
