@@ -97,7 +97,8 @@ class Journal:
             head, *lines = ([] if fresh else journal.entries(path)) or [{}]
             if head == self.head:
                 for entry in lines:
-                    self.finished[entry.pop("task")] = Outcome(**entry)
+                    name = entry.pop("task")
+                    self.finished[name] = Outcome(**entry)
             elif lines:  # it may have taken hours
                 self.aside = _free_name(path)
                 os.replace(path, self.aside)

@@ -16,7 +16,7 @@ from test_matmul import ENVIRONMENTS, run_here
 
 import floatlab as fl
 from floatlab import amp, nn, optim
-from floatlab.sums import certified, exact
+from floatlab.sums import certified, evaluate, exact
 from floatlab.sums import matmul as accumulate
 
 HERE = Path(__file__).parent
@@ -156,7 +156,7 @@ class HostileNumpy(types.SimpleNamespace):
 @pytest.fixture
 def hostile(request, monkeypatch):
     numpy = HostileNumpy(request.param)
-    for room in (certified, exact, accumulate):
+    for room in (certified, exact, evaluate):
         monkeypatch.setattr(room, "array_module", lambda x: numpy)
     return numpy
 
