@@ -1,5 +1,6 @@
 """What a function is said to return is what it returns: flags come with the result where they are asked for."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,9 @@ def revealed(lines, tmp_path):
     """Return what mypy says of each line."""
     source = tmp_path / "calls.py"
     source.write_text(PREFIX + "\n".join(lines) + "\n")
+    # mypy finds what is installed by itself, and takes a source tree from MYPYPATH.
     root = Path(fl.__file__).parents[1]
+    path = {} if root.name == "site-packages" else {"MYPYPATH": str(root)}
     command = [
         sys.executable,
         "-m",
@@ -57,7 +60,9 @@ def revealed(lines, tmp_path):
         "--no-pretty",
         str(source),
     ]
-    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=600)
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **path}, capture_output=True, text=True, timeout=600
+    )
     first = PREFIX.count("\n") + 1
     said = {int(line.split(":")[-3 if ": note:" not in line else 1]): line for line in ran.stdout.splitlines()
             if ": note: Revealed" in line or ": error:" in line}  # fmt: skip
