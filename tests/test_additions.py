@@ -21,6 +21,7 @@ from floatlab.functions.pairs import PAIRS
 from floatlab.reference.rounding import MODES as ORACLE
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import OVERFLOW_POLICIES
+from floatlab.sums import accumulators
 from floatlab.verify.oracle import DETERMINISTIC, STOCHASTIC
 
 TESTS = Path(__file__).parent
@@ -46,6 +47,7 @@ LISTS: dict[str, tuple[Iterable[str], str]] = {
     "an overflow policy": (OVERFLOW_POLICIES, "rounding/test_policies.py support.py"),
     "a function": (FUNCTIONS, "functions/test_functions.py"),
     "a function of two numbers": (PAIRS, "functions/test_pairs.py"),
+    "an accumulator": (kinds(accumulators, accumulators.Accumulator), "sums/test_accumulators.py"),
     "an operation of autograd": (OPERATIONS, "autograd/test_autograd_ops.py"),
     "a layer": (kinds(nn, nn.Module), "nn/test_nn.py nn/test_nn_torch.py"),
     "an optimizer": (kinds(optim, optim.Optimizer), "optim/test_optim_torch.py"),
