@@ -92,14 +92,14 @@ from floatlab.array import (
     var,
     vecdot,
 )
-from floatlab.codes import encode as _codec
+from floatlab.codes import encode as _encode
 from floatlab.codes.decode import decode
 from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.formats.info import finfo
-from floatlab.rounding import quantize as _rounding
+from floatlab.rounding import quantize as _quantize
 from floatlab.rounding.flags import Flags, recorded
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-quantize, encode = recorded(_rounding.quantize), recorded(_codec.encode)
+quantize, encode = recorded(_quantize.quantize), recorded(_encode.encode)
 del recorded
 
 _ROOMS = (

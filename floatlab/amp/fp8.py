@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.amp.casting import autocast
+from floatlab.amp.loss_scale import float32
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.autograd.value import recording
 from floatlab.errors import OptionError, StateError, check_option
@@ -119,13 +120,13 @@ class Recipe:
         narrow = quantize(scaled, fmt, overflow=self.overflow).astype(np.float32)
         for watch in observers.get():
             watch(Event(phase, "quantize", scope.get(), (), scaled, narrow, fmt))
-        return narrow, _float32(1.0 / scale)
+        return narrow, float32(1.0 / scale)
 
     def _fill(self, amax: float, fmt: FloatFormat, otherwise: float) -> float:
         """Return the scale that puts `amax` at the maximum of `fmt`, or `otherwise` where there is none."""
         if not 0.0 < amax < math.inf:
             return otherwise
-        scale = min(_float32(fmt.max / amax), _LARGEST_SCALE)
+        scale = min(float32(fmt.max / amax), _LARGEST_SCALE)
         return 2.0 ** (math.frexp(scale)[1] - 1) if self.power_of_two else scale
 
 
@@ -249,7 +250,7 @@ def _unscaled(values: Array, factor: float) -> Tensor:
     last 29 bits are a 1 and zeros, or among the subnormals of float32, whose ties lie elsewhere.
     """
     product = np.multiply(values, factor, dtype=np.float64)
-    if _float32(factor) != factor:
+    if float32(factor) != factor:
         tie = (product.view(np.int64) & (1 << 29) - 1) == 1 << 28
         if (tie | ((abs(product) < _FP32.smallest_normal) & (product != 0))).any():
             product = operate("multiply", (values, factor), _FP32)
@@ -360,8 +361,3 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
 
     def __repr__(self) -> str:
         return f"fp8_autocast({self.recipe})"
-
-
-def _float32(value: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.float32(value))

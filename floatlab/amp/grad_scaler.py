@@ -26,7 +26,7 @@ from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ScalerError, StateError, check_option
 from floatlab.formats import get_format
 from floatlab.optim import Optimizer
-from floatlab.rounding.inputs import as_python
+from floatlab.rounding.inputs import plain_option
 
 __all__ = ["GradScaler"]
 
@@ -113,7 +113,7 @@ class GradScaler:
                 f'init_scale is a number. Got {init_scale!r}. Use GradScaler.preset("keras") for a name.'
             )
         factors = init_scale, growth_factor, backoff_factor, growth_interval
-        rule = ScalingRule(*map(as_python, (*factors, min_scale, max_scale, hysteresis)))
+        rule = ScalingRule(*map(plain_option, (*factors, min_scale, max_scale, hysteresis)))
         self._enabled = enabled
         self._state = ScaleState(
             float32(rule.init_scale),
@@ -304,7 +304,7 @@ class GradScaler:
         self._set("growth_interval", new_interval)
 
     def _set(self, option: str, value: Any) -> None:
-        value = as_python(value)
+        value = plain_option(value)
         ScalingRule(**{option: value})  # which refuses one that is out of its range
         setattr(self._state, option, value)
 

@@ -27,7 +27,7 @@ from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.operations.operate import flushed
-from floatlab.rounding.inputs import as_python, as_source
+from floatlab.rounding.inputs import as_source, plain_option
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
@@ -147,7 +147,7 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Value:
                     gradient_format = tensor.gradient_format
                     break
     for key, option in params.items():
-        params[key] = as_python(option)
+        params[key] = plain_option(option)
     return _run(op, tensors, params, fmt, gradient_format)
 
 

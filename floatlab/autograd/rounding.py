@@ -24,6 +24,7 @@ from floatlab.context import DEFAULT, Arithmetic
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import with_error
 from floatlab.operations.operate import operate
+from floatlab.rounding.modes import MODES
 from floatlab.rounding.odd import nudge
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
@@ -42,7 +43,7 @@ FLOAT64 = get_format("float64")
 @cache
 def is_narrow(fmt: FloatFormat) -> bool:
     """Whether `+ - * / sqrt` in float32, then one rounding, are exact for values of `fmt`."""
-    return fmt.precision <= 11 and 2 * (fmt.emin - fmt.mantissa_bits) >= -149 and fmt.emax <= 60
+    return fmt.precision <= 11 and 2 * (fmt.etiny) >= -149 and fmt.emax <= 60
 
 
 @cache
@@ -135,7 +136,7 @@ def sum_over(
     The wide and the exact accumulator return the exact sum, rounded once. Where the terms lie close enough
     together for float64 to add them without error, in whatever order, NumPy's sum is that one.
     """
-    positive_zero = rules.rounding != "toward_negative"  # there terms that cancel leave -0
+    positive_zero = not MODES[rules.rounding].cancels_to_minus
     if source is not None and positive_zero and rules.adds_exactly and x.dtype == np.float32:
         count = math.prod(x.shape[a] for a in axes)
         if x.size and _span(x, source) + count.bit_length() <= 53:
@@ -146,7 +147,7 @@ def sum_over(
 
 def _span(x: Array, fmt: FloatFormat) -> int:
     """Return how many bits there are from the lowest bit of any of these values of `fmt` to the highest."""
-    all_of_it = fmt.emax + 1 - (fmt.emin - fmt.mantissa_bits)
+    all_of_it = fmt.emax + 1 - (fmt.etiny)
     if all_of_it <= 40:  # float16: multiples of 2^-24 below 2^16
         return all_of_it
     magnitudes = x.view(np.int32) & 0x7FFFFFFF

@@ -81,7 +81,9 @@ class Value:
     @staticmethod
     def _wrap(data: Array, fmt: FloatFormat, gradient_format: FloatFormat) -> Value:
         """Return what an operation on such values makes: a tensor around an array, not copied and not rounded."""
-        raise NotImplementedError
+        raise TypeError(
+            "A Value computes nothing. Got one that was made without a class of its own. Use Tensor."
+        )
 
     # -- what it holds
 

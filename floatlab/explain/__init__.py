@@ -90,9 +90,8 @@ def explain(
     if subnormals == "flush":
         gradual = make_rule(fmt, rounding, overflow, "gradual", flush_inputs)
         unflushed, found = rounded(source, fmt, gradual, options | {"subnormals": "gradual"})
-        if (
-            "invalid" in found and "invalid" not in flags
-        ):  # below zero in a format without sign, but for the flush
+        if "invalid" in found and "invalid" not in flags:
+            # Below zero in a format without sign, but for the flush.
             unflushed = math.nan
     return Story(
         name,

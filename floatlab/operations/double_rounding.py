@@ -81,9 +81,8 @@ def choose(
         if carrier.itemsize < max(sizes) or room.p < fmt.precision:
             continue
         of_carrier = _FLOAT32 if carrier.itemsize == 4 else _FLOAT64
-        may_overflow = (
-            ends_alike and not flags and fmt.emax < room.high
-        )  # what leaves the carrier leaves the format
+        # What leaves the carrier leaves the format.
+        may_overflow = ends_alike and not flags and fmt.emax < room.high
         if (
             fmt.same_as(of_carrier)
             and rounding == "nearest_even"

@@ -28,7 +28,7 @@ from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.saved_state import check_saved, label_of
 from floatlab.optim.workbench import Rounding, Workbench
-from floatlab.rounding.inputs import as_python
+from floatlab.rounding.inputs import plain_option
 from floatlab.rounding.modes import MODES, draws
 from floatlab.system.environment import check_environment
 
@@ -155,7 +155,7 @@ class Optimizer:
             check_option(f"An option of a group of {type(self).__name__}", key, ("params", *self.defaults))
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
-        self.param_groups.append({option: as_python(value) for option, value in complete.items()})
+        self.param_groups.append({option: plain_option(value) for option, value in complete.items()})
 
     def _check_modes(self, fmt: FloatFormat) -> None:
         """Raise OptionError if a rounding mode could not act on weights of `fmt`, or on their state."""
@@ -209,7 +209,7 @@ class Optimizer:
         result = closure() if closure is not None else None
         with np.errstate(all="ignore"):
             for group in self.param_groups:
-                options = {option: as_python(value) for option, value in group.items()}
+                options = {option: plain_option(value) for option, value in group.items()}
                 for p in group["params"]:
                     if p.grad is not None:
                         self._step_one(p, options)

@@ -18,8 +18,7 @@ A product, a quotient and a root of values of at most 25 bits are so the exact r
 rounding cannot be seen (see `floatlab.operations.double_rounding`). Where a float64 scalar takes part, or in a fused
 operation, float64's roundings come first, of a relative 2^-53 each, and are seen if they end on a tie of the format,
 or in a directed mode on a value of it. PyTorch evaluates float16 and bfloat16 in float32, and has the same at 2^-24.
-Only to find the elements that are near a tie would take a tenth of the time of an Adam step, and almost always find
-none.
+To look for elements near a tie would be passes over all of them in every operation, and almost always find none.
 """
 
 from __future__ import annotations

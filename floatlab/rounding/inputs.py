@@ -207,13 +207,13 @@ def as_array(x: Any, done: str) -> Array:
     return array
 
 
-def as_python(option: Any) -> Any:
+def plain_option(option: Any) -> Any:
     """Return an option as Python's number where it is one of NumPy's, and a tuple of them likewise.
 
     NumPy computes ``1.0 - np.float32(0.999)`` in float32: a result would depend on the type of an option,
     and not only on its value.
 
-    >>> as_python(np.float32(0.5)), as_python((np.int64(3), 0.25)), as_python("sum")
+    >>> plain_option(np.float32(0.5)), plain_option((np.int64(3), 0.25)), plain_option("sum")
     (0.5, (3, 0.25), 'sum')
     """
     if isinstance(option, np.floating):
@@ -221,7 +221,7 @@ def as_python(option: Any) -> Any:
     if isinstance(option, np.generic):
         return option.item()
     if isinstance(option, tuple):
-        return tuple(map(as_python, option))
+        return tuple(map(plain_option, option))
     return option
 
 

@@ -171,7 +171,7 @@ def plan(rule: Rule, source: np.dtype[Any], bits: int | None) -> Plan:
         if source.itemsize > carrier.itemsize:
             continue
         kernel = kernel_for(rule.fmt, carrier)
-        if kernel is not None and bits is None and not hasattr(kernel, rule.rounding):
+        if kernel is not None and bits is None and rule.rounding not in kernel.modes:
             kernel = None  # a mode that the kernels do not know is rounded by the readable steps
         if kernel is not None and (bits is None or bits <= kernel.random_bits_limit()):
             return Plan(rule, carrier, kernel, Readable(rule), lookup)

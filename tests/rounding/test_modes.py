@@ -202,6 +202,16 @@ def test_explain_tells_what_a_new_mode_does(from_zero: str) -> None:
     assert "away from zero is above" in str(fl.explain(-1e-30, "fp16", rounding=from_zero))
 
 
+@pytest.mark.parametrize("name", ["floor", "ceiling", "sign", "modes", "drop"])
+def test_a_mode_may_be_called_as_something_of_a_kernel(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(modes.MODES, name, modes.Mode(name, "down is {}", lambda d: d.inexact & d.negative))
+    x = NUMBERS[np.isfinite(NUMBERS)]
+    for fmt in ("fp16", "bf16", "e4m3"):
+        found = fl.quantize(x, fmt, rounding=name, overflow="saturate")
+        agree(found, fl.quantize(x, fmt, rounding="toward_negative", overflow="saturate").tolist())
+    rules._rule.cache_clear()
+
+
 def test_the_mode_is_gone_afterwards() -> None:
     for call in (fl.quantize, fl.encode, fl.explain, functools.partial(fl.sum, accumulator="fp16")):
         with pytest.raises(OptionError, match="from_zero"):

@@ -46,6 +46,19 @@ class Kernel(Constants):
     writes y.
     """
 
+    #: What a method of that name rounds by. The readable steps round by every mode.
+    modes = frozenset(
+        (
+            "nearest_even",
+            "nearest_away",
+            "nearest_zero",
+            "toward_zero",
+            "toward_positive",
+            "toward_negative",
+            "to_odd",
+        )
+    )
+
     def _magic(self, x: Array, magic: Row, lift: Any, work: Workspace) -> int:
         """Write the magic number of each element; return what `Ends` has to look for."""
         xp, exponents = work.xp, magic.bits
@@ -130,9 +143,8 @@ class Kernel(Constants):
         xp.bitwise_and(addend, self.dropped, out=addend)
         if not negative:
             xp.subtract(self.dropped, addend, out=addend)
-        xp.add(
-            x.view(self.word), addend, out=words
-        )  # carries into the next magnitude, unless x is on the grid
+        # It carries into the next magnitude, unless x is on the grid.
+        xp.add(x.view(self.word), addend, out=words)
         xp.bitwise_and(words, self.kept, out=words)
 
     def toward_positive(self, x: Array, y: Array, work: Workspace) -> int:
@@ -159,14 +171,11 @@ class Kernel(Constants):
         self._cut(x, y, xp)
         lost = xp.not_equal(x, y)
         xp.bitwise_and(y.view(self.word), self.magnitude, out=size.bits)
-        if (
-            found != ORDINARY
-        ):  # infinity with its last bit set would be a NaN; and as the size, so its magic number
+        if found != ORDINARY:
+            # Infinity with its last bit set would be a NaN; and as the size, so its magic number.
             work.clamp(xp.minimum, size.bits, self.ceiling)
             work.clamp(xp.minimum, magic.bits, self.ceiling + self.lift)
-        xp.add(
-            size.value, magic.value, out=size.value
-        )  # exact: now the last bit of the word is the last place
+        xp.add(size.value, magic.value, out=size.value)  # exact: the last bit is now that of the last place
         xp.bitwise_or(size.bits, lost, out=size.bits)
         xp.subtract(size.value, magic.value, out=size.value)
         self.put_sign(x, size, magic, self._place(y, found, work), xp)
