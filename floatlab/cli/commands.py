@@ -74,7 +74,7 @@ def list_formats() -> None:
     """List the formats: their fields, range and special values."""
     from floatlab.formats import aliases, formats
 
-    columns = ["name", "also", "bits>", "exp/man>", "largest>", "least normal>", "least>", "special"]
+    columns = ["name", "also", "bits>", "e/m>", "max>", "min normal>", "min>", "special"]
     table = table_of("Formats", columns, gap=1)
     for fmt in formats():
         special = [word for word, has in (("inf", fmt.has_infinity), ("NaN", fmt.has_nan)) if has]
