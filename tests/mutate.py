@@ -53,6 +53,7 @@ CARRIED = (
     "LICENSE",
     "CHANGELOG.md",
     "CITATION.cff",
+    "CONTRIBUTING.md",
 )
 
 COMPARISONS = {
