@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ __all__ = [
     "widened",
 ]
 
-Array = Any  # numpy.ndarray or cupy.ndarray: CuPy has no stubs to name
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # or a cupy.ndarray, which has the same methods
 
 # A block and its scratch arrays stay in the second-level cache (2**16 float32 are 256 KiB).
 BLOCK_BYTES = 1 << 18
@@ -51,7 +51,7 @@ def array_module(x: object) -> ModuleType:
     return sys.modules["cupy"] if is_gpu_array(x) else np
 
 
-def asnumpy(x: Array) -> np.ndarray[Any, Any]:
+def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     """Return `x` as a NumPy array, copied from the GPU if it lives there.
 
     >>> asnumpy([1, 2])

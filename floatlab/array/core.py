@@ -7,7 +7,7 @@ through assignment, which rounds.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class FloatArray(Storage, np.lib.mixins.NDArrayOperatorsMixin):
         common_format(operation, (self, source))
         return source.codes if self._coded else source.values
 
-    def copy(self, order: str = "C") -> FloatArray:
+    def copy(self, order: Literal["C", "F", "A", "K"] = "C") -> FloatArray:
         """Return a copy."""
         return self._like(self._data.copy(order))
 

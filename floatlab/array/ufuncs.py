@@ -71,7 +71,7 @@ def _absolute(x: FloatArray) -> FloatArray:
 def _has_no_sign(x: FloatArray) -> Array:
     """Return where the sign bit of a code is no sign: of the one zero, and of the NaN in the place of -0."""
     if x.format.has_negative_zero:
-        return np.False_
+        return np.zeros(x.shape, bool)
     return x._data & x.format.code_dtype.type((1 << x.format.magnitude_bits) - 1) == 0
 
 

@@ -36,6 +36,7 @@ J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust ge
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def matmul_to_odd(a: Array, b: Array) -> Array:
         bits = (52 - (terms * weights - 1).bit_length()) // 2  # and 1 bit of 53 for the carry
         left, right = _slices(a, bits), _slices(b, bits)
         weights = max(fewest, min(len(left), len(right)))
-    digits: list[Array] = [0.0] * (len(left) + len(right) - 1)
+    digits: list[Any] = [0.0] * (len(left) + len(right) - 1)
     for i, x in enumerate(left):
         for j, y in enumerate(right):
             digits[i + j] = digits[i + j] + xp.matmul(x, y)

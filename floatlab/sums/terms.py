@@ -110,8 +110,8 @@ class Terms:
             return False
         unit, largest = self.product
         if self.addend is not None:
-            unit = min(unit, quantum(self.addend, None))
-            largest = max(largest, abs(self.addend).max())
+            unit = min(unit, float(quantum(self.addend, None)))
+            largest = max(largest, float(abs(self.addend).max()))
         unit = min(unit, math.ldexp(1.0, fmt.emax - fmt.mantissa_bits))
         few = self.count * (16 if compensated else 1) <= 2 ** (fmt.precision - 1)
         sums = 3.0 * self.count * (largest + 8.0 * fmt.smallest_subnormal) if few else np.inf

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-Array = Any  # a NumPy array, whatever it holds
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = ["EXAMPLES", "Array", "Outcome", "Tally", "Task", "missing_peer"]
 

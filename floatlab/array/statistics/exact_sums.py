@@ -69,7 +69,7 @@ def moments(rows: Array, skip_nan: bool, needed: Array) -> Moments:
     if not finite.all():
         with np.errstate(all="ignore"):
             special = np.sum(np.where(finite | (nan & skip_nan), 0.0, rows), axis=1)
-        has_nan = nan.any(axis=1) & (not skip_nan)
+        has_nan = np.logical_and(nan.any(axis=1), not skip_nan)
         rows = np.where(finite, rows, 0.0)
     totals, squares = np.zeros(len(rows), object), np.zeros(len(rows), object)
     totals[needed], squares[needed], exponent = integer_sums(rows[needed])

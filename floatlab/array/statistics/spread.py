@@ -119,7 +119,7 @@ def _spread(name: str, x: Any, fmt: Any, axis: Any, ddof: float, keepdims: bool,
 
 def _settled_spread(rows: Array, ddof: Fraction, call: Call) -> Interval:
     present = ~np.isnan(rows) if call.name.startswith("nan") else np.ones(rows.shape, bool)
-    whole = np.isfinite(rows) | ~present
+    whole: Array = np.isfinite(rows) | ~present
     numbers = np.where(np.isfinite(rows), rows, 0.0)
     counts = present.sum(axis=1)
     scale = np.maximum(counts - float(ddof), 0.0)
@@ -127,7 +127,7 @@ def _settled_spread(rows: Array, ddof: Fraction, call: Call) -> Interval:
     def interval() -> Interval:
         return estimated_spread(numbers, present, counts, scale, call.name.endswith("std"))
 
-    return settle(interval, [numbers], whole.all(axis=1), call)
+    return settle(interval, [numbers], np.asarray(whole.all(axis=1)), call)
 
 
 def _composed_spread(rows: Rows, ddof: Fraction, call: Call) -> Array:
