@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, blocks
+from floatlab.backend import Array, array_module, block_length
 from floatlab.rounding.definition import refuse_nan, round_exactly
 from floatlab.rounding.kernels.choose import kernel_for
 from floatlab.rounding.kernels.ends import Ends
@@ -135,9 +135,9 @@ def _pieces(target: Array, source: Array, length: int) -> Iterator[tuple[Array, 
     """
     if source.flags.c_contiguous and target.flags.c_contiguous:
         flat_source, flat_target = source.reshape(-1), target.reshape(-1)
-        for block in blocks(source.size, length):
-            x = flat_source[block]
-            yield x, x if source is target else flat_target[block]
+        for start in range(0, source.size, length):  # `blocks` would cost a small array two calls
+            x = flat_source[start : start + length]
+            yield x, x if source is target else flat_target[start : start + length]
         return
     iterator = np.nditer(
         [source, target],
