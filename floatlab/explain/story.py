@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
-import textwrap
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +14,8 @@ import numpy as np
 from floatlab.codes.encode import encode_values
 from floatlab.explain.numbers import SPOKEN, is_value, own_format
 from floatlab.explain.text import (
+    as_html,
+    as_lines,
     beside,
     binary_exponent,
     code_text,
@@ -35,10 +34,8 @@ from floatlab.functions.evaluate import FUNCTIONS
 from floatlab.rounding.modes import decides_by_code
 from floatlab.rounding.options import Rule
 
-__all__ = ["BIT_COLOURS", "Explanation", "Neighbour", "Story"]
+__all__ = ["Explanation", "Neighbour", "Story"]
 
-_WIDTH = 80  # columns of a terminal
-BIT_COLOURS = ("#8e24aa", "#1b7f3b", "#1f5fbf")  # of sign, exponent and fraction, on white and on black
 _FIRST_LOOK = (
     "inputs",
     "operands",
@@ -144,32 +141,28 @@ class Explanation:
         """The rows that are printed: all, or those of a first look."""
         return tuple(row for row in self.rows if self.full or row[0] in _FIRST_LOOK)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dict of plain values, for JSON: exact numbers as quotients, "3/8"."""
+
+        def plain(x: Any) -> Any:
+            if isinstance(x, Neighbour):
+                return {"value": str(x.value), "code": x.code}
+            if isinstance(x, float):
+                return x if math.isfinite(x) else value_text(x)
+            return str(x) if isinstance(x, Fraction) else x
+
+        facts = {
+            name: plain(getattr(self, name))
+            for name in ("title", "source", "below", "above", "decision", "value", "code", "bits", "error")
+        }
+        return facts | {"format": self.format.spec, "flags": list(self.flags)}
+
     def __str__(self) -> str:
-        lines = [*textwrap.wrap(self.title, _WIDTH), ""]
-        for label, text in self.shown:
-            parts = [part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH - 12)]
-            lines += [f"  {label:<9} {parts[0]}", *(f"{'':12}{part}" for part in parts[1:])]
-        return "\n".join(line.rstrip() for line in lines)
+        return as_lines(self.title, self.shown)
 
     def _repr_html_(self) -> str:
         """Show a table in a notebook."""
-        cells = "".join(
-            f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
-            f'<td style="text-align:left"><code style="white-space:pre-wrap;overflow-wrap:anywhere">'
-            f"{_coloured(html.escape(text))}</code></td></tr>"
-            for label, text in self.shown
-        )
-        caption = f'<caption style="text-align:left">{html.escape(self.title)}</caption>'
-        return f'<table style="max-width:100%">{caption}{cells}</table>'
-
-
-_BITS = re.compile(r"(?<![\w.])([01]) ([01]+) ([01]+)(?![\w.])")  # sign, exponent, fraction
-
-
-def _coloured(text: str) -> str:
-    """Give the sign, the exponent and the fraction of each code in a text its colour."""
-    spans = [f'<span style="color:{colour}">\\{k}</span>' for k, colour in enumerate(BIT_COLOURS, start=1)]
-    return _BITS.sub(" ".join(spans), text).replace("\n", "<br>")
+        return as_html(self.title, self.shown)
 
 
 @dataclass

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
+import textwrap
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +16,9 @@ from floatlab.array import FloatArray
 from floatlab.formats import FloatFormat
 
 __all__ = [
+    "BIT_COLOURS",
+    "as_html",
+    "as_lines",
     "beside",
     "binary_exponent",
     "code_text",
@@ -26,6 +33,35 @@ __all__ = [
     "short",
     "value_text",
 ]
+
+
+_WIDTH = 80  # columns of a terminal
+BIT_COLOURS = ("#8e24aa", "#1b7f3b", "#1f5fbf")  # of sign, exponent and fraction: 4.5 to 1 and more on white
+_BITS = re.compile(r"(?<![\w.])([01]) ([01]+) ([01]+)(?![\w.])")  # the three of them in a line of text
+
+Rows = Sequence[tuple[str, str]]
+
+
+def as_lines(title: str, rows: Rows) -> str:
+    """Return rows of a label and a text as lines of at most 80 columns."""
+    lines = [*textwrap.wrap(title, _WIDTH), ""]
+    for label, text in rows:
+        parts = [part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH - 12)]
+        lines += [f"  {label:<9} {parts[0]}", *(f"{'':12}{part}" for part in parts[1:])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_html(title: str, rows: Rows) -> str:
+    """Return rows of a label and a text as a table that gets no wider than its page, the bits in colour."""
+    spans = [f'<span style="color:{colour}">\\{k}</span>' for k, colour in enumerate(BIT_COLOURS, start=1)]
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
+        '<td style="text-align:left"><code style="white-space:pre-wrap;overflow-wrap:anywhere">'
+        f"{_BITS.sub(' '.join(spans), html.escape(text)).replace(chr(10), '<br>')}</code></td></tr>"
+        for label, text in rows
+    )
+    caption = f'<caption style="text-align:left">{html.escape(title)}</caption>'
+    return f'<table style="max-width:100%">{caption}{cells}</table>'
 
 
 def power_of_two(exponent: int) -> Fraction:
