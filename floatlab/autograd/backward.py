@@ -74,13 +74,13 @@ def _walk(root: Node, start: Array, retain_graph: bool) -> None:
             continue
         if node.retained is not None and (tensor := node.retained()) is not None:
             _accumulate(tensor, np.array(gradient), node.arithmetic)
-        for index, tensor in enumerate(node.inputs):
-            if not tensor.requires_grad:
+        for index, (tensor, source) in enumerate(zip(node.inputs, node.sources, strict=True)):
+            # A tensor that has changed in place since counts as what it was then.
+            if not (tensor.requires_grad if tensor._node is source else source is not None):
                 continue
             data, fresh = _derivative(node, gradient, index, tensor, watchers)
             if data is None:  # a custom operation has no gradient to give
                 continue
-            source = tensor._node
             if source is None:
                 _accumulate(tensor, data if fresh else np.array(data), node.arithmetic)
             elif source in gradients:
@@ -96,8 +96,7 @@ def _order(root: Node) -> list[Node]:
     found = {root: None}  # a dict keeps the order of discovery; that of a set would follow memory addresses
     stack = [root]
     while stack:
-        for tensor in stack.pop().inputs:
-            node = tensor._node
+        for node in stack.pop().sources:
             if node is not None and node not in found:
                 found[node] = None
                 stack.append(node)
@@ -193,4 +192,4 @@ def _accumulate(leaf: Value, data: Array, rules: Arithmetic) -> None:
     nan = np.isnan(data)
     if nan.any():  # the sign of a NaN is the processor's, and weights are compared bit for bit
         data = np.where(nan, data.dtype.type(np.nan), data)
-    leaf.grad = leaf._wrap(data, fmt, fmt)
+    leaf._grad = leaf._wrap(data, fmt, fmt)

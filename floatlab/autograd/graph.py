@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -31,7 +32,7 @@ from floatlab.rounding.inputs import as_source, plain_option
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
-__all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
+__all__ = ["Event", "Observer", "apply", "cast_policy", "connect", "observers", "scope"]
 
 
 class Event(NamedTuple):
@@ -199,7 +200,7 @@ def _run(
         ) from error
     out = tensors[0]._wrap(data, fmt, gradient_format)
     if kernel.kind == "moved" and np.may_share_memory(data, arrays[0]):
-        out._version = tensors[0]._version
+        _note_view(out, tensors[0], op.name, params)
     if recording.get():
         for tensor in tensors:
             if tensor.requires_grad:
@@ -207,6 +208,31 @@ def _run(
                 break
     for watch in watchers:
         watch(Event("forward", op.name, node.scope, tensors, before, data, fmt))
+    return out
+
+
+def _note_view(view: Value, base: Value, name: str, params: dict[str, Any]) -> None:
+    """Note that two tensors share their memory, for changes in place (in_place.py)."""
+    view._version = base._version
+    if not recording.get():
+        view._view = (name, params, None)  # no part of the graph: a recorded change of it is refused
+        return
+    view._view = (name, params, base)
+    views = getattr(base, "_views", None)
+    if views is None:
+        views = base._views = []
+    views.append(weakref.ref(view))
+    if (
+        len(views) >= 32 and len(views) & (len(views) - 1) == 0
+    ):  # at each doubling, forget those that are gone
+        views[:] = [reference for reference in views if reference() is not None]
+
+
+def connect(name: str, data: Array, *tensors: Value, **params: Any) -> Value:
+    """Return a tensor of these values with a place in the graph, as if an operation had computed them."""
+    first = tensors[0]
+    out = first._wrap(data, first.format, first.gradient_format)
+    record(new_node(find_op(name), tensors, params, first.format, first.gradient_format), out)
     return out
 
 
@@ -295,9 +321,10 @@ def record(node: Node, out: Value, arrays: Sequence[Array] = ()) -> None:
     """Make `out` the output of a node of the graph, and keep what the derivatives will read of its operands."""
     op, tensors = node.op, node.inputs
     depth = 0
-    for tensor in tensors:
-        if tensor._node is not None and tensor._node.depth >= depth:
-            depth = tensor._node.depth + 1
+    node.sources = tuple([tensor._node for tensor in tensors])
+    for source in node.sources:
+        if source is not None and source.depth >= depth:
+            depth = source.depth + 1
     node.depth = depth
     node.shape = out._data.shape
     node.retained = None

@@ -125,6 +125,7 @@ class Node:
         "saved",
         "scope",
         "shape",
+        "sources",
         "target",
         "versions",
         "work",
@@ -132,6 +133,9 @@ class Node:
 
     op: Op
     inputs: tuple[Any, ...]  # the input tensors
+    sources: tuple[
+        Node | None, ...
+    ]  # the nodes that had made them then: one that changes in place gets another
     params: dict[str, Any]
     format: FloatFormat
     gradient_format: FloatFormat
@@ -194,5 +198,5 @@ class Node:
     def free(self) -> None:
         """Forget everything, so that the memory of a walked graph can go."""
         self.kept = self.output = self.saved = None
-        self.inputs = ()
+        self.inputs = self.sources = ()
         self.versions = []

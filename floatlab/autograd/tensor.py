@@ -12,10 +12,12 @@ import numpy as np
 
 from floatlab.autograd.backward import start_backward
 from floatlab.autograd.graph import apply as apply_to_values
+from floatlab.autograd.in_place import Changing
 from floatlab.autograd.operation import Array
-from floatlab.autograd.ops.movement import exchanged, several, squeezed
-from floatlab.autograd.value import Value, no_grad
+from floatlab.autograd.ops.movement import exchanged, plain_index, several, squeezed
+from floatlab.autograd.value import Value, as_values
 from floatlab.context import current
+from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
@@ -29,7 +31,7 @@ Number = int | float
 apply = cast("Callable[..., Tensor]", apply_to_values)
 
 
-class Tensor(Value):
+class Tensor(Changing):
     """An array of values of one float format, which remembers how it was computed.
 
     Parameters
@@ -70,8 +72,6 @@ class Tensor(Value):
 
     __slots__ = ()
 
-    grad: Tensor | None
-
     def __init__(
         self,
         data: Any,
@@ -89,7 +89,7 @@ class Tensor(Value):
         self._data = values.astype(self.format.value_dtype, copy=False)
         self._node = None
         self._version = [0]
-        self.grad = None
+        self._grad = None
         self.name = name
         self.requires_grad = requires_grad
 
@@ -100,7 +100,7 @@ class Tensor(Value):
         self._data, self.format, self.gradient_format = data, fmt, gradient_format
         self._node = None
         self._version = [0]
-        self.grad = None
+        self._grad = None
         self.name = ""
         self.requires_grad = False
         return self
@@ -225,6 +225,9 @@ class Tensor(Value):
     def __abs__(self) -> Tensor:
         return apply("abs", self)
 
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return apply("matmul", other, self)
+
     def matmul(self, other: Any) -> Tensor:
         """Return the matrix product, with the chosen accumulator."""
         return apply("matmul", self, other)
@@ -232,6 +235,28 @@ class Tensor(Value):
     def pow(self, exponent: Any) -> Tensor:
         """Return the values to a power."""
         return apply("pow", self, exponent)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Compute ``array * tensor`` and ``np.exp(tensor)`` as the tensor does, and ``x.data += tensor`` in place."""
+        out = kwargs.pop("out", (None,))[0]
+        operators = _OPERATORS.get(ufunc.__name__)
+        if operators is None and ufunc.nin == 1 and hasattr(Tensor, ufunc.__name__):
+            operators = (ufunc.__name__,)
+        if method != "__call__" or kwargs or operators is None or isinstance(out, Value):
+            raise DtypeError(
+                f"NumPy's functions know no format. Got numpy.{ufunc.__name__} of a tensor. "
+                "Use the tensor's methods, or x.data."
+            )
+        first = inputs[0]
+        if out is not None and first is out:  # values of the tensor that they are the data of
+            first = Tensor._wrap(as_values(first, self.format), self.format, self.format)
+        elif out is None and not isinstance(first, Value):
+            return getattr(inputs[1], operators[1])(first)
+        made = getattr(first, operators[0])(*inputs[1:])
+        if out is None:
+            return made
+        out[...] = made.data
+        return out
 
     # -- functions
 
@@ -369,31 +394,27 @@ class Tensor(Value):
         return apply("expand", self, shape=several(shape))
 
     def __getitem__(self, key: Any) -> Tensor:
-        return apply("index", self, key=key)
-
-    # -- in place
-
-    def add_(self, other: Any) -> Tensor:
-        """Add in place, rounded once."""
-        return self._in_place("add", other)
-
-    def sub_(self, other: Any) -> Tensor:
-        """Subtract in place, rounded once."""
-        return self._in_place("sub", other)
-
-    def mul_(self, other: Any) -> Tensor:
-        """Multiply in place, rounded once."""
-        return self._in_place("mul", other)
-
-    def div_(self, other: Any) -> Tensor:
-        """Divide in place, rounded once."""
-        return self._in_place("div", other)
-
-    def _in_place(self, name: str, other: Any) -> Tensor:
-        with no_grad():
-            result = apply(name, self, other)
-        return self._write(result._data)
+        return apply("index", self, key=plain_index(key))
 
 
 def _axes(dim: Axis, keepdim: bool, axis: Axis, keepdims: bool) -> dict[str, Any]:
     return {"axis": axis if dim is None else dim, "keepdims": keepdim or keepdims}
+
+
+#: What NumPy's operators are called by a tensor on their left, and by one on their right.
+_OPERATORS = {
+    "add": ("__add__", "__radd__"),
+    "subtract": ("__sub__", "__rsub__"),
+    "multiply": ("__mul__", "__rmul__"),
+    "divide": ("__truediv__", "__rtruediv__"),
+    "power": ("__pow__", "__rpow__"),
+    "matmul": ("__matmul__", "__rmatmul__"),
+    "less": ("__lt__", "__gt__"),
+    "less_equal": ("__le__", "__ge__"),
+    "greater": ("__gt__", "__lt__"),
+    "greater_equal": ("__ge__", "__le__"),
+    "equal": ("__eq__", "__eq__"),
+    "not_equal": ("__ne__", "__ne__"),
+    "negative": ("__neg__",),
+    "absolute": ("__abs__",),
+}

@@ -305,6 +305,37 @@ CASES = [c for c in CASES if c.op != "clamp"] + [
     Case("clamp", ((3, 4),), {"low": -1.0, "high": 0.5}, lambda t, a, low, high: a.clamp(low, high)),
     Case("clamp", ((3, 4),), {"high": 0.5}, lambda t, a, high: a.clamp(max=high)),
 ]
+PLACES = np.array([[0, 2, 2], [1, 0, 1]])
+
+
+def _torch_put(t, a, b, view):
+    y = a.clone()
+    y[view[1]["key"]] = b
+    return y
+
+
+# Their answers stand in a file of their own, so they come last: the names of answers hold the positions.
+CASES += [
+    case("add_scaled", (3, 4), (3, 4), alpha=-0.625, torch=lambda t, a, b, alpha: t.add(a, b, alpha=alpha)),
+    case("add_scaled", (3, 4), (4,), alpha=-0.375, torch=lambda t, a, b, alpha: t.add(a, b, alpha=alpha)),
+    case(
+        "put", (3, 4), (2, 1), view=("index", {"key": (slice(None, None, 2), slice(1, 3))}), torch=_torch_put
+    ),
+    case(
+        "gather",
+        (3, 4),
+        axis=1,
+        indices=PLACES,
+        torch=lambda t, a, axis, indices: a.gather(axis, t.tensor(indices)),
+    ),
+    case(
+        "gather",
+        (3, 4),
+        axis=0,
+        indices=PLACES,
+        torch=lambda t, a, axis, indices: a.gather(axis, t.tensor(indices)),
+    ),
+]
 # cast changes the format, so it has tests of its own in test_autograd_tensor.py
 OTHERWISE_TESTED = {"cast"}
 

@@ -13,11 +13,14 @@ import numpy as np
 from floatlab.autograd.operation import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.autograd.rounding import combine, fill, is_subset, round_to, zero_where
 from floatlab.errors import ShapeError, check_option
-from floatlab.formats import FloatFormat
+from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate as functions
 from floatlab.functions.float64 import erf64, exp64, log64, sigmoid64, softplus64
 from floatlab.operations.operate import operate
+from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
+
+_FLOAT64 = get_format("float64")
 
 # -- arithmetic --------------------------------------------------------------------------------------
 
@@ -42,6 +45,14 @@ def _power(node: Node, base: Array, exponent: Array) -> Array:
         return _operate("divide", node, 1.0, base)
     rules = node.arithmetic.for_results
     return np.asarray(functions.evaluate_pair("power", base, exponent, node.target, **rules))
+
+
+def _add_scaled(node: Node, a: Array, b: Array, *, alpha: float) -> Array:
+    return _operate("fma", node, b, as_source(alpha, _FLOAT64), a)
+
+
+def _scaled(node: Node, g: Array) -> Array:
+    return combine(node, np.multiply, g, np.array(float(node.params["alpha"])), np.float64)
 
 
 def _negate(node: Node, x: Array) -> Array:
@@ -217,6 +228,12 @@ OPS = (
         (moved(lambda n, g: g), wide(lambda n, g: np.negative(g))),
         "a - b",
         exact=_exactly("subtract"),
+    ),
+    Op(
+        "add_scaled",
+        rounded(_add_scaled),
+        (moved(lambda n, g: g), wide(_scaled)),
+        "a + alpha * b, rounded once",
     ),
     Op(
         "mul",
