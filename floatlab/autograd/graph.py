@@ -22,7 +22,7 @@ import numpy as np
 
 from floatlab.autograd.operation import Array, Kernel, Node, Op
 from floatlab.autograd.ops.table import find_op
-from floatlab.autograd.rounding import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
+from floatlab.autograd.rounding import FLOAT32, FLOAT64, as_constant, is_narrow, is_subset, round_to
 from floatlab.autograd.value import Value, recording
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
@@ -86,8 +86,11 @@ def _constant(exact: float, sign: float, fmt: FloatFormat, rounds: bool, overflo
 
     The sign tells -0 from 0, which the cache takes for the same number.
     """
-    value = quantize(np.array(exact), fmt, overflow=overflow).astype(fmt.value_dtype)
-    array = value if rounds or float(value) == exact else np.array(exact)
+    if rounds:
+        array = as_constant(exact, fmt, overflow)
+    else:
+        value = quantize(np.array(exact), fmt, overflow=overflow).astype(fmt.value_dtype)
+        array = value if float(value) == exact else np.array(exact)
     array.setflags(write=False)
     return array
 

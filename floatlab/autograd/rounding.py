@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from floatlab.autograd.operation import Node
 from floatlab.context import DEFAULT, Arithmetic
+from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import with_error
 from floatlab.operations.operate import operate
@@ -29,7 +30,7 @@ from floatlab.rounding.odd import nudge
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
 
-__all__ = ["is_subset", "round_to", "sum_to"]
+__all__ = ["as_constant", "is_subset", "round_to", "sum_to"]
 
 Array = NDArray[Any]
 
@@ -124,8 +125,18 @@ def fill(value: float, node: Node) -> Array:
 
     It is the rule for numbers beside a FloatArray, too: only the overflow policy of the context holds for them.
     """
-    values = quantize(float(value), node.target, overflow=node.arithmetic.overflow)
-    return np.asarray(values, dtype=node.target.value_dtype)
+    return as_constant(float(value), node.target, node.arithmetic.overflow)
+
+
+def as_constant(value: float, fmt: FloatFormat, overflow: str | None) -> Array:
+    """Return a number as a value of a format; one that would become NaN there, though it is a number, is refused."""
+    values = np.asarray(quantize(value, fmt, overflow=overflow), dtype=fmt.value_dtype)
+    if np.isnan(values) and value == value:
+        raise OverflowPolicyError(
+            f"A number that is selected has to be a value of the format, and {fmt.spec} would make it NaN. "
+            f"Got {value}. Use {fmt.lowest} or {fmt.max}, which are its ends, or a wider format."
+        )
+    return values
 
 
 def sum_over(

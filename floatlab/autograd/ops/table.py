@@ -14,13 +14,14 @@ from floatlab.autograd.ops import (
     movement,
     normalization,
     places,
+    rectifiers,
     reductions,
 )
 from floatlab.errors import OptionError, check_option
 
 __all__ = ["TABLE", "find_op"]
 
-GROUPS = (elementwise, movement, places, reductions, losses, convolution, normalization)
+GROUPS = (elementwise, rectifiers, movement, places, reductions, losses, convolution, normalization)
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 
 
