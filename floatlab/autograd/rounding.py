@@ -120,18 +120,22 @@ def round_to(wide: Any, fmt: FloatFormat, rules: Arithmetic = DEFAULT) -> Array:
     return np.asarray(values, dtype=fmt.value_dtype)
 
 
-def fill(value: float, node: Node) -> Array:
+def fill(value: float, node: Node, finite_too: bool = False) -> Array:
     """Return a number that an operation fills in as a value of its format: rounded to nearest, in every context.
 
     It is the rule for numbers beside a FloatArray, too: only the overflow policy of the context holds for them.
     """
-    return as_constant(float(value), node.target, node.arithmetic.overflow)
+    return as_constant(float(value), node.target, node.arithmetic.overflow, finite_too)
 
 
-def as_constant(value: float, fmt: FloatFormat, overflow: str | None) -> Array:
-    """Return a number as a value of a format; one that would become NaN there, though it is a number, is refused."""
+def as_constant(value: float, fmt: FloatFormat, overflow: str | None, finite_too: bool = False) -> Array:
+    """Return a number as a value of a format. An infinity that the format cannot hold is refused.
+
+    A finite number beyond the ends becomes what the overflow policy says, as beside a FloatArray; where that is NaN and
+    `finite_too`, it is refused as well.
+    """
     values = np.asarray(quantize(value, fmt, overflow=overflow), dtype=fmt.value_dtype)
-    if np.isnan(values) and value == value:
+    if np.isnan(values) and value == value and (finite_too or math.isinf(value)):
         raise OverflowPolicyError(
             f"A number that is selected has to be a value of the format, and {fmt.spec} would make it NaN. "
             f"Got {value}. Use {fmt.lowest} or {fmt.max}, which are its ends, or a wider format."

@@ -102,13 +102,14 @@ def test_a_nan_in_a_power_reaches_both_gradients_unless_the_power_is_one_by_rule
 def test_a_mask_never_fills_in_a_nan_in_silence(value: float) -> None:
     x = Tensor([1.0, 2.0], format="e4m3")
     mask = np.array([True, False])
-    for fill in (
-        lambda: x.masked_fill(mask, value),
-        lambda: where(mask, value, x),
-        lambda: apply("pad", x, widths=((1, 1),), value=value),
-        lambda: maximum(x, value),
-        lambda: x.masked_fill_(mask, value),
-    ):
+    fills = [lambda: x.masked_fill(mask, value), lambda: x.masked_fill_(mask, value)]
+    if np.isinf(value):  # a finite number overflows as it does beside a FloatArray
+        fills += [
+            lambda: where(mask, value, x),
+            lambda: apply("pad", x, widths=((1, 1),), value=value),
+            lambda: maximum(x, value),
+        ]
+    for fill in fills:
         with pytest.raises(OverflowPolicyError, match=r"would make it NaN.*Use -448.0"):
             fill()
     assert x.tolist() == [1, 2]

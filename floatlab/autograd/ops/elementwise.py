@@ -143,7 +143,7 @@ def _clamp_derivative(node: Node, g: Array) -> Array:
 
 
 def _masked_fill(node: Node, x: Array, *, mask: Any, value: float) -> Array:
-    return np.where(mask, fill(value, node), x)
+    return np.where(mask, fill(value, node, finite_too=True), x)  # a mask of -1e9 is not meant to be NaN
 
 
 def _share(node: Node, g: Array, loses: Any) -> Array:
