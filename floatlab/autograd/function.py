@@ -13,9 +13,9 @@ import numpy as np
 
 from floatlab.autograd.graph import new_node, record
 from floatlab.autograd.operation import Array, Each, Node, Op, moved
+from floatlab.autograd.recording import is_recording, no_grad
 from floatlab.autograd.rounding import is_subset, round_to
 from floatlab.autograd.tensor import Tensor
-from floatlab.autograd.value import is_recording, no_grad
 from floatlab.context import using
 from floatlab.errors import AutogradError, FormatMismatchError, ShapeError
 

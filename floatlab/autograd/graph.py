@@ -22,8 +22,9 @@ import numpy as np
 
 from floatlab.autograd.operation import Array, Kernel, Node, Op
 from floatlab.autograd.ops.table import find_op
+from floatlab.autograd.recording import recording
 from floatlab.autograd.rounding import FLOAT32, FLOAT64, as_constant, is_narrow, is_subset, round_to
-from floatlab.autograd.value import Value, recording
+from floatlab.autograd.value import Value
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
@@ -330,7 +331,7 @@ def record(node: Node, out: Value, arrays: Sequence[Array] = ()) -> None:
             depth = source.depth + 1
     node.depth = depth
     node.shape = out._data.shape
-    node.retained = None
+    node.retained = node.hooks = None
     node.versions = []
     kept: list[Array | None] = [None] * len(tensors)
     for i in op.keeps:

@@ -26,7 +26,8 @@ from floatlab.autograd.graph import apply, connect
 from floatlab.autograd.operation import Array
 from floatlab.autograd.ops.movement import plain_index
 from floatlab.autograd.ops.table import find_op
-from floatlab.autograd.value import Value, is_recording, no_grad
+from floatlab.autograd.recording import is_recording, no_grad
+from floatlab.autograd.value import Value
 from floatlab.context import DEFAULT, Arithmetic, current
 from floatlab.errors import AutogradError, ShapeError
 from floatlab.rounding.inputs import as_array

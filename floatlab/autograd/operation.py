@@ -116,6 +116,7 @@ class Node:
         "depth",
         "format",
         "gradient_format",
+        "hooks",
         "inputs",
         "kept",
         "op",
@@ -151,6 +152,7 @@ class Node:
     depth: int
     shape: tuple[int, ...]
     scope: str
+    hooks: list[Any] | None  # told the gradient of the output
     retained: Any  # weak reference to the output tensor, if its gradient is to be kept
 
     def describe(self) -> str:

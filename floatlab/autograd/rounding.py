@@ -160,6 +160,21 @@ def sum_over(
     return total
 
 
+def running_sums(
+    x: Array, axis: int, source: FloatFormat, fmt: FloatFormat, rules: Arithmetic = DEFAULT
+) -> Array:
+    """Return the sums up to each place along an axis, each as `sum_over` gives it.
+
+    Where float64 adds the terms without error one sweep is enough; otherwise each place is a sum of its own.
+    """
+    native = x.dtype == np.float32 and rules.adds_exactly and not MODES[rules.rounding].cancels_to_minus
+    if native and (not x.size or _span(x, source) + x.shape[axis].bit_length() <= 53):
+        return round_to(np.cumsum(x, axis, dtype=np.float64), fmt, rules)
+    terms = np.moveaxis(x, axis, 0)
+    sums = [sum_over(terms[: i + 1], (0,), source, fmt, rules) for i in range(len(terms))]
+    return np.moveaxis(np.stack(sums) if sums else terms, 0, axis)
+
+
 def _span(x: Array, fmt: FloatFormat) -> int:
     """Return how many bits there are from the lowest bit of any of these values of `fmt` to the highest."""
     all_of_it = fmt.emax + 1 - (fmt.etiny)

@@ -6,57 +6,30 @@ here, and tensor.py gives it the operations.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import weakref
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
 
+from floatlab.autograd.discrete import Questions, Size, size_of
 from floatlab.autograd.operation import Array, Node
 from floatlab.errors import AutogradError, DtypeError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.rounding.inputs import as_array
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["Value", "as_values", "is_recording", "no_grad", "recording"]
-
-recording: ContextVar[bool] = ContextVar("floatlab_recording", default=True)
+__all__ = ["Value", "as_values"]
 
 
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Compute without building a graph inside the block.
-
-    Examples
-    --------
-    >>> from floatlab.autograd import Tensor
-    >>> x = Tensor([1.0], requires_grad=True)
-    >>> with no_grad():
-    ...     print((2 * x).requires_grad)
-    False
-    """
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
-
-
-def is_recording() -> bool:
-    """Return whether operations build a graph: not inside `no_grad`."""
-    return recording.get()
-
-
-class Value:
+class Value(Questions):
     """What a tensor holds and remembers. `floatlab.autograd.Tensor` is the one class of them."""
 
     __slots__ = (
         "__weakref__",
         "_data",
         "_grad",
+        "_hooks",
         "_node",
         "_version",
         "_view",
@@ -67,12 +40,11 @@ class Value:
         "requires_grad",
     )
 
-    __hash__ = object.__hash__
-
     _data: Array
     _node: Node | None
     _version: list[int]  # shared by tensors that share memory
     _grad: Value | None
+    _hooks: list[Any]  # of a leaf, if it has any
     _view: tuple[
         str, dict[str, Any], Value | None
     ]  # how it was taken from which tensor, whose memory it shares
@@ -169,9 +141,19 @@ class Value:
         return self._data.ndim
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._data.size
+    def size(self) -> Size:
+        """The number of elements; called, ``x.size()`` is the shape and ``x.size(0)`` the length of an axis."""
+        return size_of(self._data.shape, self._data.size)
+
+    @property
+    def dtype(self) -> FloatFormat:
+        """The format, by PyTorch's name."""
+        return self.format
+
+    @property
+    def device(self) -> str:
+        """Where the values lie: "cpu", always."""
+        return "cpu"
 
     def numel(self) -> int:
         """Return the number of elements."""
@@ -188,7 +170,7 @@ class Value:
 
     def item(self) -> float:
         """Return the one value as a Python float."""
-        if self.size != 1:
+        if self._data.size != 1:
             raise ShapeError(f"item() is the value of a single number. Got shape {self.shape}. Use numpy().")
         return float(self._data.reshape(()))
 
@@ -207,16 +189,16 @@ class Value:
         return int(self.item())
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self._data.size != 1:
             raise ShapeError(
                 f"The truth of several values is ambiguous. Got shape {self.shape}. "
                 "Use .data with any() or all()."
             )
         return bool(self._data.reshape(()))
 
-    def argmax(self, dim: int | None = None, *, axis: int | None = None) -> Any:
-        """Return where the maximum is, as an array of integers."""
-        return self._data.argmax(axis if dim is None else dim)
+    def __format__(self, spec: str) -> str:
+        """Return the text of a single number, as in ``f"{loss:.4f}"``; without a specification, of any tensor."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad and copy is False:
@@ -239,26 +221,6 @@ class Value:
         if self.name:
             parts.append(f"name={self.name!r}")
         return f"Tensor({', '.join(parts)})"
-
-    # -- comparisons give arrays of booleans
-
-    def __lt__(self, other: Any) -> Any:
-        return self._data < _values(other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._data <= _values(other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._data > _values(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._data >= _values(other)
-
-    def __eq__(self, other: Any) -> Any:
-        return self._data == _values(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self._data != _values(other)
 
     # -- copies
 
@@ -285,10 +247,6 @@ class Value:
         self._node, self._version = None, [0]
         for name, value in state.items():
             setattr(self, "_grad" if name == "grad" else name, value)
-
-
-def _values(other: Any) -> Any:
-    return other._data if isinstance(other, Value) else other
 
 
 def as_values(array: Array, fmt: FloatFormat) -> Array:

@@ -308,6 +308,10 @@ CASES = [c for c in CASES if c.op != "clamp"] + [
 PLACES = np.array([[0, 2, 2], [1, 0, 1]])
 
 
+def _torch_std(t, x, axis=None, keepdims=False, correction=1):
+    return x.std(dim=axis, keepdim=keepdims, correction=correction)
+
+
 def _torch_put(t, a, b, view):
     y = a.clone()
     y[view[1]["key"]] = b
@@ -335,6 +339,36 @@ CASES += [
         indices=PLACES,
         torch=lambda t, a, axis, indices: a.gather(axis, t.tensor(indices)),
     ),
+    *(
+        case(name, (3, 4), torch=lambda t, a, name=name: getattr(t, name)(a), low=low, high=high)
+        for name, low, high in (
+            *(("exp2", -2.0, 2.0), ("expm1", -2.0, 2.0), ("log2", 0.1, 2.0), ("log10", 0.1, 2.0)),
+            *(
+                ("log1p", -0.5, 2.0),
+                ("sin", -2.0, 2.0),
+                ("cos", -2.0, 2.0),
+                ("tan", -1.0, 1.0),
+                ("sinh", -2.0, 2.0),
+            ),
+            *(("cosh", -2.0, 2.0), ("arcsin", -0.9, 0.8), ("arccos", -0.9, 0.8), ("arctan", -2.0, 2.0)),
+            *(("arcsinh", -2.0, 2.0), ("arccosh", 1.1, 3.0), ("arctanh", -0.9, 0.8), ("erf", -2.0, 2.0)),
+            *(("rsqrt", 0.1, 2.0), ("deg2rad", -2.0, 2.0), ("rad2deg", -2.0, 2.0)),
+        )
+    ),
+    case("cbrt", (3, 4), torch=lambda t, a: a ** (1 / 3), low=0.1),
+    case("hypot", (3, 4), (4,), torch=lambda t, a, b: t.hypot(a, b)),
+    case("arctan2", (3, 4), (4,), torch=lambda t, a, b: t.arctan2(a, b)),
+    case("logaddexp", (3, 4), (4,), torch=lambda t, a, b: t.logaddexp(a, b)),
+    case("logaddexp2", (3, 4), (4,), torch=lambda t, a, b: t.logaddexp2(a, b)),
+    case("std", (3, 4), torch=lambda t, a: a.std()),
+    case("std", (2, 3, 4), axis=(0, 2), keepdims=True, correction=0, torch=_torch_std),
+    *(
+        case("norm", (3, 4), axis=1, p=p, torch=lambda t, a, axis, p: a.norm(p, axis))
+        for p in (2.0, 1.0, np.inf, -np.inf, 3.0, 0.5)
+    ),
+    case("norm", (3, 4), keepdims=True, torch=lambda t, a, keepdims: a.norm().reshape(1, 1)),
+    case("cumsum", (3, 4), axis=1, torch=lambda t, a, axis: a.cumsum(axis)),
+    case("cumsum", (3, 4), axis=0, torch=lambda t, a, axis: a.cumsum(axis)),
 ]
 # cast changes the format, so it has tests of its own in test_autograd_tensor.py
 OTHERWISE_TESTED = {"cast"}

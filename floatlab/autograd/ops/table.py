@@ -10,18 +10,31 @@ from floatlab.autograd.operation import Op
 from floatlab.autograd.ops import (
     convolution,
     elementwise,
+    functions,
     losses,
     movement,
     normalization,
     places,
     rectifiers,
     reductions,
+    statistics,
 )
 from floatlab.errors import OptionError, check_option
 
 __all__ = ["TABLE", "find_op"]
 
-GROUPS = (elementwise, rectifiers, movement, places, reductions, losses, convolution, normalization)
+GROUPS = (
+    elementwise,
+    functions,
+    rectifiers,
+    movement,
+    places,
+    reductions,
+    statistics,
+    losses,
+    convolution,
+    normalization,
+)
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 
 
