@@ -6,6 +6,7 @@ The functions of `floatlab` compute with FloatArrays and plain numbers. Given a 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -14,7 +15,7 @@ from floatlab.autograd.ops.table import TABLE
 from floatlab.autograd.tensor import Tensor, apply
 from floatlab.autograd.value import Value
 from floatlab.context import Arithmetic, arithmetic
-from floatlab.errors import DtypeError, FormatError
+from floatlab.errors import DtypeError, FormatError, check_option
 
 __all__ = ["METHODS", "as_function", "on_tensors"]
 
@@ -110,18 +111,20 @@ def on_tensors(name: str, operands: tuple[Any, ...], options: dict[str, Any]) ->
         )
     if name in _OF_TWO:
         named = [options.pop(key) for key in ("a", "b", "y", "x") if key in options]
-        return apply(
-            _OPERATIONS.get(name, name), *operands, *(named if name != "power" else named[::-1]), **options
-        )
+        for option in options:
+            check_option(f"an option of {name}", option, sorted(_ARITHMETIC))
+        return apply(_OPERATIONS.get(name, name), *operands, *(named if name != "power" else named[::-1]))
     if not operands and "x" in options:
         operands = (options.pop("x"),)
     if "ddof" in options:
         options["correction"] = options.pop("ddof")
     x, *rest = operands
-    if isinstance(x, Value) and (name in TABLE or hasattr(Tensor, name)):
-        return (
-            getattr(x, name)(*rest, **options) if hasattr(Tensor, name) else apply(name, x, *rest, **options)
-        )
+    method = getattr(Tensor, name, None)
+    if isinstance(x, Value) and (name in TABLE or method is not None):
+        known = [*inspect.signature(method).parameters][1:] if method is not None else []
+        for option in options:
+            check_option(f"an option of {name}", option, (*known, *sorted(_ARITHMETIC)))
+        return apply(name, x) if method is None else method(x, *rest, **options)
     raise DtypeError(
         f"{name} computes with FloatArrays and numbers. Got a tensor. "
         "Use one of its methods, or fl.array(x.data, x.format), which has no gradient."

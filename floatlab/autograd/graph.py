@@ -10,12 +10,13 @@ Rooms above plug in through context variables, so that nothing is global state:
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,9 +157,21 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Value:
     return _run(op, tensors, params, fmt, gradient_format)
 
 
+@cache
+def _needed(op: Op) -> float:
+    """Return how many inputs an operation cannot do without; infinity, if it takes any number."""
+    kinds = inspect.signature(op.forward.function).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in kinds):
+        return math.inf
+    return (
+        len([p for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]) - 1
+    )  # the node
+
+
 def _tensors(op: Op, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
     if inputs and inputs[-1] is None:
-        inputs = tuple(x for x in inputs if x is not None)
+        given = tuple(x for x in inputs if x is not None)
+        inputs = given if len(given) >= _needed(op) else inputs  # only an optional input is left out
     for x in inputs:
         if not isinstance(x, Value):
             break

@@ -258,12 +258,12 @@ class Mathematics(Changing, Generic[Made]):
 
     def topk(self, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
         """Return the k largest (or smallest) values along an axis, in order, and where they are."""
-        if not isinstance(k, int | np.integer) or not 0 <= k <= (self.shape[dim] if self.ndim else 1):
-            raise ShapeError(
-                f"topk takes as many values as there are, at most. Got k={k!r} along axis {dim} of shape {self.shape}. "
-                "Use a smaller k."
-            )
         values, places = self.sort(dim, descending=largest)
+        if not isinstance(k, int | np.integer) or not 0 <= k <= self.shape[dim]:
+            raise ShapeError(
+                f"topk takes as many values as there are, at most. Got k={k!r} along axis {dim} of shape "
+                f"{self.shape}. Use a smaller k."
+            )
         cut = (slice(None),) * (dim % self.ndim) + (slice(int(k)),)
         return Extreme(apply("index", values, key=cut), places[cut])
 

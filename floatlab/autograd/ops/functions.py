@@ -44,7 +44,7 @@ _SLOPES: dict[str, tuple[str, Callable[[Array], Any]]] = {
 }
 
 
-#: Those that `floatlab.functions` has in formats of at most 24 bits only; here a few float64 operations, within some ulp.
+#: Those that `floatlab.functions` has up to 24 bits of precision only: a few float64 operations, within some ulp.
 _IN_FLOAT64: dict[str, Callable[[Array], Any]] = {
     "exp2": lambda x: np.ldexp(exp64(np.asarray((x - _whole(x)) * _LN2)), _whole(x).astype(np.int32)),
     "log2": lambda x: np.frexp(x)[1] + log64(np.asarray(np.frexp(x)[0])) / _LN2,
