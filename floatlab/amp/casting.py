@@ -59,7 +59,19 @@ AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
         "bce_with_logits",
     ),
     # Operations that meet inputs of several formats.
-    "widest input": ("add", "sub", "mul", "div", "maximum", "minimum", "where", "cat", "stack"),
+    "widest input": (
+        "add",
+        "add_scaled",
+        "sub",
+        "mul",
+        "div",
+        "maximum",
+        "minimum",
+        "where",
+        "put",
+        "cat",
+        "stack",
+    ),
 }
 _RULE = {name: rule for rule, names in AUTOCAST_TABLE.items() for name in names}
 

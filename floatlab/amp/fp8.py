@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from floatlab.amp.casting import autocast
 from floatlab.amp.loss_scale import float32
 from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
-from floatlab.autograd.value import recording
+from floatlab.autograd.recording import recording
 from floatlab.errors import OptionError, StateError, check_option
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
