@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from floatlab.errors import OptionError
 from floatlab.system.terminal import make_console
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "fit_columns",
     "power",
     "print_table",
+    "seeds_of",
     "table_console",
     "table_of",
     "verdict",
@@ -38,6 +40,8 @@ class _Bits(RegexHighlighter):
 
 BITS = _Bits()
 BIT_COLOURS = Theme({"bits.sign": "magenta", "bits.exponent": "green", "bits.fraction": "bright_blue"})
+
+_MOST_SEEDS = 100
 
 
 def table_console() -> Console:
@@ -124,3 +128,30 @@ def power(value: float) -> str:
     """
     mantissa, exponent = math.frexp(value)
     return f"2^{exponent - 1}" if mantissa == 0.5 else f"{value:.6g}"
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Return the seeds that ``--seeds`` asks for: so many from 0 on, or the ones that are listed.
+
+    Raises
+    ------
+    OptionError
+        If there is none, or the text is something else.
+
+    Examples
+    --------
+    >>> seeds_of("3"), seeds_of("3,4,5"), seeds_of("7,")
+    ((0, 1, 2), (3, 4, 5), (7,))
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words if word or len(words) == 1):
+        numbers: list[int] = []
+    else:
+        numbers = [int(word) for word in words if word]
+    chosen = tuple(range(numbers[0])) if len(words) == 1 and numbers else tuple(dict.fromkeys(numbers))
+    if not 1 <= len(chosen) <= _MOST_SEEDS:
+        raise OptionError(
+            f"Seeds are a number of them from 1 to {_MOST_SEEDS}, or a list with commas. Got {text!r}. "
+            "Use 3 (for 0, 1, 2), or 3,4,5, or 7, for one alone."
+        )
+    return chosen
