@@ -305,8 +305,14 @@ CASES = [c for c in CASES if c.op != "clamp"] + [
     Case("clamp", ((3, 4),), {"low": -1.0, "high": 0.5}, lambda t, a, low, high: a.clamp(low, high)),
     Case("clamp", ((3, 4),), {"high": 0.5}, lambda t, a, high: a.clamp(max=high)),
 ]
-# cast changes the format, so it has tests of its own in test_autograd_tensor.py
-OTHERWISE_TESTED = {"cast"}
+# cast changes the format, so it has tests of its own in test_autograd_tensor.py; the operations of layers and losses
+# that came later have the same tests as here in tests/nn/test_nn_ops.py
+OTHERWISE_TESTED = {
+    "cast",
+    *("silu", "mish", "softsign", "logsigmoid", "elu", "hardtanh", "hardsigmoid", "hardswish", "prelu"),
+    *("soft_cross_entropy", "l1", "smooth_l1", "huber", "bce", "kl_div"),
+    *("conv_transpose2d", "adaptive_avg_pool2d", "interpolate", "group_norm", "rms_norm"),
+}
 
 ids = [f"{c.op}-{'-'.join('x'.join(map(str, s)) or 'scalar' for s in c.shapes)}" for c in CASES]
 

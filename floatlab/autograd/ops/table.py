@@ -7,12 +7,32 @@ file where it belongs; tests/autograd/test_autograd_ops.py then fails until it h
 from __future__ import annotations
 
 from floatlab.autograd.operation import Op
-from floatlab.autograd.ops import convolution, elementwise, losses, movement, normalization, reductions
+from floatlab.autograd.ops import (
+    activations,
+    convolution,
+    element_losses,
+    elementwise,
+    losses,
+    movement,
+    normalization,
+    pooling,
+    reductions,
+)
 from floatlab.errors import OptionError, check_option
 
 __all__ = ["TABLE", "find_op"]
 
-GROUPS = (elementwise, movement, reductions, losses, convolution, normalization)
+GROUPS = (
+    elementwise,
+    activations,
+    movement,
+    reductions,
+    losses,
+    element_losses,
+    convolution,
+    pooling,
+    normalization,
+)
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 
 
