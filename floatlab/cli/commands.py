@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from floatlab.cli.console import power, table_console, table_of
+from floatlab.cli.console import power, seeds_of, table_console, table_of
 from floatlab.errors import DataError, FloatlabError, OptionError
 from floatlab.system.terminal import abandon_output, make_console, prepare_streams
 
@@ -29,6 +29,9 @@ app = typer.Typer(
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 JobsOption = Annotated[
     int, typer.Option("--jobs", min=0, help="Processes side by side; 0: one for each core.")
+]
+SeedsOption = Annotated[
+    str, typer.Option("--seeds", help="How many seeds, from 0 on; or which: 3,4,5, or 7, for one alone.")
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
 
@@ -160,14 +163,14 @@ def demo(
         bool,
         typer.Option("--cliff", help="Also every loss weight from 1 to 1e-9, and cliff.png; some minutes."),
     ] = False,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="How many seeds.")] = 3,
+    seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
     fresh: FreshOption = False,
 ) -> None:
     """Train the digits in seven ways, and watch gradients underflow and recover."""
     from floatlab.cli.demo import demo_command
 
-    demo_command(out=out, cliff=cliff, seeds=seeds, jobs=jobs, fresh=fresh)
+    demo_command(out=out, cliff=cliff, seeds=seeds_of(seeds), jobs=jobs, fresh=fresh)
 
 
 # -- other experiments -----------------------------------------------------------------------------
@@ -180,16 +183,33 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="How many seeds.")] = 3,
+    seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
     fresh: FreshOption = False,
+    neighbours: Annotated[
+        int,
+        typer.Option("--neighbours", min=0, help="Instead: so many neighbouring settings, drawn at random."),
+    ] = 0,
+    neighbour_seed: Annotated[
+        int, typer.Option("--neighbour-seed", min=0, help="The seed of that draw.")
+    ] = 0,
 ) -> None:
     """Do an experiment: its predictions first, then the runs, then both side by side."""
     from floatlab.cli.run import run_command
 
-    folder = out or Path("floatlab-runs") / name
+    folder = out or Path("floatlab-runs") / (f"{name}-neighbours" if neighbours else name)
     raise typer.Exit(
-        run_command(name, seeds=seeds, jobs=jobs, out=folder, fresh=fresh, listing=show_list, draw=_draw_run)
+        run_command(
+            name,
+            seeds=seeds_of(seeds),
+            jobs=jobs,
+            out=folder,
+            fresh=fresh,
+            listing=show_list,
+            neighbours=neighbours,
+            neighbour_seed=neighbour_seed,
+            draw=_draw_run,
+        )
     )
 
 

@@ -10,9 +10,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from floatlab.errors import OptionError
 from floatlab.system.terminal import make_console
 
-__all__ = ["power", "table_console", "table_of", "verdict"]
+__all__ = ["power", "seeds_of", "table_console", "table_of", "verdict"]
+
+_MOST_SEEDS = 100
 
 
 def table_console() -> Console:
@@ -52,3 +55,30 @@ def power(value: float) -> str:
     """
     mantissa, exponent = math.frexp(value)
     return f"2^{exponent - 1}" if mantissa == 0.5 else f"{value:.6g}"
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Return the seeds that ``--seeds`` asks for: so many from 0 on, or the ones that are listed.
+
+    Raises
+    ------
+    OptionError
+        If there is none, or the text is something else.
+
+    Examples
+    --------
+    >>> seeds_of("3"), seeds_of("3,4,5"), seeds_of("7,")
+    ((0, 1, 2), (3, 4, 5), (7,))
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words if word or len(words) == 1):
+        numbers: list[int] = []
+    else:
+        numbers = [int(word) for word in words if word]
+    chosen = tuple(range(numbers[0])) if len(words) == 1 and numbers else tuple(dict.fromkeys(numbers))
+    if not 1 <= len(chosen) <= _MOST_SEEDS:
+        raise OptionError(
+            f"Seeds are a number of them from 1 to {_MOST_SEEDS}, or a list with commas. Got {text!r}. "
+            "Use 3 (for 0, 1, 2), or 3,4,5, or 7, for one alone."
+        )
+    return chosen

@@ -146,3 +146,29 @@ def test_the_readme_has_its_figure_and_its_commands():
         "    python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest\n",
     ):
         assert command in text
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", (0, 1, 2)),
+        ("1", (0,)),
+        ("3,4,5", (3, 4, 5)),
+        (" 7 , 7,2", (7, 2)),
+        ("7,", (7,)),
+        ("100", tuple(range(100))),
+    ],
+)
+def test_seeds_are_a_number_of_them_or_a_list(text, seeds):
+    from floatlab.cli.console import seeds_of
+
+    assert seeds_of(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "", ",", "-1", "3,-4", "1.5", "a", "101", "3;4", "\u0663"])
+def test_seeds_that_are_none_are_refused_in_one_line(text):
+    from floatlab.cli.console import seeds_of
+    from floatlab.errors import OptionError
+
+    with pytest.raises(OptionError, match="Seeds are"):
+        seeds_of(text)
