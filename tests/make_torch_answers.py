@@ -26,6 +26,7 @@ PARTS = {
         "optim/test_optim_torch.py",
         "experiments/test_training_claims.py",
     ),
+    "nn": ("nn/test_nn_torch.py", "nn/test_nn_ops.py"),
     "tensor": ("autograd/test_autograd_ops.py", "autograd/test_autograd_torch.py"),
 }
 

@@ -42,7 +42,7 @@ _FP64 = get_format("float64")
 #: sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all the others.
 AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
     # Sums of many products: what tensor cores are for, and what tolerates narrow operands.
-    "low precision": ("matmul", "linear", "conv2d"),
+    "low precision": ("matmul", "linear", "conv2d", "conv_transpose2d"),
     # Results that leave a narrow format's range easily, or that add up many terms.
     "float32": (
         "pow",
@@ -52,12 +52,20 @@ AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
         "softmax",
         "log_softmax",
         "layer_norm",
+        "group_norm",
         "sum",
         "cross_entropy",
+        "soft_cross_entropy",
         "nll",
         "mse",
+        "l1",
+        "smooth_l1",
+        "huber",
+        "kl_div",
         "bce_with_logits",
     ),
+    # A sigmoid in a narrow format is 1 long before its logit is large, and the loss then has no gradient to give.
+    "refused": ("bce",),
     # Operations that meet inputs of several formats.
     "widest input": (
         "add",
@@ -103,6 +111,11 @@ class _Caster:
             return tuple(self._narrow(t) for t in tensors)
         if rule == "float32":
             return tuple(t if t.format.same_as(_FP64) else t.to(_FP32) for t in tensors)
+        if rule == "refused":
+            raise AutogradError(
+                f"binary_cross_entropy and BCELoss are unsafe to autocast. Got {tensors[0].format.spec} probabilities. "
+                "Leave the sigmoid out and use binary_cross_entropy_with_logits or BCEWithLogitsLoss."
+            )
         if rule == "widest input":
             first = tensors[0].format
             if any(t.format is not first for t in tensors):
