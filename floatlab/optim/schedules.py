@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from floatlab.errors import OptionError, StateError
-from floatlab.optim.optimizer import Optimizer, is_number
+from floatlab.optim.optimizer import Optimizer
+from floatlab.optim.parameters import is_number
 from floatlab.optim.scalars import cosine_of_pi, power
 
 __all__ = ["CosineAnnealingLR", "LRScheduler", "LambdaLR", "LinearWarmup", "StepLR"]

@@ -87,9 +87,6 @@ class Workbench:
         The three formats; see the top of this file.
     pool : dict
         Scratch memory, shared by all the workbenches of an optimizer: they work one after the other.
-    stored_as : FloatFormat
-        The format that the weight had when the bench was made. (That of `weight` is float32 where there is a
-        master copy.)
     """
 
     def __init__(
@@ -99,9 +96,7 @@ class Workbench:
         state: Rounding,
         weight: Rounding,
         pool: dict[tuple[str, str], Array],
-        stored_as: FloatFormat,
     ) -> None:
-        self.stored_as = stored_as
         self.compute, self.state, self.weight = compute, state, weight
         self._shape, self._pool = shape, pool
         all_three = (compute, state, weight)

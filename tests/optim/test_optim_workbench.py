@@ -71,7 +71,7 @@ SCALARLESS = ("multiply", "divide")
 
 def bench_of(fmt: FloatFormat, mode: str, count: int) -> Workbench:
     weight = Rounding(fmt, mode)
-    return Workbench((count,), Rounding(fmt), Rounding(fmt), weight, {}, stored_as=fmt)
+    return Workbench((count,), Rounding(fmt), Rounding(fmt), weight, {})
 
 
 def operands(rng: np.random.Generator, fmt: FloatFormat, count: int, number: int) -> list[np.ndarray]:
