@@ -225,6 +225,9 @@ class Optimizer:
         due, position = [], 0
         for group in self.param_groups:
             options = {option: plain_option(value) for option, value in group.items()}
+            lr = options["lr"]  # what a loop changes between two steps
+            if not (type(lr) is float and lr >= 0.0):
+                self._check_group(options)
             for p in group["params"]:
                 if p.grad is not None:
                     check_gradient(p, position)
