@@ -28,6 +28,7 @@ PARTS = {
     ),
     "nn": ("nn/test_nn_torch.py", "nn/test_nn_ops.py"),
     "tensor": ("autograd/test_autograd_ops.py", "autograd/test_autograd_torch.py"),
+    "optim": ("optim/test_optim_torch.py", "optim/test_optim_schedules.py", "amp/test_amp_grad_scaler.py"),
 }
 
 
