@@ -199,15 +199,25 @@ def plot_agreement(
                     axes.get_xticks(), [t.get_text().replace("$2", "$-2") for t in axes.get_xticklabels()]
                 )
             tidy(axes, grid="both")
-            axes.set_xlabel("input")
+            over = any(not np.isfinite(curves[sign, fmt][1]).all() for fmt in chosen)
+            axes.set_xlabel("input   (at the top: NaN, or a wrong infinity)" if over else "input")
             heading(axes, "negative inputs" if sign < 0 else "positive inputs", size=made.font)
         first = made.axes.flat[0]
         bottom, over = first.get_ylim()
         power_axis(first.yaxis, bottom, over, 9)
         first.set_ylabel("largest error [ulp]")
         last = made.axes.flat[-1]
-        last.text(0.99, -1, "½ ulp: correctly rounded", transform=last.get_yaxis_transform(), ha="right", va="bottom",
-                  color=made.theme.alarm, fontsize=0.85 * made.font)  # fmt: skip
+        last.text(
+            0.99,
+            0.02,
+            "dashes: ½ ulp, correctly rounded",
+            transform=last.transAxes,
+            ha="right",
+            va="bottom",
+            color=made.theme.alarm,
+            fontsize=0.85 * made.font,
+            bbox={"facecolor": made.theme.paper, "edgecolor": "none", "pad": 2},
+        )
         made.figure.legend(loc="outside lower center", ncols=min(5, len(chosen)), labelcolor=made.theme.ink,
                            handles=last.get_legend_handles_labels()[0])  # fmt: skip
         return made.finish(title, _title(data, f, chosen))

@@ -101,11 +101,6 @@ def file_type(path: str | Path) -> str:
 
     >>> file_type("ranges.SVG")
     'svg'
-    >>> file_type("ranges.pgn")
-    Traceback (most recent call last):
-    ...
-    floatlab.errors.OptionError: The end of a figure's name says its type, one of: eps, jpeg, jpg, pdf, pgf, png, \
-ps, raw, rgba, svg, svgz, tif, tiff, webp. Got 'ranges.pgn'. Use "ranges.png".
     """
     path = Path(path)
     known = sorted(FigureCanvasBase.get_supported_filetypes())

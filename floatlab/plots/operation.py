@@ -196,7 +196,7 @@ def _ramp(theme: Theme) -> tuple[str, str]:
 
 def _fills(theme: Theme) -> dict[str, str]:
     return {
-        "exact": theme.grid,
+        "exact": theme.paper,
         "tie": theme.ink,
         "zero": theme.region("subnormal"),
         "overflow": theme.region("lost"),

@@ -147,8 +147,12 @@ def _title(data: dict[str, NDArray[Any]], fmt: FloatFormat) -> str:
     count = {fate: int((data["fate"] == fate).sum()) for fate in _FATES}
     there = len(data["x"]) - count["nan"]
     parts = [
-        f"{count[fate]} {words}"
-        for fate, words in (("exact", "exact"), ("zero", "become 0"), ("overflow", "overflow"))
+        f"{count[fate]} {words if count[fate] > 1 else one}"
+        for fate, words, one in (
+            ("exact", "exact", "exact"),
+            ("zero", "become 0", "becomes 0"),
+            ("overflow", "overflow", "overflows"),
+        )
         if count[fate]
     ]
     rounded = data["fate"] == "rounded"

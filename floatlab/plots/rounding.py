@@ -120,7 +120,7 @@ def _values(fmt: FloatFormat, limits: tuple[float, float] | None) -> NDArray[np.
             f"limits hold 2 to 129 values of the format, the ends included. Got {limits!r} for {fmt.name}. "
             f"Use limits=({plain_number(fmt.smallest_normal)}, {plain_number(2 * fmt.smallest_normal)})."
         )
-    return np.array(found)
+    return np.array(found) + 0.0  # a zero without a sign
 
 
 def plot_rounding(

@@ -163,7 +163,7 @@ def _value(made: Canvas, data: dict[str, NDArray[Any]], i: int, style: Style, si
 def _labels(made: Canvas, data: dict[str, NDArray[Any]], rows: list[int]) -> None:
     """Write the values above their stems, as many as have room; those of powers of two come first."""
     span = data["value"][rows[-1]] - data["value"][rows[0]]
-    room = (0.021 if len(rows) > 16 else 0.05) * span
+    room = (0.021 if len(rows) > 16 else 0.036) * span
     taken: list[float] = []
     by_weight = sorted(
         rows, key=lambda i: (abs(np.frexp(data["value"][i])[0]) != 0.5, -abs(data["value"][i]))
