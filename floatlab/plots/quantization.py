@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from floatlab.plots.colours import format_styles, short_name
 from floatlab.plots.figure import Figure
 from floatlab.plots.inputs import numbers
 from floatlab.plots.style import canvas, plain_number, tidy
+from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["plot_quantization", "quantization_data"]
@@ -22,9 +23,8 @@ _FATES = ("exact", "rounded", "zero", "overflow", "nan")
 
 
 def quantization_data(
-    x: Any, fmt: FloatFormat | str = "e4m3", *, rounding: str = "nearest_even", overflow: str | None = None,
-    rng: np.random.Generator | None = None,
-) -> dict[str, NDArray[Any]]:  # fmt: skip
+    x: Any, fmt: FloatFormat | str = "e4m3", **options: Unpack[RoundingOptions]
+) -> dict[str, NDArray[Any]]:
     """Return what `plot_quantization` draws: each number, what it becomes, the error, and half a unit.
 
     ``fate`` says what happened: "exact", "rounded", "zero" where a number other than zero became zero, "overflow", or
@@ -43,11 +43,10 @@ def quantization_data(
     >>> data["quantized"].tolist(), data["fate"].tolist()
     ([0.1015625, 0.0, 448.0, nan], ['rounded', 'zero', 'exact', 'overflow'])
     """
+    check_names("quantization_data", options)
     x = numbers(x, _WHAT, dimensions=1)
     fmt = get_format(fmt)
-    quantized, flags = quantize(
-        x, fmt, rounding=rounding, overflow=overflow, rng=rng, return_flags=True
-    )  # of float64, which holds every value of every format
+    quantized, flags = quantize(x, fmt, **options, return_flags=True)
     with np.errstate(invalid="ignore"):
         error = quantized - x
     fate = np.select(
@@ -66,12 +65,10 @@ def plot_quantization(
     x: Any,
     fmt: FloatFormat | str = "e4m3",
     *,
-    rounding: str = "nearest_even",
-    overflow: str | None = None,
-    rng: np.random.Generator | None = None,
     size: str | tuple[float, float] = "full",
     dark: bool = False,
     title: str | None = None,
+    **options: Unpack[RoundingOptions],
 ) -> Figure:
     """Draw numbers, what they become in a format, and below that the error, within half a unit in the last place.
 
@@ -83,10 +80,10 @@ def plot_quantization(
         The numbers, in the order in which they are drawn.
     fmt : str or FloatFormat
         The format.
-    rounding, overflow, rng
-        As of `floatlab.quantize`.
     size, dark, title
         As in `plot_ranges`.
+    **options
+        Those of `floatlab.quantize`: rounding, overflow, subnormals, rng ...
 
     Raises
     ------
@@ -96,7 +93,8 @@ def plot_quantization(
         If a format or an option is unknown.
     """
     fmt = get_format(fmt)
-    data = quantization_data(x, fmt, rounding=rounding, overflow=overflow, rng=rng)
+    check_names("plot_quantization", options)
+    data = quantization_data(x, fmt, **options)
     with canvas(2, 1, size=size, dark=dark, sharex=True, height_ratios=[3, 2]) as made:
         above, below = made.axes
         style = format_styles([fmt])[fmt]
