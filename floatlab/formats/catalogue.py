@@ -14,6 +14,7 @@ import numpy as np
 from floatlab.errors import FormatError, nearest_name
 from floatlab.formats.format import DTYPES, NAMES, FloatFormat, known_or_spelt
 from floatlab.formats.notation import fields_and_name, plain
+from floatlab.formats.shown import catalogue_in_html
 
 __all__ = ["aliases", "formats", "get_format"]
 
@@ -85,13 +86,30 @@ def _add_dtypes() -> None:
 _add_dtypes()
 
 
-def formats() -> tuple[FloatFormat, ...]:
+class FormatList(tuple[FloatFormat, ...]):
+    """Formats in order: a tuple, which a notebook shows as a table, and a terminal by their names.
+
+    >>> FormatList([FloatFormat("float16", 5, 10)])
+    <1 format: float16>
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        names = ", ".join(fmt.name for fmt in self)
+        return f"<{len(self)} {'format' if len(self) == 1 else 'formats'}: {names}>"
+
+    def _repr_html_(self) -> str:
+        return catalogue_in_html(self)
+
+
+def formats() -> FormatList:
     """Return the catalogue, from the widest format to the narrowest.
 
     >>> [fmt.name for fmt in formats()][:3]
     ['float64', 'float32', 'tf32']
     """
-    return tuple(fmt for fmt, _ in _CATALOGUE)
+    return FormatList(fmt for fmt, _ in _CATALOGUE)
 
 
 def aliases(fmt: FloatFormat) -> tuple[str, ...]:
