@@ -110,8 +110,8 @@ def explain_sum(terms: Any, fmt: Any, rounding: str, overflow: str | None, subno
       exactly   355
       sum       256   0 10000111 0000000 = 0x4380
       lost      99 of 100 terms changed nothing
-      stalls    after 1 term, at 256: there one unit is 2, and the largest term
-                that follows is 1
+      stalls    after 1 term, at 256: there one unit is 2, and the largest term that
+                follows is 1
       error     -99 = -27.9 %
     """
     fmt = get_format(fmt)
