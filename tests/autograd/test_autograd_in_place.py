@@ -179,6 +179,8 @@ def test_data_plus_equals_a_tensor_changes_the_weight() -> None:
     with pytest.raises(DtypeError, match=r"numpy.floor of a tensor"):
         np.floor(p)
     assert np.exp(p * 0).requires_grad
+    with pytest.raises(ShapeError, match=r"keeps the shape. Got \(2, 2\) for an array of shape \(2,\)"):
+        p.data += Tensor(np.ones((2, 2)))
 
 
 # -- with a graph ------------------------------------------------------------------------------------
