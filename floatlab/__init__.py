@@ -467,4 +467,4 @@ if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name 
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

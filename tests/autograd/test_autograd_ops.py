@@ -370,8 +370,14 @@ CASES += [
     case("cumsum", (3, 4), axis=1, torch=lambda t, a, axis: a.cumsum(axis)),
     case("cumsum", (3, 4), axis=0, torch=lambda t, a, axis: a.cumsum(axis)),
 ]
-# cast changes the format, so it has tests of its own in test_autograd_tensor.py
-OTHERWISE_TESTED = {"cast"}
+# cast changes the format, so it has tests of its own in test_autograd_tensor.py; the operations of layers and losses
+# that came later have the same tests as here in tests/nn/test_nn_ops.py
+OTHERWISE_TESTED = {
+    "cast",
+    *("silu", "mish", "softsign", "logsigmoid", "elu", "hardtanh", "hardsigmoid", "hardswish", "prelu"),
+    *("soft_cross_entropy", "l1", "smooth_l1", "huber", "bce", "kl_div"),
+    *("conv_transpose2d", "adaptive_avg_pool2d", "interpolate", "group_norm", "rms_norm"),
+}
 
 ids = [f"{c.op}-{'-'.join('x'.join(map(str, s)) or 'scalar' for s in c.shapes)}" for c in CASES]
 

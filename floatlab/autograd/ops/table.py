@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from floatlab.autograd.operation import Op
 from floatlab.autograd.ops import (
+    activations,
     convolution,
+    element_losses,
     elementwise,
     functions,
     losses,
     movement,
     normalization,
     places,
+    pooling,
     rectifiers,
     reductions,
     statistics,
@@ -27,12 +30,15 @@ GROUPS = (
     elementwise,
     functions,
     rectifiers,
+    activations,
     movement,
     places,
     reductions,
     statistics,
     losses,
+    element_losses,
     convolution,
+    pooling,
     normalization,
 )
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
