@@ -207,7 +207,7 @@ def _is_hidden(name: str, operands: tuple[Array | float, ...], to: Rounding) -> 
     precision = to.format.precision
     if precision < 24:
         return True  # or it is left as it is
-    single = name not in _FUSED or (name == "add" and abs(operands[2]) == 1.0)  # type: ignore[arg-type]
+    single = name not in _FUSED or (name == "add" and abs(operands[2]) == 1.0)
     if not single or (precision == 53 and single):
         return single
     short = precision == 24 and all(

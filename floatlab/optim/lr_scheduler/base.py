@@ -177,7 +177,7 @@ class LRScheduler:
                 "Create the optimizer with the same groups."
             )
         n, lrs = state_dict.get("last_epoch"), state_dict.get("lrs", bases)
-        rates = [*bases, *lrs] if isinstance(lrs, list | tuple) and len(lrs) == count else [None]
+        rates: list[Any] = [*bases, *lrs] if isinstance(lrs, list | tuple) and len(lrs) == count else [None]
         if not is_whole(n) or not all(is_number(lr) and lr >= 0.0 for lr in rates):
             raise StateError(
                 "A schedule's state holds its step and rates of at least 0. Got "
