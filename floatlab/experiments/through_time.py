@@ -122,8 +122,8 @@ def steps_needed(divisors: Sequence[Array], epsilon: float) -> float:
     weighted by its sqrt(v), is the share of the descent that is left, and it takes the inverse of that many steps to
     get on by one.
 
-    >>> steps_needed([np.array([1e-8]), np.array([3e-8])], epsilon=1e-8)
-    3.333333333333333
+    >>> round(steps_needed([np.array([1e-8]), np.array([3e-8])], epsilon=1e-8), 3)
+    3.333
     """
     total = 0.0
     for root in divisors:
