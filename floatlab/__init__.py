@@ -7,6 +7,9 @@ underflow, and recover.
 >>> fl.quantize([0.1, 1000.0], "fp8_e4m3").tolist()
 [0.1015625, nan]
 
+Functions of numbers take tensors too, and are a part of the graph then: ``fl.exp(x)``, ``fl.sum(x, 1)``. PyTorch's
+names that make tensors or join them stand beside them: ``fl.zeros``, ``fl.randn``, ``fl.cat``.
+
 The numbers are loaded at once. The rooms for training, figures and proofs are loaded when they are first used, so
 that ``import floatlab`` costs little more than NumPy.
 
@@ -99,6 +102,7 @@ from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.formats.info import finfo
+from floatlab.names import device, find, load, open_to_tensors, save
 from floatlab.rounding import quantize as _quantize
 from floatlab.rounding.flags import Flags, recorded
 
@@ -116,12 +120,118 @@ if TYPE_CHECKING:
         testing,
         verify,
     )
-    from floatlab.autograd import Tensor, no_grad
+    from floatlab.autograd import (
+        Tensor,
+        arange,
+        as_tensor,
+        cat,
+        empty,
+        enable_grad,
+        eye,
+        full,
+        full_like,
+        inference_mode,
+        is_grad_enabled,
+        manual_seed,
+        maximum,
+        minimum,
+        no_grad,
+        ones,
+        ones_like,
+        rand,
+        rand_like,
+        randint,
+        randn,
+        randn_like,
+        randperm,
+        set_grad_enabled,
+        stack,
+        tensor,
+        where,
+        zeros,
+        zeros_like,
+    )
 
 __version__ = "0.1.0"
 
 quantize, encode = recorded(_quantize.quantize), recorded(_encode.encode)
 del recorded
+
+for _name in (
+    *(
+        "add",
+        "arccos",
+        "arccosh",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctan2",
+        "arctanh",
+        "average",
+        "cbrt",
+        "cos",
+        "cosh",
+    ),
+    *(
+        "cumprod",
+        "cumsum",
+        "deg2rad",
+        "divide",
+        "dot",
+        "einsum",
+        "erf",
+        "exp",
+        "exp2",
+        "expm1",
+        "floor_divide",
+        "fma",
+    ),
+    *(
+        "fmod",
+        "gelu",
+        "hypot",
+        "ldexp",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "logaddexp",
+        "logaddexp2",
+        "matmul",
+        "mean",
+    ),
+    *(
+        "median",
+        "multiply",
+        "nanmean",
+        "nansum",
+        "norm",
+        "power",
+        "prod",
+        "quantile",
+        "rad2deg",
+        "reciprocal",
+    ),
+    *(
+        "remainder",
+        "rsqrt",
+        "sigmoid",
+        "sin",
+        "sinh",
+        "softplus",
+        "sqrt",
+        "square",
+        "std",
+        "subtract",
+        "sum",
+        "tan",
+    ),
+    *("tanh", "tensordot", "var", "vecdot"),
+):
+    globals()[_name] = open_to_tensors(globals()[_name])
+
+
+del open_to_tensors
 
 _ROOMS = (
     "amp",
@@ -147,7 +257,10 @@ __all__ = [
     "FloatlabError",
     "Tensor",
     "add",
+    "amax",
+    "amin",
     "amp",
+    "arange",
     "arccos",
     "arccosh",
     "arcsin",
@@ -155,13 +268,22 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "argmax",
+    "argmin",
+    "argsort",
     "arithmetic",
     "array",
+    "as_tensor",
     "asarray",
     "autograd",
     "average",
+    "bmm",
+    "cat",
     "cbrt",
+    "chunk",
+    "clamp",
     "classify",
+    "clone",
     "cos",
     "cosh",
     "cumprod",
@@ -169,9 +291,12 @@ __all__ = [
     "data",
     "decode",
     "deg2rad",
+    "device",
     "divide",
     "dot",
     "einsum",
+    "empty",
+    "enable_grad",
     "encode",
     "erf",
     "exp",
@@ -179,65 +304,115 @@ __all__ = [
     "experiments",
     "explain",
     "expm1",
+    "eye",
     "finfo",
+    "flatten",
+    "flip",
     "floor_divide",
     "fma",
     "fmod",
     "formats",
     "from_codes",
+    "full",
+    "full_like",
+    "gather",
     "gelu",
     "get_format",
     "hypot",
+    "index_select",
+    "inference_mode",
+    "is_grad_enabled",
+    "isfinite",
+    "isinf",
+    "isnan",
     "ldexp",
     "linspace",
+    "load",
     "log",
     "log1p",
     "log2",
     "log10",
+    "log_softmax",
     "logaddexp",
     "logaddexp2",
+    "manual_seed",
+    "masked_fill",
     "matmul",
+    "max",
+    "maximum",
     "mean",
     "median",
     "memory",
+    "min",
+    "minimum",
+    "mm",
     "multiply",
     "nanmean",
     "nansum",
+    "neg",
     "next_down",
     "next_up",
     "nn",
     "no_grad",
     "norm",
+    "ones",
+    "ones_like",
     "optim",
+    "permute",
     "plots",
     "power",
     "prod",
     "quantile",
     "quantize",
     "rad2deg",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
     "reciprocal",
+    "relu",
     "remainder",
+    "reshape",
     "rsqrt",
+    "save",
+    "set_grad_enabled",
     "sigmoid",
     "sin",
     "sinh",
+    "softmax",
     "softplus",
+    "sort",
     "spacing",
+    "split",
     "sqrt",
     "square",
+    "squeeze",
+    "stack",
     "std",
     "subtract",
     "sum",
     "tan",
     "tanh",
     "telemetry",
+    "tensor",
     "tensordot",
     "testing",
+    "topk",
     "track_flags",
+    "transpose",
+    "tril",
+    "triu",
     "ulp",
+    "unbind",
+    "unsqueeze",
     "var",
     "vecdot",
     "verify",
+    "where",
+    "zeros",
+    "zeros_like",
 ]
 
 
@@ -246,12 +421,11 @@ if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:
             return import_module(f"floatlab.{name}")  # which also makes it an attribute
-        if name in ("Tensor", "no_grad"):
-            value = getattr(import_module("floatlab.autograd"), name)
+        value, stays = find(name)
+        if stays:
             globals()[name] = value
-            return value
-        raise AttributeError(f"module 'floatlab' has no attribute {name!r}")
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

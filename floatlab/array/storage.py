@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from floatlab.array.shown import array_in_html
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codes.decode import decode
 from floatlab.codes.encode import encode_values
@@ -101,6 +102,9 @@ class Storage:
     def __str__(self) -> str:
         with self._print_options():
             return str(self.values)
+
+    def _repr_html_(self) -> str:
+        return array_in_html(self.values, self.codes, self._format)
 
     def _print_options(self) -> AbstractContextManager[Any]:
         """Do without powers of ten where numbers are moderate; NumPy has them if any two differ by a factor of 1000."""

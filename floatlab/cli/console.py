@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rich import box
 from rich.console import Console
+from rich.highlighter import RegexHighlighter
 from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
 
 from floatlab.errors import OptionError
 from floatlab.system.terminal import make_console
 
-__all__ = ["power", "seeds_of", "table_console", "table_of", "verdict"]
+__all__ = [
+    "BITS",
+    "BIT_COLOURS",
+    "fit_columns",
+    "power",
+    "print_table",
+    "seeds_of",
+    "table_console",
+    "table_of",
+    "verdict",
+]
+
+
+class _Bits(RegexHighlighter):
+    """Sign, exponent and fraction of a code, each in its colour."""
+
+    base_style = "bits."
+    highlights: ClassVar[list[str]] = [
+        r"(?<![\w.])(?P<sign>[01]) (?P<exponent>[01]+) (?P<fraction>[01]+)(?![\w.])"
+    ]
+
+
+BITS = _Bits()
+BIT_COLOURS = Theme({"bits.sign": "magenta", "bits.exponent": "green", "bits.fraction": "bright_blue"})
 
 _MOST_SEEDS = 100
 
@@ -34,6 +60,53 @@ def table_of(title: str, columns: Sequence[str], gap: int | None = None) -> Tabl
         justify: Any = "right" if name.endswith(">") else "left"
         table.add_column(name.rstrip(">"), justify=justify, no_wrap=gap is not None)
     return table
+
+
+def fit_columns(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    dispensable: Sequence[str],
+    width: int | None,
+    gap: int,
+) -> list[int]:
+    """Return which columns of a table are shown: whole ones only, the most dispensable left out first.
+
+    Parameters
+    ----------
+    columns, rows
+        The names and the cells.
+    dispensable : sequence of str
+        The columns that may go, in the order in which they go.
+    width : int or None
+        How many letters there is room for; None where there is no limit, in a file or a pipe.
+    gap : int
+        How many letters stand between two columns.
+
+    Examples
+    --------
+    >>> fit_columns(["name", "also", "bits"], [["float16", "fp16, half", "16"]], ["also", "bits"], 20, 1)
+    [0, 2]
+    """
+    widths = [max(len(name.rstrip(">")), *(len(row[k]) for row in rows)) for k, name in enumerate(columns)]
+    kept = list(range(len(columns)))
+    for name in dispensable:
+        if width is None or sum(widths[k] + gap + 1 for k in kept) <= width:  # rich draws a space beside each
+            break
+        kept.remove(list(columns).index(name))
+    return kept
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], dispensable: Sequence[str], gap: int
+) -> None:
+    """Print a table of whole columns: as many as the terminal has room for, and all of them in a file or a pipe."""
+    console = make_console()
+    width = console.width if console.is_terminal else None
+    kept = fit_columns(columns, rows, dispensable, width, gap)
+    table = table_of(title, [columns[k] for k in kept], gap=gap)
+    for row in rows:
+        table.add_row(*(BITS(Text(row[k])) for k in kept))
+    make_console(width_elsewhere=10_000, theme=BIT_COLOURS).print(table)
 
 
 def verdict(fails: int, total: int) -> str:

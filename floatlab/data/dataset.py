@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.errors import DataError, OptionError
+from floatlab.system.html import Raw, picture, table
 
 __all__ = ["Dataset", "digits"]
 
@@ -47,6 +48,22 @@ class Dataset:
     test_labels: NDArray[np.int64]
     image_shape: tuple[int, int, int]
     classes: int = 10
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.image_shape))
+        parts = f"{len(self.train_labels)} training and {len(self.test_labels)} test images"
+        return f"<Dataset: {parts} of {shape}, {self.classes} classes>"
+
+    def _repr_html_(self) -> str:
+        """Return an image and the counts of each class; of the first twenty, if there are more."""
+        rows: list[tuple[object, ...]] = []
+        for label in range(min(self.classes, 20)):
+            train, test = (
+                np.flatnonzero(labels == label) for labels in (self.train_labels, self.test_labels)
+            )
+            few = (picture(self.train_images[i].reshape(self.image_shape)) for i in train[:6])
+            rows.append((label, len(train), len(test), Raw("".join(few))))
+        return table(repr(self)[1:-1], rows, head=("class", "training", "test", ""))
 
     def batches(
         self, size: int, rng: np.random.Generator | int = 0

@@ -1,6 +1,7 @@
 """What is a float format? A rule that gives bit patterns a meaning; and the catalogue of those that people use.
 
 - `notation.py`: the five fields that make a format, and how they are written in one word.
+- `shown.py`: how a format looks in a notebook.
 - `format.py`: `FloatFormat`, whose constants all follow from the fields.
 - `catalogue.py`: the formats that have a name, one line each; `get_format`.
 - `info.py`: `finfo`, the constants under NumPy's names.

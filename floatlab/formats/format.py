@@ -26,6 +26,7 @@ import numpy as np
 
 from floatlab.errors import FormatError, check_option
 from floatlab.formats.notation import SPECIALS, Fields, fields_of, plain, written
+from floatlab.formats.shown import format_in_html
 from floatlab.system.environment import check_environment
 
 __all__ = ["DTYPES", "NAMES", "FloatFormat", "known_or_spelt"]
@@ -359,6 +360,9 @@ class FloatFormat:
 
     def __str__(self) -> str:
         return self.name
+
+    def _repr_html_(self) -> str:
+        return format_in_html(self)
 
 
 _INTERNED: WeakValueDictionary[tuple[object, ...], FloatFormat] = WeakValueDictionary()

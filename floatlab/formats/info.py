@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.formats.catalogue import get_format
+from floatlab.formats.shown import constants_in_html
 
 __all__ = ["FormatInfo", "finfo"]
 
@@ -33,6 +34,9 @@ class FormatInfo:
     smallest_normal: float
     smallest_subnormal: float
     tiny: float
+
+    def _repr_html_(self) -> str:
+        return constants_in_html(self)
 
 
 def finfo(fmt: Any) -> FormatInfo:

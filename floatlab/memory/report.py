@@ -8,6 +8,7 @@ from typing import Any
 
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.system.html import table as html_table
 
 __all__ = ["KINDS", "Item", "Report", "size_of"]
 
@@ -129,6 +130,15 @@ class Report:
         for row in body:
             table.add_row(*row, style="bold" if row is body[-1] else "")
         return table
+
+    def __repr__(self) -> str:
+        tensors = f"{len(self.items)} {'tensor' if len(self.items) == 1 else 'tensors'}"
+        each = f", {self.bytes_per_parameter:.4g} bytes for each parameter" if self.parameters else ""
+        return f"<Report of {tensors}: {self.total:,} bytes{each}>"
+
+    def _repr_html_(self) -> str:
+        head, body = self._cells()
+        return html_table("Memory of a step", body, head=head, note=self._summary())
 
     def __rich__(self) -> Any:
         return self.table()

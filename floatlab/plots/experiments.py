@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from floatlab.errors import ExperimentError
-from floatlab.plots.style import COLOURS, new_figure, tidy
+from floatlab.plots.colours import THEMES
+from floatlab.plots.style import new_figure, tidy
 
 __all__ = ["plot_experiment"]
 
-_GOOD, _BAD = COLOURS["blue"], COLOURS["vermillion"]
+_GOOD, _BAD = THEMES[False].soft, THEMES[False].alarm
 
 
 def plot_experiment(
@@ -52,9 +53,9 @@ def plot_experiment(
     for row, name in enumerate(names):
         mine = [r for r in records if r["run"] == name]
         predicted = sum(float(r["expected"]) for r in mine) / len(mine)
-        left.barh(row, predicted, height=0.62, color="#D5DCE2", zorder=2)
+        left.barh(row, predicted, height=0.62, color=THEMES[False].grid, zorder=2)
         measured = [float(r["found"]) for r in mine if r["found"] is not None]
-        left.plot(measured, [row] * len(measured), "|", color=COLOURS["black"], ms=15, mew=2.2, zorder=3)
+        left.plot(measured, [row] * len(measured), "|", color=THEMES[False].ink, ms=15, mew=2.2, zorder=3)
         for record in mine:
             if record["outcome"] is not None:
                 colour, marker = (_BAD, "X") if record["failed"] else (_GOOD, "o")
@@ -63,7 +64,7 @@ def plot_experiment(
                 )
         fails, failed = (sum(bool(r[key]) for r in mine) for key in ("predicted_failure", "failed"))
         text = f"predicted: {_word(fails, len(mine))}   came out: {_word(failed, len(mine))}"
-        colour = _BAD if failed else "#444444"
+        colour = _BAD if failed else _GOOD
         right.annotate(
             text if any(r["outcome"] is not None for r in mine) else text + " (NaN)",
             xy=(1.02, row),

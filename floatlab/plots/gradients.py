@@ -17,27 +17,15 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from floatlab.errors import ShapeError
-from floatlab.formats import FloatFormat, get_format
-from floatlab.plots.style import COLOURS, heading, new_figure, tidy
+from floatlab.formats import FloatFormat
+from floatlab.plots.colours import REGIONS, THEMES, format_styles, short_name
+from floatlab.plots.edges import format_regions
+from floatlab.plots.inputs import chosen_formats
+from floatlab.plots.style import LINES, heading, new_figure, tidy
 
-__all__ = ["format_regions", "plot_gradients"]
+__all__ = ["plot_gradients"]
 
-_REGIONS = {"lost": "#D98880", "subnormal": "#F7DC9A", "normal": "#CDE6DC", "overflow": "#8C8C8C"}
-_SHORT = {"float8_e5m2": "fp8 E5M2", "float8_e4m3fn": "fp8 E4M3", "float16": "fp16", "bfloat16": "bf16"}
-_EDGE = "#A33A2C"  # where a lost region ends
-_KINDS = (COLOURS["blue"], COLOURS["black"])
-
-
-def format_regions(fmt: FloatFormat | str) -> tuple[float, float, float]:
-    """Return log2 of where a format's subnormal, normal and overflowing magnitudes begin.
-
-    Below the first, a magnitude rounds to zero: it is at most half the smallest value above zero.
-
-    >>> format_regions("float16")
-    (-25.0, -14.0, 16.0)
-    """
-    fmt = get_format(fmt)
-    return float(np.log2(fmt.smallest_subnormal)) - 1, float(fmt.emin), float(fmt.emax + 1)
+_KINDS = (LINES[0].light, THEMES[False].ink)
 
 
 def plot_gradients(
@@ -64,16 +52,19 @@ def plot_gradients(
     Raises
     ------
     ShapeError
-        If exponents and counts have different lengths.
+        If exponents and counts have different lengths, or there is no histogram.
     """
+    chosen = chosen_formats(formats)
+    if not any(kinds for kinds in panels.values()):
+        raise ShapeError("A figure of gradients needs a histogram. Got none. Pass exponents and counts.")
     shares = {panel: {label: _shares(*h) for label, h in kinds.items()} for panel, kinds in panels.items()}
     low, high = _range(shares)
     rows = len(panels)
     figure, axes = new_figure(
         rows + 1,
-        size=(12, 1.5 + 2.15 * rows + 0.45 * len(formats)),
+        size=(12, 1.5 + 2.15 * rows + 0.45 * len(chosen)),
         sharex=True,
-        height_ratios=[2.15] * rows + [0.45 * len(formats)],
+        height_ratios=[2.15] * rows + [0.45 * len(chosen)],
     )
     top = max(
         (share.max(initial=0.05) for kinds in shares.values() for _, share in kinds.values()), default=1.0
@@ -81,26 +72,26 @@ def plot_gradients(
     for k, (axis, (panel, kinds)) in enumerate(zip(axes, shares.items(), strict=False)):
         _histograms(axis, kinds, top=1.25 * top)
         heading(axis, panel)
-        for fmt in formats:
+        for fmt, style in format_styles(chosen).items():
             lost, _, _ = format_regions(fmt)
             if low < lost < high:
-                axis.axvline(lost, color=_EDGE, linewidth=1.3, linestyle=(0, (4, 3)), zorder=1)
+                axis.axvline(lost, color=style.light, linewidth=1.3, linestyle=(0, (4, 3)), zorder=1)
                 if k == 0:
                     axis.annotate(
-                        f"← lost in {_name(fmt)}",
+                        f"← lost in {short_name(fmt)}",
                         xy=(lost, 1.0),
                         xycoords=("data", "axes fraction"),
                         xytext=(3, 5),
                         textcoords="offset points",
                         ha="right",
-                        color=_EDGE,
+                        color=style.light,
                         fontsize=13,
                     )
         lines = [] if k else [(label, colour) for label, colour in zip(kinds, _KINDS, strict=False)]
-        lines += [(line, "#333333") for line in ((notes or {}).get(panel) or "").splitlines()]
+        lines += [(line, THEMES[False].ink) for line in ((notes or {}).get(panel) or "").splitlines()]
         _words(axis, lines, left=_centre(kinds) > (low + high) / 2)
     axes[0].set_xlim(low, high)
-    _strips(axes[-1], formats, low, high)
+    _strips(axes[-1], chosen, low, high)
     figure.supylabel("share of the gradients, for each power of two", fontsize=13)
     if title:
         figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
@@ -163,24 +154,17 @@ def _histograms(axis: Axes, kinds: Curves, *, top: float) -> None:
     axis.tick_params(labelbottom=False)
 
 
-def _name(fmt: FloatFormat | str) -> str:
-    known = get_format(fmt)
-    return _SHORT.get(known.spec, known.name)
-
-
-def _strips(axis: Axes, formats: Sequence[FloatFormat | str], low: float, high: float) -> None:
-    for row, name in enumerate(formats):
-        fmt = get_format(name)
+def _strips(axis: Axes, formats: Sequence[FloatFormat], low: float, high: float) -> None:
+    for row, fmt in enumerate(formats):
         lost, normal, overflow = format_regions(fmt)
         bounds = (-np.inf, lost, normal, overflow, np.inf)
         words = ("lost: rounds to 0", "subnormal: fewer bits", "normal", "overflow")
-        for (region, colour), left, right, text in zip(
-            _REGIONS.items(), bounds[:-1], bounds[1:], words, strict=True
+        for (colour, _, hatch), left, right, text in zip(
+            REGIONS.values(), bounds[:-1], bounds[1:], words, strict=True
         ):
             a, b = max(left, low), min(right, high)
             if b <= a:
                 continue
-            hatch = "///" if region == "lost" else None
             axis.barh(
                 row, b - a, left=a, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0
             )
@@ -190,7 +174,7 @@ def _strips(axis: Axes, formats: Sequence[FloatFormat | str], low: float, high: 
             fitting = text if room > 0.95 * len(text) else short if room > 0.95 * len(short) else ""
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5} if hatch else None
             axis.text((a + b) / 2, row, fitting, ha="center", va="center", fontsize=12, bbox=box)
-    axis.set_yticks(range(len(formats)), [_name(fmt) for fmt in formats])
+    axis.set_yticks(range(len(formats)), [short_name(fmt) for fmt in formats])
     axis.set_ylim(len(formats) - 0.5, -0.5)
     axis.tick_params(axis="y", length=0, labelsize=13)
     for side in ("left", "top", "right"):
@@ -199,4 +183,7 @@ def _strips(axis: Axes, formats: Sequence[FloatFormat | str], low: float, high: 
     ticks = np.arange(np.ceil(low / step) * step, high, step)
     axis.set_xticks(ticks, [f"$2^{{{int(t)}}}$" for t in ticks])
     axis.tick_params(axis="x", labelsize=13)
-    axis.set_xlabel("magnitude of the gradient")
+    axis.set_xlabel(
+        "magnitude of the gradient in fp32\n"
+        "A weight's gradient is a sum of products with gradients of outputs: where these become 0, so does it."
+    )

@@ -1,93 +1,211 @@
-"""How does a floatlab figure look? Palette, type sizes, and labels that sit beside what they name.
+"""How does a floatlab figure look? Paper, type sizes, axes of powers of two, and labels beside what they name.
 
-The colours are those of M. Okabe and K. Ito, "Color Universal Design" (2008), which people with the common
-kinds of colour blindness can tell apart. Figures are made for a slide: readable at half size, a label in
-words beside each line in the place of a legend, and no more ink than the numbers need.
+Figures are made for a slide of 16:9, whole or half as wide: no more ink than the numbers need, a label in words beside
+each line in the place of a legend, and nothing that only a colour says (`floatlab.plots.colours`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MatplotlibFigure
+
+from floatlab.errors import OptionError, check_option, check_switch
+from floatlab.plots.colours import FORMATS, THEMES, Style, Theme
+from floatlab.plots.figure import LETTERS, Figure, figure_of, new_canvas
 
 __all__ = [
-    "COLOURS",
     "RUN_STYLES",
+    "SIZES",
+    "Canvas",
+    "canvas",
     "heading",
     "label_lines",
     "new_figure",
+    "plain_number",
+    "power_axis",
     "power_of_ten",
+    "row_names",
     "run_style",
-    "save",
+    "subplots",
     "tidy",
 ]
 
-COLOURS = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "purple": "#CC79A7",
-    "grey": "#6E6E6E",
-    "light": "#D9D9D9",
-}
+SIZES = {"full": (13.333, 7.5), "half": (6.667, 3.75)}  # inches of a slide, and of half its width
+_FONTS = {"full": 15.0, "half": 9.0}
+_DPI = {"full": 100.0, "half": 150.0}
 
-# The runs of the demonstration. Colour is not the only difference: markers and dashes tell them apart in grey.
+# The runs of the demonstration: colour says the format, dashes that the loss is scaled, the marker which run it is.
 RUN_STYLES: dict[str, dict[str, Any]] = {
-    "fp32": {"color": COLOURS["black"], "linestyle": "-", "marker": "o"},
-    "bf16": {"color": COLOURS["sky"], "linestyle": "-", "marker": "s"},
-    "fp16": {"color": COLOURS["vermillion"], "linestyle": "-", "marker": "v"},
-    "fp16 static": {"color": COLOURS["orange"], "linestyle": (0, (5, 1.5)), "marker": "D"},
-    "fp16 dynamic": {"color": COLOURS["green"], "linestyle": "-", "marker": "^"},
-    "fp8": {"color": COLOURS["purple"], "linestyle": "-", "marker": "X"},
-    "fp8 dynamic": {"color": COLOURS["blue"], "linestyle": (0, (5, 1.5)), "marker": "P"},
+    "fp32": FORMATS["float32"].line(THEMES[False]),
+    "bf16": FORMATS["bfloat16"].line(THEMES[False]),
+    "fp16": FORMATS["float16"].line(THEMES[False]),
+    "fp16 static": {"color": FORMATS["float16"].light, "linestyle": (0, (5, 1.5)), "marker": "D"},
+    "fp16 dynamic": {"color": FORMATS["float16"].light, "linestyle": (0, (2.5, 1.2)), "marker": "^"},
+    "fp8": FORMATS["float8_e5m2"].line(THEMES[False]),
+    "fp8 dynamic": {"color": FORMATS["float8_e5m2"].light, "linestyle": (0, (2.5, 1.2)), "marker": "*"},
 }
-_SPARE = ("grey", "yellow", "blue", "orange", "green", "purple")
+# Lines that are no formats: layers, parameters, runs of somebody's own.
+LINES: tuple[Style, ...] = (
+    Style("#1D5C8A", "#7FB8E6", "o", ""),
+    Style("#A02C5A", "#F08CB4", "s", "///"),
+    Style("#4A6B00", "#B5D46A", "^", "\\\\\\"),
+    Style("#8A5A00", "#E3B45C", "D", "xxx"),
+    Style("#6A4BB0", "#B9A3F0", "v", "..."),
+    Style("#00695C", "#6FCDBF", "P", "+++"),
+)
 
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with Matplotlib: the same figure everywhere
-    "font.size": 13,
-    "axes.labelsize": 13,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#444444",
-    "axes.linewidth": 1.0,
-    "xtick.labelsize": 12,
-    "ytick.labelsize": 12,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "lines.linewidth": 2.4,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "floatlab",
-}
+
+def _rules(theme: Theme, font: float) -> dict[Any, Any]:
+    """Return Matplotlib's settings for a paper and a size of type."""
+    return LETTERS | {
+        "font.size": font,
+        "axes.labelsize": font,
+        "axes.titlesize": 1.2 * font,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.facecolor": theme.paper,
+        "axes.edgecolor": theme.soft,
+        "axes.labelcolor": theme.ink,
+        "axes.titlecolor": theme.ink,
+        "axes.linewidth": 1.0,
+        "xtick.labelsize": 0.9 * font,
+        "ytick.labelsize": 0.9 * font,
+        "xtick.color": theme.soft,
+        "ytick.color": theme.soft,
+        "text.color": theme.ink,
+        "lines.linewidth": 0.16 * font,
+        "lines.markersize": 0.5 * font,
+        "hatch.color": theme.ink,
+        "legend.frameon": False,
+        "legend.fontsize": 0.9 * font,
+        "figure.facecolor": theme.paper,
+    }
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where a chart is drawn: its figure, its axes, its paper and inks, and the size of its type in points."""
+
+    figure: MatplotlibFigure
+    axes: Any
+    theme: Theme
+    font: float
+    owned: bool
+
+    def finish(self, title: str | None, fallback: str) -> Any:
+        """Set the title, `fallback` where none was given, and return the figure."""
+        text = _wrapped(fallback if title is None else title, self._letters())
+        if text and self.owned and isinstance(self.axes, np.ndarray):
+            self.figure.suptitle(
+                text, fontsize=1.2 * self.font, fontweight="bold", x=0.01, ha="left", color=self.theme.ink
+            )
+        elif text:
+            heading(self.axes, text, size=1.2 * self.font)
+        return self.figure
+
+    def _letters(self) -> int:
+        """Return how many letters of a title fit side by side: bold ones are about 0.68 of their size wide."""
+        width = self.figure.get_figwidth()
+        if not self.owned:
+            width *= self.axes.get_position().width
+        return max(12, int(72 * width / (0.68 * 1.2 * self.font)))
+
+
+def _wrapped(title: str, letters: int) -> str:
+    """Break a title where it is longer than the paper is wide."""
+    shown = title.replace("$", "").replace("{", "").replace("}", "").replace("^", "")
+    if len(shown) <= letters:
+        return title
+    return "\n".join(textwrap.wrap(title, max(12, len(title) // -(-len(shown) // letters) + 6)))
+
+
+@contextmanager
+def canvas(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    ax: Axes | None = None,
+    size: str | tuple[float, float] = "full",
+    dark: bool = False,
+    **options: Any,
+) -> Iterator[Canvas]:
+    """Give a new figure of a slide's size, or the axes of somebody else's; the style holds within the block."""
+    theme = THEMES[check_switch("dark", dark)]
+    name, inches = _inches(size)
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise OptionError(
+                f"ax is the axes to draw in. Got a {type(ax).__name__}. Take one from plots.subplots."
+            )
+        figure: MatplotlibFigure = figure_of(ax)
+        name = "full" if figure.get_figwidth() * ax.get_position().width > 6.5 else "half"
+        with mpl.rc_context(_rules(theme, _FONTS[name])):
+            yield Canvas(figure, ax, theme, _FONTS[name], False)
+        return
+    with mpl.rc_context(_rules(theme, _FONTS[name])):
+        figure = new_canvas(inches, _DPI[name], theme.paper)
+        axes = figure.subplots(rows, columns, **options)
+        yield Canvas(figure, axes, theme, _FONTS[name], True)
+
+
+def _inches(size: str | tuple[float, float]) -> tuple[str, tuple[float, float]]:
+    """Return which type goes with a size, and its inches."""
+    if isinstance(size, str):
+        check_option("size", size, SIZES)
+        return size, SIZES[size]
+    try:
+        width, height = (float(part) for part in size)
+    except (TypeError, ValueError):
+        width = height = math.nan
+    if not (0.5 <= width <= 100 and 0.5 <= height <= 100):
+        raise OptionError(
+            f'size is "full", "half", or a width and a height in inches. Got {size!r}. Use "full".'
+        )
+    return ("full" if width > 9 else "half"), (width, height)
+
+
+def subplots(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: str | tuple[float, float] = "full",
+    dark: bool = False,
+    **options: Any,
+) -> tuple[Figure, Any]:
+    """Return a figure that shows itself, and axes to hand to charts as ``ax=``; options are those of `Figure.subplots`.
+
+    >>> from floatlab import plots
+    >>> figure, (left, right) = plots.subplots(1, 2)
+    >>> plots.plot_ranges(["fp16", "bf16"], ax=left) is figure
+    True
+    """
+    with canvas(rows, columns, size=size, dark=dark, **options) as made:
+        assert isinstance(made.figure, Figure)
+        return made.figure, made.axes
 
 
 def run_style(name: str, index: int = 0) -> dict[str, Any]:
     """Return the colour, line and marker of a run; a run that has none of its own gets a spare colour."""
     if name in RUN_STYLES:
         return dict(RUN_STYLES[name])
-    return {"color": COLOURS[_SPARE[index % len(_SPARE)]], "linestyle": "-", "marker": "o"}
+    return LINES[index % len(LINES)].line(THEMES[False])
 
 
 def new_figure(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options: Any
 ) -> tuple[Figure, Any]:
-    """Return a figure of `size` inches and its axes, outside Matplotlib's global state."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+    """Return a figure of `size` inches and its axes, on white paper."""
+    with mpl.rc_context(_rules(THEMES[False], 13)):
+        figure = new_canvas(size, 100, THEMES[False].paper)
         axes = figure.subplots(rows, columns, **options)
     return figure, axes
 
@@ -96,13 +214,52 @@ def tidy(axes: Axes, *, grid: str | None = "y") -> None:
     """Give axes the house look: light grid lines behind the data, small ticks."""
     axes.set_axisbelow(True)
     if grid:
-        axes.grid(True, axis=grid, color="#E6E6E6", linewidth=0.8)  # type: ignore[arg-type]
+        dark = THEMES[mpl.colors.to_hex(axes.get_facecolor()) == THEMES[True].paper.lower()]
+        axes.grid(True, axis=grid, color=dark.grid, linewidth=0.8)  # type: ignore[arg-type]
     axes.tick_params(length=3, width=0.8)
 
 
-def heading(axes: Axes, text: str) -> None:
+def heading(axes: Axes, text: str, size: float = 15) -> None:
     """Set a title above the left edge of the axes."""
-    axes.set_title(text, loc="left", fontsize=15, fontweight="bold", pad=9)
+    axes.set_title(text, loc="left", fontsize=size, fontweight="bold", pad=0.6 * size)
+
+
+def power_axis(axis: Any, low: float, high: float, most: int = 11) -> None:
+    """Number an axis that holds exponents of two: at most `most` ticks, written as powers.
+
+    >>> from floatlab.plots.style import new_figure, power_axis
+    >>> _, axes = new_figure(size=(4, 3))
+    >>> power_axis(axes.xaxis, -24, 16)
+    >>> [label.get_text() for label in axes.get_xticklabels()][:2]
+    ['$2^{-20}$', '$2^{-15}$']
+    """
+    steps = (k * 10**n for n in range(5) for k in (1, 2, 5))
+    step = next(s for s in steps if (high - low) / s < most)
+    ticks = np.arange(math.ceil(low / step) * step, high + 1e-9, step)
+    axis.set_ticks(ticks, [f"$2^{{{int(t)}}}$" for t in ticks])
+
+
+def row_names(axes: Axes, names: Sequence[str], theme: Theme) -> None:
+    """Name the rows 0, 1, 2 ... of axes from top to bottom, without ticks and without a line beside them."""
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0, labelcolor=theme.ink)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+
+
+def plain_number(value: float) -> str:
+    """Return a number as one would say it: 65504, 0.000122, 3.4e38.
+
+    >>> plain_number(65504.0), plain_number(3.4028234663852886e38), plain_number(2.0**-13), plain_number(-0.5)
+    ('65504', '3.4e38', '0.000122', '-0.5')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if value == int(value) and abs(value) < 1e6:
+        return f"{value:.0f}"
+    if 1e-4 <= abs(value) < 1e6:
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:.6g}"
+    return f"{value:.2g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 def power_of_ten(value: float) -> str:
@@ -186,13 +343,3 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 def _start(block: Sequence[float], gap: float) -> float:
     return sum(block) / len(block) - gap * (len(block) - 1) / 2
-
-
-def save(figure: Figure, path: str | Path, *, dpi: int = 160) -> Path:
-    """Write a figure to `path`; the same figure gives the same bytes, for no date is put into it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    date = {"Software": None} if path.suffix == ".png" else {"Date": None} if path.suffix == ".svg" else None
-    with mpl.rc_context(_STYLE):
-        figure.savefig(path, dpi=dpi, metadata=date)
-    return path

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from floatlab.errors import ExperimentError, FormatError, check_option
 from floatlab.formats import FloatFormat, get_format
-from floatlab.plots.gradients import format_regions
-from floatlab.plots.style import COLOURS, label_lines, new_figure, tidy
+from floatlab.plots.colours import REGIONS, THEMES, format_styles
+from floatlab.plots.edges import format_regions
+from floatlab.plots.style import LINES, label_lines, new_figure, tidy
 
 __all__ = ["plot_layers", "plot_lost_updates", "plot_underflow"]
 
 Records = Sequence[Mapping[str, Any]]
-_LINES = ("blue", "vermillion", "green", "orange", "purple", "sky")  # how many lines one can still tell apart
 _NO_LAYER = "(no layer)"
+_OTHERS = "#C9C9C9"  # lines with smaller shares, behind the others
 _PHASES = ("forward", "backward")
-_SHADES = {"lost": "#D98880", "subnormal": "#F7DC9A", "overflow": "#8C8C8C"}
 
 
 def plot_layers(
@@ -80,7 +80,7 @@ def plot_layers(
     for axis, layer in zip(axes[:, 0], layers, strict=True):
         mine = [r for r in chosen if r["layer"] == layer]
         _shade(axis, fmt, low, high)
-        _ridge(axis, mine, layer)
+        _ridge(axis, mine, layer, format_styles([fmt])[fmt].light)
     _name_regions(axes[0, 0], fmt, low, high)
     last = axes[-1, 0]
     last.set_xlim(low, high)
@@ -134,7 +134,16 @@ def _shade(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
     for name, left, right in (("lost", low, lost), ("subnormal", lost, normal), ("overflow", overflow, high)):
         left, right = max(left, low), min(right, high)
         if right > left:
-            axis.axvspan(left, right, color=_SHADES[name], alpha=0.55, linewidth=0, zorder=0)
+            axis.axvspan(
+                left,
+                right,
+                facecolor=REGIONS[name][0],
+                hatch=REGIONS[name][2],
+                edgecolor="#FFFFFF",
+                alpha=0.6,
+                linewidth=0,
+                zorder=0,
+            )
 
 
 def _name_regions(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
@@ -154,7 +163,7 @@ def _name_regions(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None
         )
 
 
-def _ridge(axis: Axes, records: Records, layer: str) -> None:
+def _ridge(axis: Axes, records: Records, layer: str, colour: str) -> None:
     total: dict[int, int] = {}
     for record in records:
         for exponent, number in record["bins"]:
@@ -162,7 +171,7 @@ def _ridge(axis: Axes, records: Records, layer: str) -> None:
     exponents = np.arange(min(total), max(total) + 2)
     shares = np.array([total.get(int(e), 0) for e in exponents[:-1]], dtype=np.float64)
     shares /= shares.max()
-    axis.stairs(shares, exponents, fill=True, color=COLOURS["blue"], alpha=0.85, zorder=3)
+    axis.stairs(shares, exponents, fill=True, color=colour, alpha=0.85, zorder=3)
     axis.set_ylim(0, 1.15)
     axis.set_yticks([])
     axis.tick_params(axis="x", length=0)
@@ -177,7 +186,7 @@ def _ridge(axis: Axes, records: Records, layer: str) -> None:
     ]
     axis.text(
         1.01, 0.08, "\n".join(remarks) or "none lost", transform=axis.transAxes, fontsize=13,
-        color=COLOURS["vermillion"] if remarks else COLOURS["grey"],
+        color=THEMES[False].alarm if remarks else THEMES[False].soft,
     )  # fmt: skip
 
 
@@ -255,21 +264,22 @@ def _over_steps(lines: dict[str, _Line], what: str, title: str) -> Figure:
         )
     figure, axis = new_figure(size=(12, 6.4))
     lossy = [key for key in lines if lines[key][1].any()]
-    largest = sorted(lossy, key=lambda key: -float(lines[key][1].mean()))[: len(_LINES)]
-    colours = dict(zip([key for key in lines if key in largest], _LINES, strict=False))
+    largest = sorted(lossy, key=lambda key: -float(lines[key][1].mean()))[: len(LINES)]
+    styles = dict(zip([key for key in lines if key in largest], LINES, strict=False))
     right = max(float(steps[-1]) for steps, _ in lines.values())
     left = min(float(steps[0]) for steps, _ in lines.values())
     labels = []
     for key, (steps, shares) in lines.items():
-        colour = COLOURS[colours[key]] if key in colours else COLOURS["light"]
+        colour = styles[key].light if key in styles else _OTHERS
         axis.plot(
             steps,
             100 * shares,
             color=colour,
-            marker="o" if len(steps) < 3 else None,
-            zorder=3 if key in colours else 2,
+            marker=styles[key].marker if key in styles else "o" if len(steps) < 3 else None,
+            markevery=max(1, len(steps) // 8),
+            zorder=3 if key in styles else 2,
         )
-        if key in colours:
+        if key in styles:
             labels.append((key, 100 * float(shares[-1]), colour))
     highest = 100 * max(float(shares.max()) for _, shares in lines.values())
     top = next(limit for limit in (1, 5, 10, 20, 50, 100) if highest <= limit) if highest else 100

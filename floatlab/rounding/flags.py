@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from floatlab.backend import Array
+from floatlab.system.html import table
 
 __all__ = ["FlagRecord", "Flags", "is_tracking", "note", "recorded", "track_flags"]
 
@@ -55,6 +56,14 @@ class Flags:
     def __str__(self) -> str:
         return ", ".join(f"{name} {n}" for name, n in self.counts.items() if n) or "no flags"
 
+    def __repr__(self) -> str:
+        return f"<Flags of {self.inexact.size} elements: {self}>"
+
+    def _repr_html_(self) -> str:
+        return table(
+            f"Flags of {self.inexact.size} elements", self.counts.items(), head=("flag", "raised by")
+        )
+
 
 # -- who wants to know -----------------------------------------------------------------------------------
 
@@ -92,6 +101,15 @@ class FlagRecord:
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {n}" for name, n in self.counts.items() if n) or "no flags"
+
+    def __repr__(self) -> str:
+        return f"<FlagRecord of {len(self.by_operation)} operations: {self}>"
+
+    def _repr_html_(self) -> str:
+        names = list(Flags.__dataclass_fields__)
+        rows = [(op, *(counts[name] or "" for name in names)) for op, counts in self.by_operation.items()]
+        total = ("all", *(self.counts[name] or "" for name in names))
+        return table("Flags by operation", [*rows, total], head=("operation", *names))
 
 
 _records: ContextVar[tuple[FlagRecord, ...]] = ContextVar("floatlab_flag_records", default=())

@@ -2,6 +2,7 @@
 
 - `environment.py`: does this thread compute as IEEE 754 says?
 - `files.py`: a file written whole or not at all.
+- `html.py`: tables and small pictures for a notebook.
 - `journal.py`: what a long job has finished, a line each.
 - `processes.py`: one call for each item, on all cores, which leaves Ctrl-C to the first process.
 - `terminal.py`: text on any terminal, whatever letters it knows.

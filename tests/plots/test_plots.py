@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from floatlab import plots
 from floatlab.errors import ExperimentError, ShapeError
 from floatlab.formats import formats, get_format
-from floatlab.plots.gradients import format_regions
-from floatlab.plots.style import COLOURS, RUN_STYLES, power_of_ten, spread
+from floatlab.plots.colours import FORMATS
+from floatlab.plots.edges import format_regions
+from floatlab.plots.style import RUN_STYLES, power_of_ten, spread
 from floatlab.rounding.quantize import quantize
 
 PANELS = {
@@ -43,6 +44,11 @@ def test_regions_are_where_rounding_says_they_are(fmt):
     assert quantize(lost, fmt) == 0 and quantize(np.nextafter(lost, np.inf), fmt) == fmt.smallest_subnormal
     assert normal == fmt.smallest_normal
     assert fmt.max < overflow <= 2 * fmt.max
+    if fmt.name != "float64":  # whose threshold is no float64
+        overflows = quantize([overflow * (1 - 2.0**-40), overflow * (1 + 2.0**-40)], fmt, return_flags=True)[
+            1
+        ].overflow
+        assert overflows.tolist() == [False, True]
 
 
 def test_a_gradient_figure_names_regions_formats_and_panels():
@@ -143,12 +149,19 @@ def test_powers_of_ten_are_written_as_such():
     ]
 
 
-def test_the_palette_is_that_of_okabe_and_ito():
-    assert {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"} <= set(
-        COLOURS.values()
-    )
-    colours = [style["color"] for style in RUN_STYLES.values()]
-    assert len(set(colours)) == len(colours) and set(colours) <= set(COLOURS.values())
+def test_a_run_has_the_colour_of_its_format_and_dashes_where_the_loss_is_scaled():
+    formats_of = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp8": "float8_e5m2"}
+    for name, style in RUN_STYLES.items():
+        assert style["color"] == FORMATS[formats_of[name.split()[0]]].light
+        assert (style["linestyle"] == "-") == (" " not in name)
+    looks = [(s["color"], s["linestyle"], s["marker"]) for s in RUN_STYLES.values()]
+    assert len(set(looks)) == len(looks)
+
+
+def test_a_figure_of_no_gradients_is_an_error():
+    for nothing in ({}, {"a panel": {}}):
+        with pytest.raises(ShapeError, match="Got none"):
+            plots.plot_gradients(nothing)
 
 
 def test_nothing_touches_the_global_state_of_pyplot():
@@ -163,7 +176,7 @@ def test_importing_floatlab_does_not_import_matplotlib():
 
 
 def test_formats_of_a_figure_can_be_any():
-    assert "float8_e3m4" in words(plots.plot_gradients(PANELS, formats=["e3m4", get_format("fp16")]))
+    assert "E3M4" in words(plots.plot_gradients(PANELS, formats=["e3m4", get_format("fp16")]))
 
 
 def test_an_experiment_shows_every_seed_and_says_what_came_true():

@@ -6,8 +6,8 @@ from floatlab.errors import ExperimentError, OptionError
 
 pytest.importorskip("matplotlib")
 
+from floatlab.plots.figure import save
 from floatlab.plots.memory import plot_memory
-from floatlab.plots.style import save
 
 
 def row(kind, size, fmt="float32"):
