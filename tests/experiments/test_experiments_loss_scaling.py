@@ -38,3 +38,18 @@ def test_the_end_of_the_range_is_looked_for_in_the_whole_run_and_not_in_its_firs
     assert not found["predicted_overflow"] and found["predicted_failure"]
     assert not predict(replace(run, format="e4m4"))["predicted_failure"]
     assert not predict(replace(run, format="float6_e3m2fn"))["predicted_failure"]  # which saturates
+
+
+def test_an_overflow_of_the_first_step_is_seen_in_its_gradients_with_a_scaler_and_without():
+    for scaling, scale, fmt in (("static", 2.0**48, "fp16"), ("none", 1.0, "float8_e3m4")):
+        run = replace(
+            RUNS["scale 2^0"],
+            epochs=1,
+            format=fmt,
+            gradient_format=fmt,
+            loss_scaling=scaling,
+            initial_scale=scale,
+        )
+        if scaling == "none":
+            run = replace(run, loss_weight=1e4)
+        assert predict(run)["predicted_overflow"] and predict(run)["expected"] == train(run)["found"] == 1.0

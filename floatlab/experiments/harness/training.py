@@ -206,6 +206,9 @@ def train(config: TrainingConfig) -> dict[str, Any]:
             for name, layer in first.found.items()
         },
         "predicted_zero_output_share": prediction.output_gradients,
+        "first_step_overflows": not all(
+            np.isfinite(layer.weight_gradient).all() for layer in first.found.values()
+        ),
         "zero_share_by_epoch": history.zero_shares,
         "skipped_steps": len(history.skipped),
         "overflow_steps": history.skipped,
