@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from floatlab.errors import OptionError
 from floatlab.formats import get_format
 
-__all__ = ["device", "find", "load", "open_to_tensors", "save"]
+__all__ = ["PLACES", "device", "find", "load", "open_to_tensors", "save"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,75 +63,24 @@ def device(name: str) -> str:
     return str(name)
 
 
-#: What autograd has by PyTorch's names, and is loaded where it is first used.
-_OF_TENSORS = (
-    "Tensor",
-    "arange",
-    "as_tensor",
-    "cat",
-    "empty",
-    "enable_grad",
-    "eye",
-    "full",
-    "full_like",
-    "inference_mode",
-    "is_grad_enabled",
-    "manual_seed",
-    "maximum",
-    "minimum",
-    "no_grad",
-    "ones",
-    "ones_like",
-    "rand",
-    "rand_like",
-    "randint",
-    "randn",
-    "randn_like",
-    "randperm",
-    "set_grad_enabled",
-    "stack",
-    "tensor",
-    "where",
-    "zeros",
-    "zeros_like",
-)
-_METHODS = (
-    "amax",
-    "amin",
-    "argmax",
-    "argmin",
-    "argsort",
-    "bmm",
-    "chunk",
-    "clamp",
-    "clone",
-    "flatten",
-    "flip",
-    "gather",
-    "index_select",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "log_softmax",
-    "masked_fill",
-    "max",
-    "min",
-    "mm",
-    "neg",
-    "permute",
-    "relu",
-    "reshape",
-    "softmax",
-    "sort",
-    "split",
-    "squeeze",
-    "topk",
-    "transpose",
-    "tril",
-    "triu",
-    "unbind",
-    "unsqueeze",
-)
+#: In which files of autograd the names of tensors are, which are loaded where one is first used.
+_OF_TENSORS = {
+    "floatlab.autograd": """
+        Tensor cat enable_grad inference_mode is_grad_enabled manual_seed maximum minimum no_grad
+        set_grad_enabled stack where
+    """,
+    "floatlab.autograd.creation": """
+        arange as_tensor empty eye full full_like ones ones_like rand rand_like randint randn randn_like
+        randperm tensor zeros zeros_like
+    """,
+    "floatlab.autograd.functions": """
+        amax amin argmax argmin argsort bmm chunk clamp clone flatten flip gather index_select isfinite
+        isinf isnan log_softmax masked_fill max min mm neg permute relu reshape softmax sort split squeeze
+        topk transpose tril triu unbind unsqueeze
+    """,
+}
+#: Where each of them is.
+PLACES = {name: place for place, names in _OF_TENSORS.items() for name in names.split()}
 #: PyTorch's names of types: formats, and NumPy's integers and truth values.
 _TYPES = {
     **dict.fromkeys(("float", "float32"), "float32"),
@@ -181,10 +130,8 @@ def find(name: str) -> tuple[Any, bool]:
     AttributeError
         If nothing does; where nothing ever will, it says why, and what to write.
     """
-    if name in _OF_TENSORS:
-        return getattr(import_module("floatlab.autograd"), name), True
-    if name in _METHODS:
-        return import_module("floatlab.autograd.functions").as_function(name), True
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name), True
     if name in _TYPES:
         return get_format(_TYPES[name]), False
     if name in _WHOLE:

@@ -2,31 +2,11 @@
 
 from floatlab.autograd.backward import grad
 from floatlab.autograd.check import gradcheck
-from floatlab.autograd.checkpoint import checkpoint
-from floatlab.autograd.creation import (
-    arange,
-    as_tensor,
-    empty,
-    eye,
-    full,
-    full_like,
-    ones,
-    ones_like,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    tensor,
-    zeros,
-    zeros_like,
-)
-from floatlab.autograd.discrete import DiscreteArray
 from floatlab.autograd.function import Function
 from floatlab.autograd.graph import Event, Observer, cast_policy, observers, scope
 from floatlab.autograd.ops.joining import cat, maximum, minimum, stack, where
 from floatlab.autograd.randomness import manual_seed
+from floatlab.autograd.recomputation import checkpoint
 from floatlab.autograd.recording import enable_grad, inference_mode, is_recording, no_grad, set_grad_enabled
 from floatlab.autograd.tensor import Tensor, apply
 from floatlab.context import Arithmetic, accumulator, arithmetic
@@ -35,24 +15,17 @@ is_grad_enabled = is_recording  # PyTorch's name
 
 __all__ = [
     "Arithmetic",
-    "DiscreteArray",
     "Event",
     "Function",
     "Observer",
     "Tensor",
     "accumulator",
     "apply",
-    "arange",
     "arithmetic",
-    "as_tensor",
     "cast_policy",
     "cat",
     "checkpoint",
-    "empty",
     "enable_grad",
-    "eye",
-    "full",
-    "full_like",
     "grad",
     "gradcheck",
     "inference_mode",
@@ -63,19 +36,8 @@ __all__ = [
     "minimum",
     "no_grad",
     "observers",
-    "ones",
-    "ones_like",
-    "rand",
-    "rand_like",
-    "randint",
-    "randn",
-    "randn_like",
-    "randperm",
     "scope",
     "set_grad_enabled",
     "stack",
-    "tensor",
     "where",
-    "zeros",
-    "zeros_like",
 ]

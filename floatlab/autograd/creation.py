@@ -7,7 +7,7 @@ means nothing here. Shapes are given one by one or as a tuple. What is drawn com
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from floatlab.autograd.ops.movement import several
 from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.autograd.tensor import Tensor
 from floatlab.autograd.value import Value
-from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
+from floatlab.errors import DtypeError, OptionError, ShapeError
 
 __all__ = [
     "arange",
@@ -40,16 +40,9 @@ __all__ = [
 ]
 
 
-class Options(TypedDict, total=False):
-    """What all of them take."""
-
-    dtype: Any
-    format: Any
-    device: Any
-    requires_grad: bool
-
-
-def tensor(data: Any, **options: Unpack[Options]) -> Any:
+def tensor(
+    data: Any, *, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return a tensor of some numbers, in fp32 if no format is named; whole numbers and truth values in an array.
 
     Parameters
@@ -57,8 +50,8 @@ def tensor(data: Any, **options: Unpack[Options]) -> Any:
     data : array_like, Tensor or number
         Rounded once to the format. Integers and truth values are, as in PyTorch, kept as what they are unless a format
         is named: as labels, places and masks, in a `DiscreteArray`. Write ``1.0`` for a float.
-    **options
-        dtype (or format), requires_grad, device; see the top of this file.
+    dtype, format, device, requires_grad
+        See the top of this file.
 
     Raises
     ------
@@ -72,7 +65,7 @@ def tensor(data: Any, **options: Unpack[Options]) -> Any:
     >>> tensor([1, 0, 2]), tensor([1, 0, 2], dtype="float32")
     (DiscreteArray([1, 0, 2]), Tensor([1., 0., 2.], format=float32))
     """
-    fmt, wants = _of("tensor", options)
+    fmt = _chosen(dtype, format)
     whole = kind_of(fmt)
     if whole is None and fmt is None:
         if isinstance(data, Value):
@@ -87,91 +80,176 @@ def tensor(data: Any, **options: Unpack[Options]) -> Any:
                 ) from None
             whole = array.dtype if array.dtype.kind in "iub" else None
     if whole is None:
-        return Tensor(data, requires_grad=wants, format="float32" if fmt is None else fmt)
-    refuse_gradient(wants)
+        return Tensor(data, requires_grad=requires_grad, format="float32" if fmt is None else fmt)
+    refuse_gradient(requires_grad)
     return discrete(np.array(data._data if isinstance(data, Value) else data).astype(whole))
 
 
-def as_tensor(data: Any, **options: Unpack[Options]) -> Any:
+def as_tensor(
+    data: Any, *, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return a tensor as it is, and anything else as `tensor` does."""
-    return data if isinstance(data, Value) and not options else tensor(data, **options)
+    same = dtype is None and format is None and not requires_grad
+    return (
+        data
+        if isinstance(data, Value) and same
+        else tensor(data, dtype=dtype, format=format, requires_grad=requires_grad)
+    )
 
 
-def zeros(*shape: Any, **options: Unpack[Options]) -> Any:
+def zeros(
+    *shape: Any, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return a tensor of zeros.
 
     >>> zeros(2, 2, dtype="e4m3")
     Tensor([[0., 0.],
             [0., 0.]], format=float8_e4m3fn)
     """
-    return _made("zeros", np.zeros(several(shape)), options)
+    return _made(np.zeros(several(shape)), _chosen(dtype, format), requires_grad)
 
 
-def ones(*shape: Any, **options: Unpack[Options]) -> Any:
+def ones(
+    *shape: Any, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return a tensor of ones."""
-    return _made("ones", np.ones(several(shape)), options)
+    return _made(np.ones(several(shape)), _chosen(dtype, format), requires_grad)
 
 
-def empty(*shape: Any, **options: Unpack[Options]) -> Any:
+def empty(
+    *shape: Any, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return a tensor of zeros: what happens to lie in memory would differ from run to run."""
-    return _made("empty", np.zeros(several(shape)), options)
+    return _made(np.zeros(several(shape)), _chosen(dtype, format), requires_grad)
 
 
-def full(shape: Any, fill_value: float, **options: Unpack[Options]) -> Any:
+def full(
+    shape: Any,
+    fill_value: float,
+    *,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return a tensor of a shape with one number everywhere."""
-    return _made("full", np.full(several((shape,)), fill_value), options, keeps_whole=True)
+    return _made(
+        np.full(several((shape,)), fill_value), _chosen(dtype, format), requires_grad, keeps_whole=True
+    )
 
 
-def eye(n: int, m: int | None = None, **options: Unpack[Options]) -> Any:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return a matrix with ones on its diagonal, and zeros elsewhere."""
     rows, columns = several((n, n if m is None else m))
-    return _made("eye", np.eye(rows, columns), options)
+    return _made(np.eye(rows, columns), _chosen(dtype, format), requires_grad)
 
 
-def zeros_like(x: Any, **options: Unpack[Options]) -> Any:
+def zeros_like(
+    x: Any, *, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return zeros in the shape and the format of a tensor."""
-    return _made("zeros_like", np.zeros(x.shape), _like(x, options))
+    return _made(np.zeros(_shape(x)), _like(x, dtype, format), requires_grad)
 
 
-def ones_like(x: Any, **options: Unpack[Options]) -> Any:
+def ones_like(
+    x: Any, *, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return ones in the shape and the format of a tensor."""
-    return _made("ones_like", np.ones(x.shape), _like(x, options))
+    return _made(np.ones(_shape(x)), _like(x, dtype, format), requires_grad)
 
 
-def full_like(x: Any, fill_value: float, **options: Unpack[Options]) -> Any:
+def full_like(
+    x: Any,
+    fill_value: float,
+    *,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return one number in the shape and the format of a tensor."""
-    return _made("full_like", np.full(x.shape, fill_value), _like(x, options))
+    return _made(np.full(_shape(x), fill_value), _like(x, dtype, format), requires_grad)
 
 
-def rand(*shape: Any, rng: Rng = None, generator: Rng = None, **options: Unpack[Options]) -> Any:
+def rand(
+    *shape: Any,
+    rng: Rng = None,
+    generator: Rng = None,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return numbers spread evenly over [0, 1), rounded to the format.
 
     >>> rand(2, rng=0)
     Tensor([0.636962, 0.269787], format=float32)
     """
-    return _made("rand", source(_given(rng, generator)).random(several(shape)), options)
+    return _made(source(_given(rng, generator)).random(several(shape)), _chosen(dtype, format), requires_grad)
 
 
-def randn(*shape: Any, rng: Rng = None, generator: Rng = None, **options: Unpack[Options]) -> Any:
+def randn(
+    *shape: Any,
+    rng: Rng = None,
+    generator: Rng = None,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return standard normal numbers, rounded to the format.
 
     >>> randn(2, rng=0)
     Tensor([0.486073, 1.120903], format=float32)
     """
-    return _made("randn", standard_normal(several(shape), _given(rng, generator)), options)
+    return _made(
+        standard_normal(several(shape), _given(rng, generator)), _chosen(dtype, format), requires_grad
+    )
 
 
-def rand_like(x: Any, *, rng: Rng = None, **options: Unpack[Options]) -> Any:
+def rand_like(
+    x: Any,
+    *,
+    rng: Rng = None,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return numbers spread evenly over [0, 1) in the shape and the format of a tensor."""
-    return rand(x.shape, rng=rng, **_like(x, options))
+    return rand(_shape(x), rng=rng, dtype=_like(x, dtype, format), requires_grad=requires_grad)
 
 
-def randn_like(x: Any, *, rng: Rng = None, **options: Unpack[Options]) -> Any:
+def randn_like(
+    x: Any,
+    *,
+    rng: Rng = None,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return standard normal numbers in the shape and the format of a tensor."""
-    return randn(x.shape, rng=rng, **_like(x, options))
+    return randn(_shape(x), rng=rng, dtype=_like(x, dtype, format), requires_grad=requires_grad)
 
 
-def randint(*args: Any, rng: Rng = None, generator: Rng = None, **options: Unpack[Options]) -> Any:
+def randint(
+    *args: Any,
+    rng: Rng = None,
+    generator: Rng = None,
+    dtype: Any = None,
+    format: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Return whole numbers from `low` (or 0) to below `high`: ``randint(high, shape)``, ``randint(low, high, shape)``.
 
     >>> randint(0, 10, (3,), rng=0)
@@ -188,7 +266,7 @@ def randint(*args: Any, rng: Rng = None, generator: Rng = None, **options: Unpac
             f"randint draws from low to below high, two integers. Got {low!r} and {high!r}. Use a larger high."
         )
     drawn = source(_given(rng, generator)).integers(low, high, several((shape,)))
-    return _made("randint", drawn, options, keeps_whole=True)
+    return _made(drawn, _chosen(dtype, format), requires_grad, keeps_whole=True)
 
 
 def randperm(n: int, *, rng: Rng = None, generator: Rng = None) -> Any:
@@ -197,7 +275,9 @@ def randperm(n: int, *, rng: Rng = None, generator: Rng = None) -> Any:
     return discrete(source(_given(rng, generator)).permutation(length))
 
 
-def arange(*args: Any, **options: Unpack[Options]) -> Any:
+def arange(
+    *args: Any, dtype: Any = None, format: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Return evenly spaced numbers, ``arange(end)``, ``arange(start, end)`` or ``arange(start, end, step)``.
 
     Whole numbers in, whole numbers out, as in PyTorch; name a format for a tensor.
@@ -213,30 +293,33 @@ def arange(*args: Any, **options: Unpack[Options]) -> Any:
         raise OptionError(
             f"arange takes an end, or a start, an end and a step that is not 0. Got {args!r}. Use arange(0, 10, 2)."
         )
-    return _made("arange", np.arange(*args), options, keeps_whole=True)
+    return _made(np.arange(*args), _chosen(dtype, format), requires_grad, keeps_whole=True)
 
 
-def _made(name: str, values: Array, options: Any, keeps_whole: bool = False) -> Any:
-    fmt, wants = _of(name, options)
+def _made(values: Array, fmt: Any, requires_grad: bool, keeps_whole: bool = False) -> Any:
     if fmt is None and not (keeps_whole and values.dtype.kind in "iub"):
         fmt = "float32"
-    return tensor(values, dtype=fmt, requires_grad=wants)
+    return tensor(values, dtype=fmt, requires_grad=requires_grad)
 
 
-def _of(name: str, options: Any) -> tuple[Any, bool]:
-    """Return the format that was asked for, or None, and whether a gradient is wanted."""
-    for option in options:
-        check_option(f"an option of {name}", option, (*Options.__annotations__, "rng", "generator"))
-    fmt = options.get("dtype") if options.get("format") is None else options["format"]
-    return "float64" if fmt is float else fmt, bool(options.get("requires_grad", False))
+def _chosen(dtype: Any, format: Any) -> Any:
+    """Return the format or type that was asked for, by either name; None for none."""
+    fmt = dtype if format is None else format
+    return "float64" if fmt is float else fmt
 
 
-def _like(x: Any, options: Options) -> Options:
-    if not hasattr(x, "shape"):
+def _like(x: Any, dtype: Any, format: Any) -> Any:
+    """Return the format that was asked for, or that of a tensor."""
+    fmt = _chosen(dtype, format)
+    return x.dtype if fmt is None else fmt
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    if not isinstance(x, Value | np.ndarray):
         raise ShapeError(
             f"The shape is that of a tensor. Got {type(x).__name__}. Use zeros(shape), or a tensor."
         )
-    return {"dtype": x.dtype, **options}
+    return x.shape
 
 
 def _given(rng: Rng, generator: Rng) -> Rng:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from functools import wraps
 from typing import Any
 
 from floatlab.autograd.ops.table import TABLE
@@ -17,52 +18,44 @@ from floatlab.autograd.value import Value
 from floatlab.context import Arithmetic, arithmetic
 from floatlab.errors import DtypeError, FormatError, check_option
 
-__all__ = ["METHODS", "as_function", "on_tensors"]
-
-#: Tensor methods that are functions as well.
-METHODS = (
-    *(
-        "argmax",
-        "argmin",
-        "argsort",
-        "bmm",
-        "chunk",
-        "clamp",
-        "clone",
-        "flatten",
-        "flip",
-        "gather",
-        "isfinite",
-        "isinf",
-    ),
-    *(
-        "isnan",
-        "log_softmax",
-        "masked_fill",
-        "max",
-        "min",
-        "mm",
-        "neg",
-        "permute",
-        "relu",
-        "reshape",
-        "softmax",
-        "sort",
-    ),
-    *(
-        "split",
-        "squeeze",
-        "topk",
-        "transpose",
-        "tril",
-        "triu",
-        "unbind",
-        "unsqueeze",
-        "amax",
-        "amin",
-        "index_select",
-    ),
-)
+__all__ = [
+    "amax",
+    "amin",
+    "argmax",
+    "argmin",
+    "argsort",
+    "bmm",
+    "chunk",
+    "clamp",
+    "clone",
+    "flatten",
+    "flip",
+    "gather",
+    "index_select",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "log_softmax",
+    "masked_fill",
+    "max",
+    "min",
+    "mm",
+    "neg",
+    "on_tensors",
+    "permute",
+    "relu",
+    "reshape",
+    "softmax",
+    "sort",
+    "split",
+    "squeeze",
+    "topk",
+    "transpose",
+    "tril",
+    "triu",
+    "unbind",
+    "unsqueeze",
+]
 
 #: What the functions of arrays are called in the table of operations, where the name is another.
 _OPERATIONS = {"subtract": "sub", "multiply": "mul", "divide": "div", "power": "pow", "dot": "matmul"}
@@ -82,18 +75,59 @@ _OF_TWO = (
 _ARITHMETIC = {field.name for field in fields(Arithmetic)}
 
 
-def as_function(name: str) -> Callable[..., Any]:
+def _as_function(name: str) -> Callable[..., Any]:
     """Return a method of tensors as a function of a tensor."""
     method = getattr(Tensor, name)
 
+    @wraps(method)
     def function(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(x, Value):
             raise DtypeError(f"{name} takes a tensor. Got {type(x).__name__}. Use Tensor(...).")
         return method(x, *args, **kwargs)
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = method.__doc__
+    function.__module__, function.__name__, function.__qualname__ = (
+        __name__,
+        name,
+        name,
+    )  # where pickle finds it
     return function
+
+
+amax = _as_function("amax")
+amin = _as_function("amin")
+argmax = _as_function("argmax")
+argmin = _as_function("argmin")
+argsort = _as_function("argsort")
+bmm = _as_function("bmm")
+chunk = _as_function("chunk")
+clamp = _as_function("clamp")
+clone = _as_function("clone")
+flatten = _as_function("flatten")
+flip = _as_function("flip")
+gather = _as_function("gather")
+index_select = _as_function("index_select")
+isfinite = _as_function("isfinite")
+isinf = _as_function("isinf")
+isnan = _as_function("isnan")
+log_softmax = _as_function("log_softmax")
+masked_fill = _as_function("masked_fill")
+max = _as_function("max")
+min = _as_function("min")
+mm = _as_function("mm")
+neg = _as_function("neg")
+permute = _as_function("permute")
+relu = _as_function("relu")
+reshape = _as_function("reshape")
+softmax = _as_function("softmax")
+sort = _as_function("sort")
+split = _as_function("split")
+squeeze = _as_function("squeeze")
+topk = _as_function("topk")
+transpose = _as_function("transpose")
+tril = _as_function("tril")
+triu = _as_function("triu")
+unbind = _as_function("unbind")
+unsqueeze = _as_function("unsqueeze")
 
 
 def on_tensors(name: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""How is it started? The floatlab command: demo, run, show, compute, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, formats, verify.
 
 Errors that floatlab raises on purpose are printed in one line, and the exit status is 2; it is 1 where a proof finds a
 disagreement. Ctrl-C and SIGTERM keep what has been finished, and the exit status is 130. Whatever reads the
@@ -50,6 +50,12 @@ def _experiment_names(incomplete: str) -> list[str]:
     from floatlab.experiments.registry import EXPERIMENTS
 
     return [name for name in EXPERIMENTS if name.startswith(incomplete)]
+
+
+def _chart_names(incomplete: str) -> list[str]:
+    from floatlab.cli.chart import CHARTS
+
+    return [name for name in CHARTS if name.startswith(incomplete)]
 
 
 FormatOption = Annotated[
@@ -226,6 +232,44 @@ def compute(
 
     options = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
     compute_command(expression, fmt, full=full, as_json=as_json, **options)
+
+
+@app.command(
+    cls=NumbersCommand,
+    epilog="Examples: floatlab chart ranges; floatlab chart codes -f e4m3 -o codes.svg; floatlab chart bits 0.1 1/3; "
+    "floatlab chart histogram gradients.npy -f fp16 -f e5m2 --size half --dark",
+)
+def chart(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ranges, precision, values, codes, compare, bits, rounding, operation, agreement, accumulation, "
+            "histogram or quantization.",
+            autocompletion=_chart_names,
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers or an .npy file, an operation (add), a function (exp): what it is about."
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="A format; repeatable.", autocompletion=_format_names),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png"),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="full or half: of a slide, 16:9.")] = "full",
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    title: Annotated[str | None, typer.Option("--title", help="Instead of the chart's own.")] = None,
+) -> None:
+    """Draw a chart of formats or numbers into a file; docs/gallery.md shows them all."""
+    from floatlab.cli.chart import chart_command
+
+    print(chart_command(name, inputs or [], formats or [], out=out, size=size, dark=dark, title=title))
 
 
 # -- the proof -----------------------------------------------------------------------------------------
