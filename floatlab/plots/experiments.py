@@ -25,6 +25,7 @@ def plot_experiment(
     outcome: str = "outcome",
     expected: str = "expected",
     logarithmic: bool = False,
+    criterion: str = "",
 ) -> Figure:
     """Draw the outcome of every run, one point for each seed, beside what was predicted and measured.
 
@@ -37,6 +38,8 @@ def plot_experiment(
         A line above the axes, and what the two numbers are.
     logarithmic : bool
         Whether the outcome's axis is logarithmic.
+    criterion : str
+        A line below the axes: the rule by which ``failed`` was decided.
 
     Raises
     ------
@@ -94,6 +97,8 @@ def plot_experiment(
     for axis in (left, right):
         tidy(axis, grid="x")
         axis.tick_params(axis="y", length=0)
+    if criterion:
+        figure.supxlabel(_wrapped(criterion, 130), fontsize=11, x=0.01, ha="left", color="#444444")
     if title:
         figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
     return figure
