@@ -239,3 +239,20 @@ def test_an_experiment_shows_every_seed_and_says_what_came_true():
     ):  # fmt: skip
         assert part in text
     assert len(figure.axes[1].lines) == 6  # three seeds of two runs; a NaN has no place
+
+
+def test_a_prediction_is_drawn_beside_what_was_measured_for_every_seed():
+    records = [
+        {"run": "fp16", "outcome": 0.1, "expected": e, "found": f, "predicted_failure": True, "failed": True}
+        for e, f in ((0.2, 0.9), (0.9, 0.2), (0.5, None))
+    ]
+    left = plots.plot_experiment(records, criterion="A run fails if it is slow.").axes[0]
+    rings = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    strokes = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "|"]
+    pairs = [
+        list(line.get_xdata())
+        for line in left.lines
+        if line.get_linestyle() == "-" and len(line.get_xdata()) == 2
+    ]
+    assert rings == [0.2, 0.9, 0.5] and strokes == [0.9, 0.2] and pairs == [[0.2, 0.9], [0.9, 0.2]]
+    assert "A run fails if it is slow." in words(left.figure)
