@@ -77,6 +77,7 @@ def autocast_lists() -> str:
     runs_in = {
         "low precision": "autocast's format",
         "float32": "fp32",
+        "refused": "nowhere: an error says what to use instead",
         "widest input": "the widest format among its inputs; fp32 if none holds the others",
     }
     listed = {name for names in AUTOCAST_TABLE.values() for name in names}

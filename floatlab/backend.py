@@ -8,6 +8,7 @@ an array of its own has been passed in, which means that the caller has imported
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ __all__ = [
     "array_module",
     "asnumpy",
     "block_length",
+    "blocks",
     "ignore_float_errors",
     "is_gpu_array",
     "may_share_memory",
@@ -67,6 +69,15 @@ def block_length(x: Array, itemsize: int) -> int:
     launch to pay for, so a block is as large as its scratch arrays may reasonably be (64 MiB).
     """
     return (1 << 26 if is_gpu_array(x) else BLOCK_BYTES) // itemsize
+
+
+def blocks(size: int, length: int) -> Iterator[slice]:
+    """Yield the slices of `size` elements, `length` at a time, so that what lies between two steps stays in the cache.
+
+    >>> [(block.start, block.stop) for block in blocks(10, 4)]
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    return (slice(start, min(start + length, size)) for start in range(0, size, length))
 
 
 def ignore_float_errors(x: Array) -> AbstractContextManager[object]:

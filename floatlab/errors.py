@@ -10,7 +10,7 @@ Every class also derives from the built-in exception that a NumPy user would exp
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -98,9 +98,13 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
 
 
 def check_option(
-    option: str, value: object, choices: Iterable[str], error: type[FloatlabError] = OptionError
+    option: str,
+    value: object,
+    choices: Iterable[str],
+    error: type[FloatlabError] = OptionError,
+    meanings: Mapping[str, str] | None = None,
 ) -> None:
-    """Raise `error` if `value` is not one of `choices`, and suggest the nearest.
+    """Raise `error` if `value` is not one of `choices`, and suggest what `meanings` says of it, or the nearest.
 
     >>> check_option("rounding", "nearest_evn", ["nearest_even", "to_odd"])
     Traceback (most recent call last):
@@ -111,7 +115,9 @@ def check_option(
     choices = list(choices)
     if isinstance(value, str | None) and value in choices:  # an array would be compared element by element
         return
-    guess = nearest_name(value, choices) if isinstance(value, str) else None
+    guess = None
+    if isinstance(value, str):
+        guess = (meanings or {}).get(value.lower().replace("-", "_")) or nearest_name(value, choices)
     way_out = f'Use "{guess}".' if guess else "Use one of these names."
     raise error(f"{option} must be one of: {', '.join(choices)}. Got {value!r}. {way_out}")
 

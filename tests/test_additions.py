@@ -59,7 +59,7 @@ LISTS: dict[str, tuple[Iterable[str], str]] = {
     "a function of two numbers": (PAIRS, "functions/test_pairs.py"),
     "an accumulator": (kinds(accumulators, accumulators.Accumulator), "sums/test_accumulators.py"),
     "an operation of autograd": (OPERATIONS, "autograd/test_autograd_ops.py"),
-    "a layer": (kinds(nn, nn.Module), "nn/test_nn.py nn/test_nn_torch.py"),
+    "a layer": (kinds(nn, nn.Module), "nn"),
     "an optimizer": (kinds(optim, optim.Optimizer), "optim/test_optim_torch.py"),
     "a schedule": (kinds(optim, optim.LRScheduler), "optim/test_optim.py"),
     "a recipe": ([kind.__name__ for kind in Recipe.__subclasses__()], "amp/test_amp_fp8.py"),

@@ -88,7 +88,7 @@ PAIRS = {
     "linear": (lambda a, b: fl.matmul(a.reshape(4, 6), b.reshape(4, 6).T), lambda a, b: nn.functional.linear(
         a.reshape(4, 6), b.reshape(4, 6)
     )),
-    "pad": (lambda a, b: np.pad(a, 2, constant_values=1e9), lambda a, b: nn.functional.pad(a, (2, 2), 1e9)),
+    "pad": (lambda a, b: np.pad(a, 2, constant_values=1e9), lambda a, b: nn.functional.pad(a, (2, 2), value=1e9)),
     "where": (lambda a, b: np.where(a.values > 0, a, 1e9), lambda a, b: fl.autograd.where(a > 0, a, 1e9)),
     "masked_fill": (
         lambda a, b: np.where(a.values > 0, 0.3, a),

@@ -137,3 +137,55 @@ def test_a_way_out_names_a_format_of_ones_own_as_get_format_takes_it(call):
     way_out = str(caught.value)
     said = re.findall(r"[\"'](%4dy%20format=[^\"']*)[\"']", way_out)
     assert said and fl.get_format(said[0]) == MINE, way_out
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("fp8", "a family.*e4m3.*448.*e5m2.*57344"),
+        ("FP-8", "a family"),
+        ("mxfp8", "a block of numbers.*e8m0"),
+        ("nvfp4", 'a block of numbers.*"e2m1".*"e4m3".*16'),
+        ("bfloat", '"bf16"'),
+        ("fp6", '"e2m3".*"e3m2"'),
+        ("float128", '"float64"'),
+        ("int8", "an integer type"),
+        ("posit16", "a posit"),
+    ],
+)
+def test_a_word_that_people_say_gets_the_answer_that_they_need(word, says):
+    with pytest.raises(FormatError, match=says):
+        fl.get_format(word)
+
+
+def test_what_the_answers_recommend_exists_and_no_name_is_hidden_by_one():
+    from floatlab.formats import catalogue
+    from floatlab.rounding.modes import MODES, OTHER_WORDS
+
+    for answer in catalogue._OTHER_WORDS.values():
+        for name in re.findall(r'"([^"]+)"', answer):
+            fl.get_format(name)
+    assert fl.get_format("e4m3").max == 448 and fl.get_format("e5m2").max == 57344
+    assert fl.get_format("e2m3").max == 7.5 and fl.get_format("e3m2").max == 28
+    assert not set(catalogue._OTHER_WORDS) & set(catalogue.NAMES)
+    assert set(OTHER_WORDS.values()) <= set(MODES) and not set(OTHER_WORDS) & set(MODES)
+
+
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [
+        ("nearest", "nearest_even"),
+        ("RNE", "nearest_even"),
+        ("RTZ", "toward_zero"),
+        ("round_half_even", "nearest_even"),
+        ("Round-Half-Up", "nearest_away"),
+        ("floor", "toward_negative"),
+        ("ceil", "toward_positive"),
+        ("trunc", "toward_zero"),
+        ("SR", "stochastic"),
+    ],
+)
+def test_what_others_call_a_mode_is_answered_with_its_name(word, mode):
+    for call in (fl.quantize, fl.encode, fl.explain):
+        with pytest.raises(OptionError, match=f'Use "{mode}"'):
+            call(1.1, "fp16", rounding=word)

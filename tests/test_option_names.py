@@ -31,7 +31,9 @@ NAMES_OF_THE_CALLER = {
     "autograd.Function.apply",
     "autograd.Function.forward",
     "nn.Module.forward",
+    "nn.ModuleDict.forward",
     "nn.ModuleList.forward",
+    "nn.ParameterList.forward",
     "optim.load_state",
     "optim.save_state",
     # What these return is handed to functions that look at the names.

@@ -15,9 +15,21 @@ import pytest
 
 import floatlab as fl
 from floatlab.errors import FloatlabError
+from floatlab.names import PLACES
 
 # No numbers go in, or a test of their own has them.
-NOT_NUMERIC = {"arithmetic", "explain", "finfo", "formats", "get_format", "no_grad", "track_flags"}
+NOT_NUMERIC = {
+    "arithmetic",
+    "explain",
+    "finfo",
+    "formats",
+    "get_format",
+    "track_flags",
+    "device",
+    "load",
+    "save",
+}
+NOT_NUMERIC |= set(PLACES)  # of tensors: tests/autograd/test_autograd_names.py
 
 FMT = "float16"
 _UNARY = (

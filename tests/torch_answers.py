@@ -7,8 +7,9 @@ A test that compares with PyTorch asks by a name, and says how to find the answe
 Without PyTorch it gets what `tests/data/torch_answers.npz` holds. With PyTorch the question is asked again, and
 what comes back must still be what was recorded. So nothing is written twice, and no test is skipped.
 
-`python tests/make_torch_answers.py` writes the file, in an environment with PyTorch. It holds one run of bytes
-and a JSON text that says which array lies where; nothing in it is pickled. Of the inputs a checksum is kept: a
+`python tests/make_torch_answers.py` writes the file, in an environment with PyTorch; with the names of tests and of a
+part, ``torch_answers_PART.npz``, for these alone. A file holds one run of bytes and a JSON text that says which array
+lies where; nothing in it is pickled. Of the inputs a checksum is kept: a
 recorded answer is the answer to these numbers and no others.
 """
 
@@ -77,10 +78,12 @@ def values(x: Any) -> np.ndarray:
 def recorded() -> dict[str, tuple[int, list[np.ndarray]]]:
     """Return everything that is recorded, by the names of the questions."""
     if not _read:
-        with np.load(FILE, allow_pickle=False) as file:
-            content, index = file["content"], json.loads(str(file["index"]))
-        for name, (checksum, arrays) in index["answers"].items():
-            _read[name] = (checksum, [_cut(content, *where) for where in arrays])
+        for path in sorted(FILE.parent.glob(f"{FILE.stem}*.npz")):
+            with np.load(path, allow_pickle=False) as file:
+                content, index = file["content"], json.loads(str(file["index"]))
+            for name, (checksum, arrays) in index["answers"].items():
+                assert name not in _read, f"{name!r} is recorded twice, in {path.name} too"
+                _read[name] = (checksum, [_cut(content, *where) for where in arrays])
     return _read
 
 
@@ -88,7 +91,7 @@ def _cut(content: np.ndarray, dtype: str, shape: list[int], start: int, size: in
     return np.frombuffer(content[start : start + size].tobytes(), dtype).reshape(shape)
 
 
-def save(found: dict[str, tuple[int, list[np.ndarray]]], version: str) -> None:
+def save(found: dict[str, tuple[int, list[np.ndarray]]], version: str, file: Path = FILE) -> None:
     """Write what was recorded."""
     content, index = b"", {}
     for name, (checksum, arrays) in sorted(found.items()):
@@ -98,9 +101,9 @@ def save(found: dict[str, tuple[int, list[np.ndarray]]], version: str) -> None:
             places.append([array.dtype.newbyteorder("<").str, list(array.shape), len(content), len(data)])
             content += data
         index[name] = (checksum, places)
-    FILE.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(exist_ok=True)
     text = json.dumps({"torch": version, "answers": index}, separators=(",", ":"))
-    np.savez_compressed(FILE, content=np.frombuffer(content, np.uint8), index=np.array(text))
+    np.savez_compressed(file, content=np.frombuffer(content, np.uint8), index=np.array(text))
 
 
 def _array(x: Any) -> np.ndarray:

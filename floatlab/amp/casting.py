@@ -17,13 +17,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from contextvars import Token
 from typing import Any, Self, TypeVar
 
+from floatlab.amp.blocks import enter, leave
+from floatlab.amp.devices import check_device, is_device, merge_positional
 from floatlab.autograd import Tensor, cast_policy
 from floatlab.autograd.rounding import is_subset
 from floatlab.context import current
-from floatlab.errors import AutogradError
+from floatlab.errors import AutogradError, OptionError, check_switch
 from floatlab.formats import FloatFormat, get_format
 
 __all__ = [
@@ -42,7 +43,7 @@ _FP64 = get_format("float64")
 #: sigmoid, gelu, max, mean, reshape, pooling, batch_norm (whose weights stay fp32) and all the others.
 AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
     # Sums of many products: what tensor cores are for, and what tolerates narrow operands.
-    "low precision": ("matmul", "linear", "conv2d"),
+    "low precision": ("matmul", "linear", "conv2d", "conv_transpose2d"),
     # Results that leave a narrow format's range easily, or that add up many terms.
     "float32": (
         "pow",
@@ -52,15 +53,38 @@ AUTOCAST_TABLE: dict[str, tuple[str, ...]] = {
         "softmax",
         "log_softmax",
         "layer_norm",
+        "group_norm",
         "sum",
         "cross_entropy",
+        "soft_cross_entropy",
         "nll",
         "mse",
+        "l1",
+        "smooth_l1",
+        "huber",
+        "kl_div",
         "bce_with_logits",
     ),
+    # A sigmoid in a narrow format is 1 long before its logit is large, and the loss then has no gradient to give.
+    "refused": ("bce",),
     # Operations that meet inputs of several formats.
-    "widest input": ("add", "sub", "mul", "div", "maximum", "minimum", "where", "cat", "stack"),
+    "widest input": (
+        "add",
+        "add_scaled",
+        "sub",
+        "mul",
+        "div",
+        "maximum",
+        "minimum",
+        "where",
+        "put",
+        "cat",
+        "stack",
+    ),
 }
+_HERE = ("format", "enabled", "gradient_format")
+_AS_IN_PYTORCH = ("device_type", "dtype", "enabled", "cache_enabled")
+_DEFAULTS = {**dict.fromkeys((*_HERE, *_AS_IN_PYTORCH)), "enabled": True}
 _RULE = {name: rule for rule, names in AUTOCAST_TABLE.items() for name in names}
 
 
@@ -91,6 +115,11 @@ class _Caster:
             return tuple(self._narrow(t) for t in tensors)
         if rule == "float32":
             return tuple(t if t.format.same_as(_FP64) else t.to(_FP32) for t in tensors)
+        if rule == "refused":
+            raise AutogradError(
+                f"binary_cross_entropy and BCELoss are unsafe to autocast. Got {tensors[0].format.spec} probabilities. "
+                "Leave the sigmoid out and use binary_cross_entropy_with_logits or BCEWithLogitsLoss."
+            )
         if rule == "widest input":
             first = tensors[0].format
             if any(t.format is not first for t in tensors):
@@ -120,14 +149,26 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
     Parameters
     ----------
     format : str or FloatFormat
-        The narrow format. Any: "fp16", "bf16", "e4m3" ...
+        The narrow format, by default fp16. Any: "fp16", "bf16", "e4m3" ...
     enabled : bool
         If False, nothing is cast inside, not even where an outer block would.
     gradient_format : str or FloatFormat, optional
         The format of the gradients that go back through the narrow tensors; by default `format` itself. fp8
         training keeps values in e4m3 and gradients in e5m2.
+    device_type, dtype, cache_enabled : optional
+        PyTorch's words, as in ``autocast("cuda", dtype="bf16")``: `dtype` is the format, by default fp16, and bf16 for
+        "cpu"; what else a device and a cache are means nothing here.
 
-    Blocks may be nested; the innermost counts. It is also a decorator.
+    The first three may come by position, or PyTorch's four (`device_type`, `dtype`, `enabled`, `cache_enabled`) where
+    the first is the name of a device. Blocks may be nested; the innermost counts. One may be entered in several threads
+    at once. It is also a decorator.
+
+    Raises
+    ------
+    FormatError
+        If a format is unknown.
+    OptionError
+        If an option has a value that it cannot take, or comes twice.
 
     Examples
     --------
@@ -144,14 +185,38 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
 
     def __init__(
         self,
-        format: str | FloatFormat = "fp16",
+        *given: Any,
+        format: str | FloatFormat | None = None,
         enabled: bool = True,
         gradient_format: str | FloatFormat | None = None,
+        device_type: str | None = None,
+        dtype: str | FloatFormat | None = None,
+        cache_enabled: bool | None = None,
     ) -> None:
-        self.format = get_format(format)
-        self.gradient_format = self.format if gradient_format is None else get_format(gradient_format)
-        self.enabled = enabled
-        self._tokens: list[Token[Any]] = []
+        named = {
+            "format": format,
+            "enabled": enabled,
+            "gradient_format": gradient_format,
+            "device_type": device_type,
+            "dtype": dtype,
+            "cache_enabled": cache_enabled,
+        }
+        names = _AS_IN_PYTORCH if given and is_device(given[0]) else _HERE
+        options = merge_positional("autocast", names, given, named, _DEFAULTS)
+        device, formats = options["device_type"], [options["format"], options["dtype"]]
+        if device is not None:
+            check_device("device_type", device)
+        if None not in formats:
+            raise OptionError(
+                f"dtype is PyTorch's word for the format. Got dtype={formats[1]!r} beside {formats[0]!r}. Give one."
+            )
+        default = "bf16" if device is not None and device.partition(":")[0] == "cpu" else "fp16"  # as PyTorch
+        self.format = get_format(next((fmt for fmt in formats if fmt is not None), default))
+        back = options["gradient_format"]
+        self.gradient_format = self.format if back is None else get_format(back)
+        self.enabled = check_switch("enabled", options["enabled"])
+        if options["cache_enabled"] is not None:
+            check_switch("cache_enabled", options["cache_enabled"])
 
     def __enter__(self) -> Self:
         outer = cast_policy.get()
@@ -161,11 +226,11 @@ class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
             # end.
             cache = outer.cache if isinstance(outer, _Caster) else {}
             policy = _Caster(self.format, self.gradient_format, cache)
-        self._tokens.append(cast_policy.set(policy))
+        enter(self, cast_policy, policy)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        cast_policy.reset(self._tokens.pop())
+        leave(self)
 
     def __repr__(self) -> str:
         formats = f"{self.format.spec!r}, gradient_format={self.gradient_format.spec!r}"

@@ -24,23 +24,34 @@ from __future__ import annotations
 
 import contextlib
 import math
-import weakref
 from collections.abc import Mapping
-from contextvars import Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.amp.blocks import enter, leave
 from floatlab.amp.casting import autocast
 from floatlab.amp.loss_scale import float32
-from floatlab.autograd import Event, Function, Tensor, accumulator, apply, is_recording, observers, scope
-from floatlab.autograd.value import recording
-from floatlab.errors import OptionError, StateError, check_option
+from floatlab.amp.slots import Slot, Slots
+from floatlab.autograd import (
+    Event,
+    Function,
+    Tensor,
+    accumulator,
+    apply,
+    cast_policy,
+    is_recording,
+    observers,
+    scope,
+)
+from floatlab.autograd.recording import recording
+from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.functional import product_rule
 from floatlab.operations.operate import operate
+from floatlab.optim.parameters import is_number, is_whole
 from floatlab.rounding.options import OVERFLOW_POLICIES
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.names import get_accumulator
@@ -50,17 +61,6 @@ __all__ = ["CurrentScaling", "DelayedScaling", "Recipe", "Slot", "Unscaled", "fp
 Array = NDArray[Any]
 _FP32 = get_format("float32")
 _LARGEST_SCALE = 2.0**127
-
-
-@dataclass
-class Slot:
-    """What is remembered about one tensor of one layer: its input, its weight, or its output's gradient."""
-
-    scale: float = 1.0
-    history: list[float] = field(
-        default_factory=list
-    )  # the largest magnitude of each past step, the last one first
-    pending: float | None = None  # the largest magnitude of this step so far
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Recipe:
                 object.__setattr__(self, name, get_format(getattr(self, name)))
         if self.overflow is not None:
             check_option("overflow", self.overflow, OVERFLOW_POLICIES)
+        object.__setattr__(self, "power_of_two", check_switch("power_of_two", self.power_of_two))
         get_accumulator(self.accumulator)  # an unknown one is an error now, not in the first product
 
     def scale(self, slot: Slot, amax: float, fmt: FloatFormat) -> float:
@@ -169,7 +170,11 @@ class DelayedScaling(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_option("amax", self.amax, ("max", "most_recent"))
-        if self.history_length < 1:
+        if not (is_number(self.margin) and abs(self.margin) <= 1000):
+            raise OptionError(
+                f"margin is a number of binades. Got {self.margin!r}. Transformer Engine has 0."
+            )
+        if not (is_whole(self.history_length) and self.history_length >= 1):
             raise OptionError(
                 f"history_length is at least 1. Got {self.history_length!r}. Transformer Engine has 1024."
             )
@@ -257,15 +262,16 @@ def _unscaled(values: Array, factor: float) -> Tensor:
     return Tensor(product)
 
 
-_SLOTS = ("input", "weight", "gradient")
-
-
 class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Engine's name
     """Compute the products of `nn.Linear` and `nn.Conv2d` inside the block by an fp8 recipe.
 
     The object remembers scales and histories, one slot for each layer's input, weight and gradient:
     create it once and enter it once a training step. Everything but these products runs as it would
-    without.
+    without. Where an autocast block is in force too, it comes first: operands are cast to its format, then scaled and
+    cast to fp8, and the result has its format.
+
+    A layer is told by its weight and its place in the model, so that layers which share a weight have slots of their
+    own. One whose weight is computed anew each time is told by its place and the weight's shape.
 
     Parameters
     ----------
@@ -273,6 +279,14 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
         `Unscaled`, `CurrentScaling` or `DelayedScaling`.
     enabled : bool
         If False, the block changes nothing.
+
+    Raises
+    ------
+    OptionError
+        If it is given no recipe.
+    StateError
+        In the block, if nothing tells a layer of which the recipe remembers something: a weight that is computed anew
+        and belongs to no module.
 
     Examples
     --------
@@ -288,33 +302,40 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
     """
 
     def __init__(self, recipe: Recipe, enabled: bool = True) -> None:
-        self.recipe, self.enabled = recipe, enabled
-        self._slots: dict[int, tuple[weakref.ref[Tensor], dict[str, Slot]]] = {}
-        self._tokens: list[Token[Any]] = []
+        if not isinstance(recipe, Recipe):
+            given = recipe.__name__ if isinstance(recipe, type) else repr(recipe)
+            raise OptionError(f"A recipe says how fp8 is scaled. Got {given:.80}. Use DelayedScaling().")
+        self.recipe, self.enabled = recipe, check_switch("enabled", enabled)
+        self._remembers = type(recipe).end_step is not Recipe.end_step
+        self._slots = Slots()
 
     def __enter__(self) -> Self:
         if self.enabled and is_recording():
-            for _, slots in self._slots.values():
+            for slots in self._slots:
                 for name, slot in slots.items():
                     self.recipe.end_step(slot, self._format(name))
-        self._tokens.append(product_rule.set(self._product if self.enabled else None))
+        enter(self, product_rule, self._product if self.enabled else None)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        product_rule.reset(self._tokens.pop())
+        leave(self)
 
     def _format(self, name: str) -> FloatFormat:
         return get_format(self.recipe.backward if name == "gradient" else self.recipe.forward)
 
-    def slots(self, weight: Tensor) -> dict[str, Slot]:
-        """Return the slots "input", "weight" and "gradient" of the layer that has this weight."""
-        entry = self._slots.get(id(weight))
-        if entry is None or entry[0]() is not weight:  # an id can be that of a weight which is gone
-            entry = self._slots[id(weight)] = (weakref.ref(weight), {name: Slot() for name in _SLOTS})
-        return entry[1]
+    def slots(self, weight: Tensor, layer: str | None = None) -> dict[str, Slot]:
+        """Return the slots "input", "weight" and "gradient" of the layer that has this weight.
+
+        Where several layers share it, `layer` says which: its dotted name in the model.
+        """
+        return self._slots.of_weight(weight, layer)
 
     def _product(self, op: str, x: Tensor, weight: Tensor, bias: Tensor | None, **params: Any) -> Tensor:
-        slots = self.slots(weight)
+        slots = self._slots.of(weight, scope.get(), self._remembers)
+        policy = cast_policy.get()
+        if policy is not None:  # autocast comes first
+            x, weight, *others = policy(op, (x, weight) if bias is None else (x, weight, bias))
+            bias = others[0] if others else None
         output = x.format if self.recipe.output is None else self.recipe.output
         y = _ScaledProduct.apply(
             x, weight, op=op, params=params, recipe=self.recipe, slots=slots, remember=is_recording()
@@ -325,39 +346,11 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scales and histories, by the names of the weights."""
-        state: dict[str, Any] = {}
-        for reference, slots in self._slots.values():
-            weight = reference()
-            if weight is not None:
-                if not weight.name or weight.name in state:
-                    raise StateError(
-                        "fp8 scales are saved by the names of the weights, each its own. Got "
-                        f"{weight.name or 'no name'!r} for a second weight or without a name. Put the layers into "
-                        "one model, and call its named_parameters()."
-                    )
-                state[weight.name] = {
-                    name: vars(slot) | {"history": list(slot.history)} for name, slot in slots.items()
-                }
-        return state
+        return self._slots.state()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], named_parameters: Any) -> None:
         """Load what `state_dict` returned, for a model's ``named_parameters()``."""
-        weights = dict(named_parameters)
-        unknown = [name for name in state_dict if name not in weights]
-        if unknown:
-            raise StateError(
-                f"fp8 scales are loaded for the weights they belong to. Got {', '.join(unknown)}, which "
-                "the model has not. "
-                "Build the same model."
-            )
-        for name, slots in state_dict.items():
-            self._slots[id(weights[name])] = (
-                weakref.ref(weights[name]),
-                {
-                    key: Slot(slot["scale"], list(slot["history"]), slot["pending"])
-                    for key, slot in slots.items()
-                },
-            )
+        self._slots.load(state_dict, dict(named_parameters))
 
     def __repr__(self) -> str:
         return f"fp8_autocast({self.recipe})"

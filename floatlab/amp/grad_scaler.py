@@ -19,18 +19,22 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.amp.loss_scale import ScaleState, float32
+from floatlab.amp.devices import check_device, is_device, merge_positional
+from floatlab.amp.loss_scale import ScaleState, float32, read_saved
 from floatlab.amp.presets import PRESETS, ScalingRule
-from floatlab.amp.unscaling import check_unscalable, is_wide, unscale
+from floatlab.amp.unscaling import check_unscalable, is_finite, is_wide, unscale
 from floatlab.autograd import Tensor
-from floatlab.errors import OptionError, ScalerError, StateError, check_option
+from floatlab.errors import OptionError, ScalerError, check_option, check_switch
 from floatlab.formats import get_format
 from floatlab.optim import Optimizer
+from floatlab.optim.parameters import is_number
 from floatlab.rounding.inputs import plain_option
 
 __all__ = ["GradScaler"]
 
 _FP32 = get_format("float32")
+_DEFAULTS = {**dataclasses.asdict(ScalingRule()), "enabled": True}
+_POSITIONAL = ("init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled")
 
 
 @dataclass
@@ -67,10 +71,13 @@ class GradScaler:
 
     Parameters
     ----------
-    init_scale, growth_factor, backoff_factor, growth_interval, min_scale, max_scale, hysteresis
-        See `ScalingRule`.
-    enabled : bool
-        If False, every method passes through, and the scale is 1.
+    init_scale, growth_factor, backoff_factor, growth_interval, enabled
+        See `ScalingRule`; in this order also by position, after the name of a device or without, as in
+        ``GradScaler("cuda", 1024.0)``. If `enabled` is False, every method passes through, and the scale is 1.
+    device : str, optional
+        "cuda" or another one: accepted because PyTorch has it; it means nothing here.
+    min_scale, max_scale, hysteresis
+        See `ScalingRule`; by name.
     dynamic : bool
         If False, the scale never moves; see also `static`.
 
@@ -79,7 +86,8 @@ class GradScaler:
     OptionError
         If a parameter is out of its range.
     ScalerError
-        If the methods are called out of order, or a gradient is in a format too narrow to be unscaled in.
+        If the methods are called out of order, a gradient is in a format too narrow to be unscaled in, or the scale has
+        sunk so low that its inverse is no fp32 number.
 
     Examples
     --------
@@ -97,23 +105,38 @@ class GradScaler:
 
     def __init__(
         self,
+        *given: Any,
+        device: str | None = None,
         init_scale: float = 2.0**16,
         growth_factor: float = 2.0,
         backoff_factor: float = 0.5,
         growth_interval: int = 2000,
         enabled: bool = True,
-        *,
         min_scale: float = 0.0,
         max_scale: float = math.inf,
         hysteresis: int = 1,
         dynamic: bool = True,
     ) -> None:
-        if isinstance(init_scale, str):
-            raise OptionError(
-                f'init_scale is a number. Got {init_scale!r}. Use GradScaler.preset("keras") for a name.'
-            )
-        factors = init_scale, growth_factor, backoff_factor, growth_interval
-        rule = ScalingRule(*map(plain_option, (*factors, min_scale, max_scale, hysteresis)))
+        if given and isinstance(given[0], str):
+            device, *given = given  # type: ignore[assignment]
+            if not is_device(device):
+                raise OptionError(
+                    f'init_scale is a number. Got {device!r}. Use GradScaler.preset("keras") for a name.'
+                )
+        if device is not None:
+            check_device("device", device)
+        named = {
+            "init_scale": init_scale,
+            "growth_factor": growth_factor,
+            "backoff_factor": backoff_factor,
+            "growth_interval": growth_interval,
+            "enabled": enabled,
+        }
+        options = merge_positional("GradScaler", _POSITIONAL, given, named, _DEFAULTS)
+        enabled = check_switch("enabled", options.pop("enabled"))
+        dynamic = check_switch("dynamic", dynamic)
+        limits = {"min_scale": min_scale, "max_scale": max_scale, "hysteresis": hysteresis}
+        rule = ScalingRule(**{option: plain_option(value) for option, value in {**options, **limits}.items()})
         self._enabled = enabled
         self._state = ScaleState(
             float32(rule.init_scale),
@@ -181,6 +204,7 @@ class GradScaler:
         """
         if not self._enabled:
             return
+        _check_optimizer("unscale_()", optimizer)
         self._require_scaled("unscale_()")
         progress = self._progress.setdefault(id(optimizer), _Progress(optimizer))
         if progress.stage != "ready":
@@ -197,11 +221,18 @@ class GradScaler:
             )
         for p in tensors:
             check_unscalable(p, optimizer)
-        inverse = float32(1.0 / self._state.scale) if self._state.scale else float("inf")
-        found = False
-        with np.errstate(all="ignore"):
-            for p in tensors:
-                found |= not unscale(p, inverse)
+        inverse = float32(1.0 / self._state.scale) if self._state.scale else math.inf
+        if math.isfinite(inverse):
+            with np.errstate(all="ignore"):
+                found = not all([unscale(p, inverse) for p in tensors])
+        else:  # 0 times it would be NaN: such a step can be skipped, but not taken
+            found = not all(map(is_finite, tensors))
+            if not found:
+                raise ScalerError(
+                    "A loss scale is taken off by its inverse in fp32. Got one that has sunk to "
+                    f"{self._state.scale!r} in {self._state.skipped_steps} skipped steps. Find what makes the "
+                    "gradients infinite or NaN at every scale, or set min_scale=1."
+                )
         progress.found_inf, progress.stage = found, "unscaled"
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -209,6 +240,7 @@ class GradScaler:
 
         Returns what ``optimizer.step`` returns, or None where the step was skipped.
         """
+        _check_optimizer("step()", optimizer)
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs or args:
@@ -232,17 +264,19 @@ class GradScaler:
             return None
         return optimizer.step(**kwargs)
 
-    def update(self, new_scale: float | None = None) -> None:
+    def update(self, new_scale: float | Tensor | None = None) -> None:
         """Move the scale, once an iteration, after `step` of every optimizer; or set it to `new_scale`."""
         if not self._enabled:
             return
         self._require_scaled("update()")
         if new_scale is not None:
-            if not 0.0 < new_scale <= 2.0**127:
+            if isinstance(new_scale, Tensor) and new_scale.size == 1:
+                new_scale = new_scale.item()
+            if not (is_number(new_scale) and 0.0 < new_scale <= 2.0**127):
                 raise OptionError(
                     f"A scale lies above 0, up to 2**127. Got {new_scale!r}. Use a power of two."
                 )
-            self._state.scale = float32(new_scale)
+            self._state.scale = float32(float(new_scale))
         else:
             found = [p.found_inf for p in self._progress.values() if p.found_inf is not None]
             if not found:
@@ -314,24 +348,13 @@ class GradScaler:
 
     def check_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Raise StateError if `state_dict` is not a scaler's; change nothing."""
-        if not self._enabled:
-            return
-        fields = dataclasses.fields(ScaleState)
-        required = {f.name for f in fields if f.default is dataclasses.MISSING} | {"_growth_tracker"}
-        missing = sorted(required - set(state_dict))
-        unknown = sorted(set(state_dict) - {f.name for f in fields})
-        if missing or unknown:
-            raise StateError(
-                f"A scaler's state has the keys of GradScaler.state_dict(). Got missing {missing}, "
-                f"unknown {unknown}. "
-                "An empty state was saved by a disabled scaler: create this one with enabled=False too."
-            )
+        if self._enabled:
+            read_saved(state_dict)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned here or in PyTorch; does nothing if the scaler is disabled."""
-        self.check_state_dict(state_dict)
         if self._enabled:
-            self._state = ScaleState(**state_dict)
+            self._state = read_saved(state_dict)
             self._progress = {}
 
     def __repr__(self) -> str:
@@ -348,3 +371,11 @@ class GradScaler:
                 f"A scaler takes off what it has put on. Got {call} before any scale(). "
                 "Call scaler.scale(loss).backward()."
             )
+
+
+def _check_optimizer(call: str, optimizer: Any) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise OptionError(
+            f"{call} is given an optimizer, whose gradients it takes. Got {type(optimizer).__name__}. "
+            "Pass the optimizer."
+        )

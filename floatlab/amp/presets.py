@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from floatlab.errors import OptionError
+from floatlab.optim.parameters import is_number, is_whole
 
 __all__ = ["PRESETS", "ScalingRule"]
 
@@ -41,13 +42,29 @@ class ScalingRule:
     origin: str = "torch.amp.GradScaler"
 
     def __post_init__(self) -> None:
+        for option in ("growth_interval", "hysteresis"):
+            if not is_whole(getattr(self, option)):
+                raise OptionError(
+                    f"{option} is a whole number of steps. Got {getattr(self, option)!r}. Write it as in {option}=2."
+                )
+        for option in ("init_scale", "growth_factor", "backoff_factor", "min_scale", "max_scale"):
+            if not is_number(getattr(self, option)):
+                raise OptionError(
+                    f"{option} is a number. Got {getattr(self, option)!r}. Write it as in {option}=0.5."
+                )
         for option, holds, rule in (
+            ("min_scale", self.min_scale >= 0.0, "is at least 0"),
+            ("max_scale", self.min_scale <= self.max_scale, "is at least min_scale"),
             ("init_scale", 0.0 < self.init_scale <= 2.0**127, "lies above 0, up to 2**127"),
-            ("growth_factor", self.growth_factor > 1.0, "is above 1"),
+            ("growth_factor", 1.0 < self.growth_factor < math.inf, "is above 1, and finite"),
             ("backoff_factor", 0.0 < self.backoff_factor < 1.0, "lies between 0 and 1"),
             ("growth_interval", self.growth_interval >= 1, "is at least 1"),
             ("hysteresis", self.hysteresis >= 1, "is at least 1"),
-            ("max_scale", self.min_scale <= self.max_scale, "is at least min_scale"),
+            (
+                "init_scale",
+                self.min_scale <= self.init_scale <= self.max_scale,
+                f"lies between min_scale={self.min_scale:g} and max_scale={self.max_scale:g}",
+            ),
         ):
             if not holds:
                 raise OptionError(

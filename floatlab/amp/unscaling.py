@@ -12,7 +12,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.optim import Optimizer
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["check_unscalable", "is_wide", "unscale"]
+__all__ = ["check_unscalable", "is_finite", "is_wide", "unscale"]
 
 _FP32 = get_format("float32")
 _FLOAT64 = get_format("float64")
@@ -31,13 +31,20 @@ def check_unscalable(p: Tensor, optimizer: Optimizer) -> None:
         )
 
 
+def is_finite(p: Tensor) -> bool:
+    """Return whether all of a gradient is finite."""
+    assert p.grad is not None
+    values = p.grad.data
+    # An infinity shows in the minimum or the maximum, a NaN in both: no array of flags is needed.
+    return not values.size or (math.isfinite(float(values.min())) and math.isfinite(float(values.max())))
+
+
 def unscale(p: Tensor, inverse: float) -> bool:
     """Multiply one gradient by `inverse`; return whether all of it was finite."""
+    finite = is_finite(p)
     gradient = p.grad
     assert gradient is not None
     values = gradient.data
-    # An infinity shows in the minimum or the maximum, a NaN in both: no array of flags is needed.
-    finite = not values.size or (math.isfinite(float(values.min())) and math.isfinite(float(values.max())))
     fmt = gradient.format
     if fmt.emin > _FP32.emin:  # a low-precision weight with a master copy: the gradient goes on in fp32
         p.grad = Tensor._wrap(values.astype(np.float32) * np.float32(inverse), _FP32, _FP32)

@@ -7,6 +7,7 @@ input's gradient format; two shares add up in that format. All of it is done wit
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,133 @@ from floatlab.rounding.inputs import as_array
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
-__all__ = ["start_backward"]
+__all__ = ["Handle", "grad", "start_backward"]
 
 
-def start_backward(tensor: Value, gradient: Any, retain_graph: bool) -> None:
-    """Carry a gradient of the tensor's shape, 1 by default, to every leaf that asks for one."""
+Hook = Callable[[Any], Any]  # from a gradient to another, or to None
+
+
+class _Wanted:
+    """What `grad` looks for: gradients of tensors, which go here and into no ``.grad``."""
+
+    def __init__(self, tensors: Sequence[Value]) -> None:
+        self.places = {id(tensor._node or tensor): i for i, tensor in enumerate(tensors)}
+        self.found: list[Array | None] = [None] * len(tensors)
+        self.tensors = tensors
+
+    def take(self, source: Any, data: Array, rules: Arithmetic) -> None:
+        """Add a gradient of a node's output, or of a leaf, if it is looked for."""
+        place = self.places.get(id(source))
+        if place is not None:
+            before, fmt = self.found[place], self.tensors[place].gradient_format
+            self.found[place] = np.array(data) if before is None else _add(before, data, fmt, rules)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Any, ...]:
+    """Return the gradients of outputs with respect to inputs, and leave every ``.grad`` as it is.
+
+    Parameters
+    ----------
+    outputs, inputs : Tensor or sequence of Tensor
+        The inputs may be leaves, or computed.
+    grad_outputs : Tensor, array or sequence of them, optional
+        The gradient with respect to each output. Only a single number may do without.
+    retain_graph : bool, optional
+        Whether to keep the graph for another backward pass.
+    create_graph : bool
+        Derivatives are not recorded, so that there are no second ones: True is an error.
+    allow_unused : bool
+        Whether an input that the outputs do not depend on gives None, instead of an error.
+
+    Returns
+    -------
+    tuple of Tensor
+
+    Raises
+    ------
+    AutogradError
+        As `Tensor.backward`; if an input was not used, or does not ask for a gradient.
+
+    Examples
+    --------
+    >>> from floatlab.autograd import Tensor
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> grad((x * x).sum(), x)
+    (Tensor([2., 4.], format=float32),)
+    """
+    if create_graph:
+        raise AutogradError(
+            "Derivatives are computed outside of the graph, so that there are no second ones. Got create_graph=True. "
+            "Leave it out; for a check of second derivatives, difference two calls of grad."
+        )
+    outputs, inputs = ([x] if isinstance(x, Value) else list(x) for x in (outputs, inputs))
+    single = grad_outputs is None or isinstance(grad_outputs, Value) or len(outputs) == 1
+    given = (
+        [grad_outputs] * len(outputs)
+        if grad_outputs is None
+        else [grad_outputs]
+        if single
+        else list(grad_outputs)
+    )
+    if isinstance(given[0], list | tuple) and len(outputs) == 1:
+        given = list(given[0])
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise AutogradError(
+                f"A gradient is one with respect to a tensor that asks for it. Got {tensor._describe()}. "
+                "Set requires_grad on it before it is used."
+            )
+    wanted = _Wanted(inputs)
+    for i, (output, gradient) in enumerate(zip(outputs, given, strict=True)):
+        start_backward(output, gradient, bool(retain_graph) or i + 1 < len(outputs), wanted)
+    if None in [None if x is None else 0 for x in wanted.found] and not allow_unused:
+        unused = inputs[next(i for i, x in enumerate(wanted.found) if x is None)]
+        raise AutogradError(
+            f"Every input takes part in the outputs. Got {unused._describe()}, which does not. "
+            "Pass allow_unused=True to get None for it."
+        )
+    return tuple(
+        None if data is None else tensor._wrap(data, tensor.gradient_format, tensor.gradient_format)
+        for tensor, data in zip(inputs, wanted.found, strict=True)
+    )
+
+
+class Handle:
+    """What `register_hook` returns: `remove` takes the hook away."""
+
+    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
+def hooked(hooks: list[Hook], gradient: Array, like: Value, fmt: FloatFormat) -> Array:
+    """Return what hooks make of a gradient: each is told, and may return another of its shape."""
+    for hook in list(hooks):
+        made = hook(like._wrap(gradient, fmt, fmt))
+        if made is None:
+            continue
+        if not isinstance(made, Value) or made.shape != gradient.shape:
+            raise ShapeError(
+                f"A hook returns None, or a tensor of the gradient's shape. Got {made!r:.80} for {gradient.shape}. "
+                "Return one of them."
+            )
+        gradient = np.asarray(quantize(made._data, fmt), dtype=fmt.value_dtype)
+    return gradient
+
+
+def start_backward(tensor: Value, gradient: Any, retain_graph: bool, wanted: _Wanted | None = None) -> None:
+    """Carry a gradient of the tensor's shape, 1 by default, to every leaf that asks for one, or to what is `wanted`."""
     if not tensor.requires_grad:
         raise AutogradError(
             "backward starts from a tensor that depends on one with requires_grad=True. "
@@ -36,10 +159,15 @@ def start_backward(tensor: Value, gradient: Any, retain_graph: bool) -> None:
     start = _start(tensor, gradient)
     check_environment()
     with np.errstate(all="ignore"):  # overflow and NaN are what a laboratory wants to see
-        if tensor._node is None:
-            _accumulate(tensor, start, DEFAULT)
+        if tensor._node is not None:
+            _walk(tensor._node, start, retain_graph, wanted)
+        elif wanted is not None:
+            wanted.take(tensor, start, DEFAULT)
         else:
-            _walk(tensor._node, start, retain_graph)
+            hooks = getattr(tensor, "_hooks", None)
+            _accumulate(
+                tensor, hooked(hooks, start, tensor, tensor.gradient_format) if hooks else start, DEFAULT
+            )
 
 
 def _start(tensor: Value, gradient: Any) -> Array:
@@ -62,7 +190,10 @@ def _start(tensor: Value, gradient: Any) -> Array:
     return start
 
 
-def _walk(root: Node, start: Array, retain_graph: bool) -> None:
+def _walk(root: Node, start: Array, retain_graph: bool, wanted: _Wanted | None) -> None:
+    waiting: dict[
+        int, tuple[Value, Array, Arithmetic]
+    ] = {}  # of leaves with hooks, which see the whole gradient
     gradients: dict[Node, Array] = {root: start}
     nodes = _order(root)
     for node in nodes:
@@ -72,23 +203,37 @@ def _walk(root: Node, start: Array, retain_graph: bool) -> None:
         gradient = gradients.pop(node, None)
         if gradient is None:
             continue
-        if node.retained is not None and (tensor := node.retained()) is not None:
+        if node.hooks:
+            gradient = hooked(node.hooks, gradient, node.inputs[0], node.gradient_format)
+        if wanted is not None:
+            wanted.take(node, gradient, node.arithmetic)
+        elif node.retained is not None and (tensor := node.retained()) is not None:
             _accumulate(tensor, np.array(gradient), node.arithmetic)
-        for index, tensor in enumerate(node.inputs):
-            if not tensor.requires_grad:
+        for index, (tensor, source) in enumerate(zip(node.inputs, node.sources, strict=True)):
+            # A tensor that has changed in place since counts as what it was then.
+            if not (tensor.requires_grad if tensor._node is source else source is not None):
                 continue
             data, fresh = _derivative(node, gradient, index, tensor, watchers)
             if data is None:  # a custom operation has no gradient to give
                 continue
-            source = tensor._node
             if source is None:
-                _accumulate(tensor, data if fresh else np.array(data), node.arithmetic)
+                if wanted is not None:
+                    wanted.take(tensor, data, node.arithmetic)
+                elif getattr(tensor, "_hooks", None):
+                    before = waiting.get(id(tensor))
+                    if before is not None:
+                        data = _add(before[1], data, tensor.gradient_format, node.arithmetic)
+                    waiting[id(tensor)] = tensor, data, node.arithmetic
+                else:
+                    _accumulate(tensor, data if fresh else np.array(data), node.arithmetic)
             elif source in gradients:
                 gradients[source] = _add(gradients[source], data, source.gradient_format, node.arithmetic)
             else:
                 gradients[source] = data
         if not retain_graph:
             node.free()
+    for leaf, data, rules in waiting.values():
+        _accumulate(leaf, np.array(hooked(leaf._hooks, data, leaf, leaf.gradient_format)), rules)
 
 
 def _order(root: Node) -> list[Node]:
@@ -96,8 +241,7 @@ def _order(root: Node) -> list[Node]:
     found = {root: None}  # a dict keeps the order of discovery; that of a set would follow memory addresses
     stack = [root]
     while stack:
-        for tensor in stack.pop().inputs:
-            node = tensor._node
+        for node in stack.pop().sources:
             if node is not None and node not in found:
                 found[node] = None
                 stack.append(node)
@@ -193,4 +337,4 @@ def _accumulate(leaf: Value, data: Array, rules: Arithmetic) -> None:
     nan = np.isnan(data)
     if nan.any():  # the sign of a NaN is the processor's, and weights are compared bit for bit
         data = np.where(nan, data.dtype.type(np.nan), data)
-    leaf.grad = leaf._wrap(data, fmt, fmt)
+    leaf._grad = leaf._wrap(data, fmt, fmt)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from floatlab.autograd.operation import Array
+from floatlab.autograd.recording import no_grad
 from floatlab.autograd.rounding import FLOAT64
 from floatlab.autograd.tensor import Tensor
-from floatlab.autograd.value import no_grad
 from floatlab.errors import AutogradError
 
 __all__ = ["Disagreement", "gradcheck", "numerical_gradient"]

@@ -6,15 +6,16 @@ other; what happens inside `forward` and `backward` is not recorded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from floatlab.autograd.graph import new_node, record
 from floatlab.autograd.operation import Array, Each, Node, Op, moved
+from floatlab.autograd.recording import is_recording, no_grad
 from floatlab.autograd.rounding import is_subset, round_to
 from floatlab.autograd.tensor import Tensor
-from floatlab.autograd.value import is_recording, no_grad
 from floatlab.context import using
 from floatlab.errors import AutogradError, FormatMismatchError, ShapeError
 
@@ -74,7 +75,16 @@ class Function:
 
     @classmethod
     def apply(cls, *inputs: Any, **params: Any) -> Tensor:
-        """Run `forward`, and record the operation if a gradient may be asked for."""
+        """Run `forward`, and record the operation if a gradient may be asked for.
+
+        Raises
+        ------
+        AutogradError
+            If a tensor that asks for a gradient is no positional argument: `backward` returns a gradient for each of
+            those, and for nothing else.
+        """
+        if is_recording():
+            _refuse_hidden(cls.__name__, inputs, params)
         context = Context()
         context.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         with no_grad():
@@ -130,3 +140,27 @@ class Function:
         if is_subset(result.format, node.target):
             return result.data.astype(node.target.value_dtype)
         return round_to(np.array(result.data), node.target, node.arithmetic)
+
+
+def _refuse_hidden(name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
+    """Raise if a tensor that asks for a gradient comes by keyword, or inside of a list, where it would get none."""
+    for place, argument in [*enumerate(inputs), *params.items()]:
+        if isinstance(argument, Tensor):
+            found = argument.requires_grad and isinstance(place, str)
+        else:
+            found = any(isinstance(x, Tensor) and x.requires_grad for x in _parts(argument))
+        if found:
+            raise AutogradError(
+                f"backward of {name} returns gradients of the positional arguments. "
+                f"Got a tensor that asks for one in argument {place!r}. "
+                f"Pass it as a positional argument of {name}.apply, or detach it."
+            )
+
+
+def _parts(argument: Any) -> Iterator[Any]:
+    if isinstance(argument, dict):
+        argument = list(argument.values())
+    if isinstance(argument, list | tuple):
+        for part in argument:
+            yield part
+            yield from _parts(part)

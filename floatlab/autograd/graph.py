@@ -10,19 +10,22 @@ Rooms above plug in through context variables, so that nothing is global state:
 from __future__ import annotations
 
 import copy
+import inspect
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from floatlab.autograd.operation import Array, Kernel, Node, Op
 from floatlab.autograd.ops.table import find_op
-from floatlab.autograd.rounding import FLOAT32, FLOAT64, is_narrow, is_subset, round_to
-from floatlab.autograd.value import Value, recording
+from floatlab.autograd.recording import recording
+from floatlab.autograd.rounding import FLOAT32, FLOAT64, as_constant, is_narrow, is_subset, round_to
+from floatlab.autograd.value import Value
 from floatlab.context import current
 from floatlab.errors import DtypeError, FloatlabError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
@@ -31,7 +34,7 @@ from floatlab.rounding.inputs import as_source, plain_option
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
-__all__ = ["Event", "Observer", "apply", "cast_policy", "observers", "scope"]
+__all__ = ["Event", "Observer", "apply", "cast_policy", "connect", "observers", "scope"]
 
 
 class Event(NamedTuple):
@@ -85,8 +88,11 @@ def _constant(exact: float, sign: float, fmt: FloatFormat, rounds: bool, overflo
 
     The sign tells -0 from 0, which the cache takes for the same number.
     """
-    value = quantize(np.array(exact), fmt, overflow=overflow).astype(fmt.value_dtype)
-    array = value if rounds or float(value) == exact else np.array(exact)
+    if rounds:
+        array = as_constant(exact, fmt, overflow)
+    else:
+        value = quantize(np.array(exact), fmt, overflow=overflow).astype(fmt.value_dtype)
+        array = value if float(value) == exact else np.array(exact)
     array.setflags(write=False)
     return array
 
@@ -151,9 +157,21 @@ def apply(name: str, /, *inputs: Any, **params: Any) -> Value:
     return _run(op, tensors, params, fmt, gradient_format)
 
 
+@cache
+def _needed(op: Op) -> float:
+    """Return how many inputs an operation cannot do without; infinity, if it takes any number."""
+    kinds = inspect.signature(op.forward.function).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in kinds):
+        return math.inf
+    return (
+        len([p for p in kinds if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]) - 1
+    )  # the node
+
+
 def _tensors(op: Op, inputs: tuple[Any, ...]) -> tuple[Value, ...]:
     if inputs and inputs[-1] is None:
-        inputs = tuple(x for x in inputs if x is not None)
+        given = tuple(x for x in inputs if x is not None)
+        inputs = given if len(given) >= _needed(op) else inputs  # only an optional input is left out
     for x in inputs:
         if not isinstance(x, Value):
             break
@@ -199,7 +217,7 @@ def _run(
         ) from error
     out = tensors[0]._wrap(data, fmt, gradient_format)
     if kernel.kind == "moved" and np.may_share_memory(data, arrays[0]):
-        out._version = tensors[0]._version
+        _note_view(out, tensors[0], op.name, params)
     if recording.get():
         for tensor in tensors:
             if tensor.requires_grad:
@@ -207,6 +225,31 @@ def _run(
                 break
     for watch in watchers:
         watch(Event("forward", op.name, node.scope, tensors, before, data, fmt))
+    return out
+
+
+def _note_view(view: Value, base: Value, name: str, params: dict[str, Any]) -> None:
+    """Note that two tensors share their memory, for changes in place (in_place.py)."""
+    view._version = base._version
+    if not recording.get():
+        view._view = (name, params, None)  # no part of the graph: a recorded change of it is refused
+        return
+    view._view = (name, params, base)
+    views = getattr(base, "_views", None)
+    if views is None:
+        views = base._views = []
+    views.append(weakref.ref(view))
+    if (
+        len(views) >= 32 and len(views) & (len(views) - 1) == 0
+    ):  # at each doubling, forget those that are gone
+        views[:] = [reference for reference in views if reference() is not None]
+
+
+def connect(name: str, data: Array, *tensors: Value, **params: Any) -> Value:
+    """Return a tensor of these values with a place in the graph, as if an operation had computed them."""
+    first = tensors[0]
+    out = first._wrap(data, first.format, first.gradient_format)
+    record(new_node(find_op(name), tensors, params, first.format, first.gradient_format), out)
     return out
 
 
@@ -295,12 +338,13 @@ def record(node: Node, out: Value, arrays: Sequence[Array] = ()) -> None:
     """Make `out` the output of a node of the graph, and keep what the derivatives will read of its operands."""
     op, tensors = node.op, node.inputs
     depth = 0
-    for tensor in tensors:
-        if tensor._node is not None and tensor._node.depth >= depth:
-            depth = tensor._node.depth + 1
+    node.sources = tuple([tensor._node for tensor in tensors])
+    for source in node.sources:
+        if source is not None and source.depth >= depth:
+            depth = source.depth + 1
     node.depth = depth
     node.shape = out._data.shape
-    node.retained = None
+    node.retained = node.hooks = None
     node.versions = []
     kept: list[Array | None] = [None] * len(tensors)
     for i in op.keeps:

@@ -116,6 +116,7 @@ class Node:
         "depth",
         "format",
         "gradient_format",
+        "hooks",
         "inputs",
         "kept",
         "op",
@@ -125,6 +126,7 @@ class Node:
         "saved",
         "scope",
         "shape",
+        "sources",
         "target",
         "versions",
         "work",
@@ -132,6 +134,9 @@ class Node:
 
     op: Op
     inputs: tuple[Any, ...]  # the input tensors
+    sources: tuple[
+        Node | None, ...
+    ]  # the nodes that had made them then: one that changes in place gets another
     params: dict[str, Any]
     format: FloatFormat
     gradient_format: FloatFormat
@@ -147,6 +152,7 @@ class Node:
     depth: int
     shape: tuple[int, ...]
     scope: str
+    hooks: list[Any] | None  # told the gradient of the output
     retained: Any  # weak reference to the output tensor, if its gradient is to be kept
 
     def describe(self) -> str:
@@ -194,5 +200,5 @@ class Node:
     def free(self) -> None:
         """Forget everything, so that the memory of a walked graph can go."""
         self.kept = self.output = self.saved = None
-        self.inputs = ()
+        self.inputs = self.sources = ()
         self.versions = []

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from floatlab.autograd.operation import Node
 from floatlab.context import DEFAULT, Arithmetic
+from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.error_free import with_error
 from floatlab.operations.operate import operate
@@ -29,7 +30,7 @@ from floatlab.rounding.odd import nudge
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
 
-__all__ = ["is_subset", "round_to", "sum_to"]
+__all__ = ["as_constant", "is_subset", "round_to", "sum_to"]
 
 Array = NDArray[Any]
 
@@ -119,13 +120,27 @@ def round_to(wide: Any, fmt: FloatFormat, rules: Arithmetic = DEFAULT) -> Array:
     return np.asarray(values, dtype=fmt.value_dtype)
 
 
-def fill(value: float, node: Node) -> Array:
+def fill(value: float, node: Node, finite_too: bool = False) -> Array:
     """Return a number that an operation fills in as a value of its format: rounded to nearest, in every context.
 
     It is the rule for numbers beside a FloatArray, too: only the overflow policy of the context holds for them.
     """
-    values = quantize(float(value), node.target, overflow=node.arithmetic.overflow)
-    return np.asarray(values, dtype=node.target.value_dtype)
+    return as_constant(float(value), node.target, node.arithmetic.overflow, finite_too)
+
+
+def as_constant(value: float, fmt: FloatFormat, overflow: str | None, finite_too: bool = False) -> Array:
+    """Return a number as a value of a format. An infinity that the format cannot hold is refused.
+
+    A finite number beyond the ends becomes what the overflow policy says, as beside a FloatArray; where that is NaN and
+    `finite_too`, it is refused as well.
+    """
+    values = np.asarray(quantize(value, fmt, overflow=overflow), dtype=fmt.value_dtype)
+    if np.isnan(values) and value == value and (finite_too or math.isinf(value)):
+        raise OverflowPolicyError(
+            f"A number that is selected has to be a value of the format, and {fmt.spec} would make it NaN. "
+            f"Got {value}. Use {fmt.lowest} or {fmt.max}, which are its ends, or a wider format."
+        )
+    return values
 
 
 def sum_over(
@@ -143,6 +158,21 @@ def sum_over(
             return round_to(np.add.reduce(x, axis=axes, dtype=np.float64), fmt, rules)
     total: Array = accumulate.sum(x, fmt, axis=axes, **rules.for_rounded_sums)
     return total
+
+
+def running_sums(
+    x: Array, axis: int, source: FloatFormat, fmt: FloatFormat, rules: Arithmetic = DEFAULT
+) -> Array:
+    """Return the sums up to each place along an axis, each as `sum_over` gives it.
+
+    Where float64 adds the terms without error one sweep is enough; otherwise each place is a sum of its own.
+    """
+    native = x.dtype == np.float32 and rules.adds_exactly and not MODES[rules.rounding].cancels_to_minus
+    if native and (not x.size or _span(x, source) + x.shape[axis].bit_length() <= 53):
+        return round_to(np.cumsum(x, axis, dtype=np.float64), fmt, rules)
+    terms = np.moveaxis(x, axis, 0)
+    sums = [sum_over(terms[: i + 1], (0,), source, fmt, rules) for i in range(len(terms))]
+    return np.moveaxis(np.stack(sums) if sums else terms, 0, axis)
 
 
 def _span(x: Array, fmt: FloatFormat) -> int:

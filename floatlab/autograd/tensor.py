@@ -5,31 +5,31 @@ What a tensor holds stands in value.py, how an operation is run in graph.py, how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 
-from floatlab.autograd.backward import start_backward
+from floatlab.autograd.backward import Handle, start_backward
+from floatlab.autograd.discrete import DiscreteArray, discrete, is_device, kind_of
 from floatlab.autograd.graph import apply as apply_to_values
+from floatlab.autograd.mathematics import Mathematics
 from floatlab.autograd.operation import Array
-from floatlab.autograd.ops.movement import exchanged, several, squeezed
-from floatlab.autograd.value import Value, no_grad
+from floatlab.autograd.shapes import Shapes
+from floatlab.autograd.value import Value, as_values
 from floatlab.context import current
+from floatlab.errors import AutogradError, DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["Tensor", "apply"]
 
-Axis = int | tuple[int, ...] | None
-Number = int | float
-
 #: `graph.apply` makes what the class of its inputs makes: here a tensor.
 apply = cast("Callable[..., Tensor]", apply_to_values)
 
 
-class Tensor(Value):
+class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
     """An array of values of one float format, which remembers how it was computed.
 
     Parameters
@@ -70,8 +70,6 @@ class Tensor(Value):
 
     __slots__ = ()
 
-    grad: Tensor | None
-
     def __init__(
         self,
         data: Any,
@@ -89,7 +87,7 @@ class Tensor(Value):
         self._data = values.astype(self.format.value_dtype, copy=False)
         self._node = None
         self._version = [0]
-        self.grad = None
+        self._grad = None
         self.name = name
         self.requires_grad = requires_grad
 
@@ -100,7 +98,7 @@ class Tensor(Value):
         self._data, self.format, self.gradient_format = data, fmt, gradient_format
         self._node = None
         self._version = [0]
-        self.grad = None
+        self._grad = None
         self.name = ""
         self.requires_grad = False
         return self
@@ -138,19 +136,64 @@ class Tensor(Value):
         """
         start_backward(self, gradient, retain_graph)
 
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Let a function see this tensor's gradient in every backward pass, and change it if it returns another.
+
+        A leaf's hook is told the whole gradient of the pass, before it is added to ``.grad``.
+
+        Examples
+        --------
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda gradient: gradient.clamp(max=3.0))
+        >>> (x * x).sum().backward()
+        >>> x.grad.tolist()
+        [2.0, 3.0]
+        >>> handle.remove()
+        """
+        if not self.requires_grad:
+            raise AutogradError(
+                f"A hook sees the gradient of a tensor that asks for one. Got {self._describe()}. "
+                "Set requires_grad on it first."
+            )
+        if self._node is None:
+            hooks = getattr(self, "_hooks", None)
+            if hooks is None:
+                hooks = self._hooks = []
+        else:
+            hooks = self._node.hooks
+            if hooks is None:
+                hooks = self._node.hooks = []
+        hooks.append(hook)
+        return Handle(hooks, hook)
+
     # -- formats
 
     def to(
-        self, format: str | FloatFormat, gradient_format: str | FloatFormat | None = None, **options: Any
+        self,
+        format: Any = None,
+        gradient_format: Any = None,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        copy: bool = False,
+        non_blocking: bool = False,
+        **options: Any,
     ) -> Tensor:
         """Return the values in another format, rounded once; the gradient is cast back.
 
         Parameters
         ----------
-        format : str or FloatFormat
-            The format of the result.
+        format : str, FloatFormat or Tensor
+            The format of the result, or a tensor that has it. A device ("cpu", "cuda:0") means nothing here, and the
+            format may follow it, as in ``x.to("cuda", "float16")``.
         gradient_format : str or FloatFormat, optional
             The format of its gradient; by default `format`.
+        dtype : str or FloatFormat, optional
+            PyTorch's name of `format`. Integers and truth values ("long", bool) give an array of them.
+        device, non_blocking
+            Accepted, and without a meaning: there is one device.
+        copy : bool
+            Whether to copy a tensor that has the format already.
         **options
             Those of `floatlab.quantize`: rounding, overflow, subnormals, rng ... What is not given is taken from the
             context (`floatlab.arithmetic`).
@@ -161,11 +204,21 @@ class Tensor(Value):
         Tensor([1.015625e-01, 4.480000e+02], format=float8_e4m3fn, gradient_format=float8_e5m2)
         """
         check_names("to", options)
-        fmt = get_format(format)
-        back = fmt if gradient_format is None else get_format(gradient_format)
+        if is_device(format):
+            format, gradient_format = gradient_format, None
+        format = dtype if format is None else format
+        if isinstance(format, Value):
+            format = format.format
+        if kind_of(format) is not None:
+            return cast("Tensor", discrete(self._data.astype(kind_of(format))))
+        fmt = self.format if format is None else get_format(format)
+        if gradient_format is None:
+            back = self.gradient_format if format is None else fmt
+        else:
+            back = get_format(gradient_format)
         same = fmt.same_as(self.format) and back.same_as(self.gradient_format)
-        if same and not options and current().is_native:
-            return self
+        if same and not options and (format is None or current().is_native):
+            return self.clone() if copy else self
         return apply("cast", self, format=fmt, gradient_format=back, **options)
 
     def float(self) -> Tensor:
@@ -225,175 +278,48 @@ class Tensor(Value):
     def __abs__(self) -> Tensor:
         return apply("abs", self)
 
-    def matmul(self, other: Any) -> Tensor:
-        """Return the matrix product, with the chosen accumulator."""
-        return apply("matmul", self, other)
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return apply("matmul", other, self)
 
-    def pow(self, exponent: Any) -> Tensor:
-        """Return the values to a power."""
-        return apply("pow", self, exponent)
-
-    # -- functions
-
-    def exp(self) -> Tensor:
-        """Return e to the power of each value."""
-        return apply("exp", self)
-
-    def log(self) -> Tensor:
-        """Return the natural logarithms."""
-        return apply("log", self)
-
-    def sqrt(self) -> Tensor:
-        """Return the square roots."""
-        return apply("sqrt", self)
-
-    def abs(self) -> Tensor:
-        """Return the magnitudes."""
-        return apply("abs", self)
-
-    def tanh(self) -> Tensor:
-        """Return the hyperbolic tangents."""
-        return apply("tanh", self)
-
-    def sigmoid(self) -> Tensor:
-        """Return 1 / (1 + e ** -x)."""
-        return apply("sigmoid", self)
-
-    def relu(self) -> Tensor:
-        """Return the values, and 0 in place of negative ones."""
-        return apply("relu", self)
-
-    def softmax(self, dim: int | None = None, *, axis: int = -1) -> Tensor:
-        """Return shares that add up to 1 along an axis."""
-        return apply("softmax", self, axis=axis if dim is None else dim)
-
-    def log_softmax(self, dim: int | None = None, *, axis: int = -1) -> Tensor:
-        """Return the logarithms of softmax."""
-        return apply("log_softmax", self, axis=axis if dim is None else dim)
-
-    def clamp(self, min: Number | None = None, max: Number | None = None) -> Tensor:
-        """Return the values, kept between two bounds, which are rounded to the format."""
-        return apply("clamp", self, low=min, high=max)
-
-    def masked_fill(self, mask: Any, value: Number) -> Tensor:
-        """Return the values, and `value` where the boolean mask holds."""
-        return apply("masked_fill", self, mask=np.asarray(mask, bool), value=value)
-
-    def maximum(self, other: Any) -> Tensor:
-        """Return the larger of the two, element by element."""
-        return apply("maximum", self, other)
-
-    def minimum(self, other: Any) -> Tensor:
-        """Return the smaller of the two, element by element."""
-        return apply("minimum", self, other)
-
-    # -- reductions; `dim` and `keepdim` are PyTorch's names, `axis` and `keepdims` NumPy's
-
-    def sum(
-        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
-    ) -> Tensor:
-        """Return the sum over axes (default: all), with the chosen accumulator."""
-        return apply("sum", self, **_axes(dim, keepdim, axis, keepdims))
-
-    def mean(
-        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
-    ) -> Tensor:
-        """Return the mean over axes (default: all)."""
-        return apply("mean", self, **_axes(dim, keepdim, axis, keepdims))
-
-    def var(
-        self,
-        dim: Axis = None,
-        keepdim: bool = False,
-        *,
-        axis: Axis = None,
-        keepdims: bool = False,
-        correction: int = 1,
-    ) -> Tensor:
-        """Return the variance over axes, divided by n - correction."""
-        return apply("var", self, **_axes(dim, keepdim, axis, keepdims), correction=correction)
-
-    def max(
-        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
-    ) -> Tensor:
-        """Return the maximum over axes; equal elements share its gradient."""
-        return apply("max", self, **_axes(dim, keepdim, axis, keepdims))
-
-    def min(
-        self, dim: Axis = None, keepdim: bool = False, *, axis: Axis = None, keepdims: bool = False
-    ) -> Tensor:
-        """Return the minimum over axes; equal elements share its gradient."""
-        return apply("min", self, **_axes(dim, keepdim, axis, keepdims))
-
-    # -- shapes
-
-    @property
-    def T(self) -> Tensor:  # noqa: N802
-        """The axes in reverse order."""
-        return self.permute(*reversed(range(self.ndim)))
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Return the same values in another shape."""
-        return apply("reshape", self, shape=several(shape))
-
-    def view(self, *shape: Any) -> Tensor:
-        """Return the same values in another shape, as `reshape` does."""
-        return self.reshape(*shape)
-
-    def flatten(self, start: int = 0) -> Tensor:
-        """Return the values with all axes from `start` on in one."""
-        return self.reshape(*self.shape[:start], -1 if self.size else int(np.prod(self.shape[start:])))
-
-    def permute(self, *axes: Any) -> Tensor:
-        """Return the axes in another order."""
-        return apply("permute", self, axes=several(axes))
-
-    def transpose(self, first: int, second: int) -> Tensor:
-        """Return two axes exchanged."""
-        return self.permute(*exchanged(self.shape, first, second))
-
-    def squeeze(self, axis: int | None = None) -> Tensor:
-        """Return the values without the axes (or the one axis) of length 1."""
-        return self.reshape(squeezed(self.shape, axis))
-
-    def unsqueeze(self, axis: int) -> Tensor:
-        """Return the values with a new axis of length 1."""
-        axis += self.ndim + 1 if axis < 0 else 0
-        return self.reshape((*self.shape[:axis], 1, *self.shape[axis:]))
-
-    def expand(self, *shape: Any) -> Tensor:
-        """Return the values broadcast to a shape; -1 keeps an axis as it is."""
-        return apply("expand", self, shape=several(shape))
-
-    def __getitem__(self, key: Any) -> Tensor:
-        return apply("index", self, key=key)
-
-    # -- in place
-
-    def add_(self, other: Any) -> Tensor:
-        """Add in place, rounded once."""
-        return self._in_place("add", other)
-
-    def sub_(self, other: Any) -> Tensor:
-        """Subtract in place, rounded once."""
-        return self._in_place("sub", other)
-
-    def mul_(self, other: Any) -> Tensor:
-        """Multiply in place, rounded once."""
-        return self._in_place("mul", other)
-
-    def div_(self, other: Any) -> Tensor:
-        """Divide in place, rounded once."""
-        return self._in_place("div", other)
-
-    def _in_place(self, name: str, other: Any) -> Tensor:
-        with no_grad():
-            result = apply(name, self, other)
-        return self._write(result._data)
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Compute ``array * tensor`` and ``np.exp(tensor)`` as the tensor does, and ``x.data += tensor`` in place."""
+        out = kwargs.pop("out", (None,))[0]
+        operators = _OPERATORS.get(ufunc.__name__)
+        if operators is None and ufunc.nin == 1 and hasattr(Tensor, ufunc.__name__):
+            operators = (ufunc.__name__,)
+        if method != "__call__" or kwargs or operators is None or isinstance(out, Value):
+            raise DtypeError(
+                f"NumPy's functions know no format. Got numpy.{ufunc.__name__} of a tensor. "
+                "Use the tensor's methods, or x.data."
+            )
+        first = inputs[0]
+        if out is not None and first is out:  # values of the tensor that they are the data of
+            first = Tensor._wrap(as_values(first, self.format), self.format, self.format)
+        elif out is None and not isinstance(first, Value):
+            return getattr(inputs[1], operators[1])(first)
+        made = getattr(first, operators[0])(*inputs[1:])
+        if out is None:
+            return made
+        out[...] = made.data
+        return out
 
 
-def _axes(dim: Axis, keepdim: bool, axis: Axis, keepdims: bool) -> dict[str, Any]:
-    return {"axis": axis if dim is None else dim, "keepdims": keepdim or keepdims}
+DiscreteArray.tensor_class = Tensor
+
+#: What NumPy's operators are called by a tensor on their left, and by one on their right.
+_OPERATORS = {
+    "add": ("__add__", "__radd__"),
+    "subtract": ("__sub__", "__rsub__"),
+    "multiply": ("__mul__", "__rmul__"),
+    "divide": ("__truediv__", "__rtruediv__"),
+    "power": ("__pow__", "__rpow__"),
+    "matmul": ("__matmul__", "__rmatmul__"),
+    "less": ("__lt__", "__gt__"),
+    "less_equal": ("__le__", "__ge__"),
+    "greater": ("__gt__", "__lt__"),
+    "greater_equal": ("__ge__", "__le__"),
+    "equal": ("__eq__", "__eq__"),
+    "not_equal": ("__ne__", "__ne__"),
+    "negative": ("__neg__",),
+    "absolute": ("__abs__",),
+}

@@ -6,75 +6,53 @@ here, and tensor.py gives it the operations.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import weakref
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any, Self
 
 import numpy as np
 
+from floatlab.autograd.discrete import Questions, Size, size_of
 from floatlab.autograd.operation import Array, Node
-from floatlab.context import DEFAULT, Arithmetic, current
-from floatlab.errors import AutogradError, ShapeError
+from floatlab.errors import AutogradError, DtypeError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.rounding.inputs import as_array
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["Value", "is_recording", "no_grad", "recording"]
-
-recording: ContextVar[bool] = ContextVar("floatlab_recording", default=True)
+__all__ = ["Value", "as_values"]
 
 
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Compute without building a graph inside the block.
-
-    Examples
-    --------
-    >>> from floatlab.autograd import Tensor
-    >>> x = Tensor([1.0], requires_grad=True)
-    >>> with no_grad():
-    ...     print((2 * x).requires_grad)
-    False
-    """
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
-
-
-def is_recording() -> bool:
-    """Return whether operations build a graph: not inside `no_grad`."""
-    return recording.get()
-
-
-class Value:
+class Value(Questions):
     """What a tensor holds and remembers. `floatlab.autograd.Tensor` is the one class of them."""
 
     __slots__ = (
         "__weakref__",
         "_data",
+        "_grad",
+        "_hooks",
         "_node",
         "_version",
+        "_view",
+        "_views",
         "format",
-        "grad",
         "gradient_format",
         "name",
         "requires_grad",
     )
 
-    __array_ufunc__ = None  # NumPy leaves `array * tensor` to the tensor
-    __hash__ = object.__hash__
-
     _data: Array
     _node: Node | None
     _version: list[int]  # shared by tensors that share memory
+    _grad: Value | None
+    _hooks: list[Any]  # of a leaf, if it has any
+    _view: tuple[
+        str, dict[str, Any], Value | None
+    ]  # how it was taken from which tensor, whose memory it shares
+    _views: list[
+        weakref.ref[Value]
+    ]  # those that were taken from it; both are there only where there is something
     format: FloatFormat
     gradient_format: FloatFormat
-    grad: Value | None
     name: str
     requires_grad: bool
 
@@ -102,8 +80,32 @@ class Value:
                 f"New data have the shape of the old. Got {array.shape} for {self._describe()}. "
                 "Make a new tensor."
             )
-        self._data = np.asarray(quantize(array, self.format), dtype=self.format.value_dtype)
+        rounded = np.asarray(quantize(array, self.format), dtype=self.format.value_dtype)
+        if array is self._data:  # after `x.data += y`, which has written there
+            array[...] = rounded
+        else:
+            self._data = rounded
         self._version[0] += 1
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward has left: a tensor of the same shape, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Any) -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Value):
+                raise DtypeError(
+                    f"A gradient is a tensor, or None. Got {type(gradient).__name__} for {self._describe()}. "
+                    f'Use Tensor(values, format="{self.gradient_format.spec}").'
+                )
+            if gradient.shape != self.shape:
+                raise ShapeError(
+                    f"A gradient has the shape of its tensor. Got {gradient.shape} for {self._describe()}. "
+                    "Reshape it, or sum over what was broadcast."
+                )
+        self._grad = gradient
 
     @property
     def is_leaf(self) -> bool:
@@ -139,9 +141,19 @@ class Value:
         return self._data.ndim
 
     @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._data.size
+    def size(self) -> Size:
+        """The number of elements; called, ``x.size()`` is the shape and ``x.size(0)`` the length of an axis."""
+        return size_of(self._data.shape, self._data.size)
+
+    @property
+    def dtype(self) -> FloatFormat:
+        """The format, by PyTorch's name."""
+        return self.format
+
+    @property
+    def device(self) -> str:
+        """Where the values lie: "cpu", always."""
+        return "cpu"
 
     def numel(self) -> int:
         """Return the number of elements."""
@@ -158,7 +170,7 @@ class Value:
 
     def item(self) -> float:
         """Return the one value as a Python float."""
-        if self.size != 1:
+        if self._data.size != 1:
             raise ShapeError(f"item() is the value of a single number. Got shape {self.shape}. Use numpy().")
         return float(self._data.reshape(()))
 
@@ -177,16 +189,16 @@ class Value:
         return int(self.item())
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self._data.size != 1:
             raise ShapeError(
                 f"The truth of several values is ambiguous. Got shape {self.shape}. "
                 "Use .data with any() or all()."
             )
         return bool(self._data.reshape(()))
 
-    def argmax(self, dim: int | None = None, *, axis: int | None = None) -> Any:
-        """Return where the maximum is, as an array of integers."""
-        return self._data.argmax(axis if dim is None else dim)
+    def __format__(self, spec: str) -> str:
+        """Return the text of a single number, as in ``f"{loss:.4f}"``; without a specification, of any tensor."""
+        return format(self.item(), spec) if spec else str(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad and copy is False:
@@ -210,26 +222,6 @@ class Value:
             parts.append(f"name={self.name!r}")
         return f"Tensor({', '.join(parts)})"
 
-    # -- comparisons give arrays of booleans
-
-    def __lt__(self, other: Any) -> Any:
-        return self._data < _values(other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._data <= _values(other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._data > _values(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._data >= _values(other)
-
-    def __eq__(self, other: Any) -> Any:
-        return self._data == _values(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self._data != _values(other)
-
     # -- copies
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -241,50 +233,28 @@ class Value:
     def __getstate__(self) -> dict[str, Any]:
         if self._node is not None:
             raise AutogradError(f"A leaf can be copied or saved. Got {self._describe()}. Use detach() first.")
-        slots = ("_data", "format", "gradient_format", "grad", "name", "requires_grad")
+        slots = (
+            "_data",
+            "format",
+            "gradient_format",
+            "grad",
+            "name",
+            "requires_grad",
+        )  # the names in old files
         return {**getattr(self, "__dict__", {}), **{slot: getattr(self, slot) for slot in slots}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._node, self._version = None, [0]
         for name, value in state.items():
-            setattr(self, name, value)
-
-    # -- in-place changes, noted in the version
-
-    def copy_(self, source: Any) -> Self:
-        """Take the values of `source` (tensor, array or number), rounded to this tensor's format by the context."""
-        values = source._data if isinstance(source, Value) else as_array(source, "rounded")
-        return self._write(values, current())
-
-    def _write(self, wide: Array, rules: Arithmetic = DEFAULT) -> Self:
-        if self.requires_grad and is_recording():
-            raise AutogradError(
-                "A tensor that asks for a gradient is changed in place only under no_grad. "
-                f"Got {self._describe()}. Wrap the change in no_grad(), or make a new tensor."
-            )
-        if not self._data.flags.writeable:
-            raise AutogradError(
-                f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
-                "Copy it first, with Tensor(x, format=x.format)."
-            )
-        values = quantize(wide, self.format, **rules.for_operations)
-        try:
-            self._data[...] = values
-        except ValueError as error:
-            raise ShapeError(
-                f"An in-place change keeps the shape. Got {wide.shape} for {self._describe()}. ({error})"
-            ) from None
-        self._version[0] += 1
-        return self
-
-    def zero_(self) -> Self:
-        """Set every value to 0."""
-        return self._write(np.zeros(self.shape))
-
-    def fill_(self, value: float) -> Self:
-        """Set every value to a number, rounded to the format as the context says."""
-        return self._write(np.full(self.shape, value, dtype=np.float64), current())
+            setattr(self, "_grad" if name == "grad" else name, value)
 
 
-def _values(other: Any) -> Any:
-    return other._data if isinstance(other, Value) else other
+def as_values(array: Array, fmt: FloatFormat) -> Array:
+    """Return an array that holds values of a format, as the data of a tensor do; one that holds others is refused."""
+    if array.dtype != fmt.value_dtype or not np.array_equal(quantize(array, fmt), array, equal_nan=True):
+        raise FormatMismatchError(
+            "An array counts as a tensor only where it holds values of the format. "
+            f"Got an array of dtype {array.dtype} beside {fmt.spec}. "
+            f'Use Tensor(array, format="{fmt.spec}").'
+        )
+    return array

@@ -1,8 +1,11 @@
-"""How is it started? The floatlab command: demo, run, show, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, formats, verify.
 
 - `commands.py`: the commands and their options.
 - `demo.py`: what `floatlab demo` prints.
 - `run.py`: what `floatlab run` prints.
+- `numbers.py`: what `floatlab formats`, `show` and `compute` print.
+- `expression.py`: an expression, computed step by step in a format.
+- `chart.py`: what `floatlab chart` draws.
 - `console.py`: what they print with.
 """
 

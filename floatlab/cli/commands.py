@@ -1,19 +1,22 @@
-"""How is it started? The floatlab command: demo, run, show, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, formats, verify.
 
-Errors that floatlab raises on purpose are printed in one line, and the exit status is 2. Ctrl-C keeps what has been
-finished, and the exit status is 130.
+Errors that floatlab raises on purpose are printed in one line, and the exit status is 2; it is 1 where a proof finds a
+disagreement. Ctrl-C and SIGTERM keep what has been finished, and the exit status is 130. Whatever reads the
+output may stop reading.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from floatlab.cli.console import power, table_console, table_of
+from floatlab.cli.console import seeds_of
 from floatlab.errors import DataError, FloatlabError, OptionError
 from floatlab.system.terminal import abandon_output, make_console, prepare_streams
 
@@ -23,24 +26,76 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _format_names(incomplete: str) -> list[str]:
+    from floatlab.formats import aliases, formats
+
+    names = [name for fmt in formats() for name in (fmt.name, *aliases(fmt))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _mode_names(incomplete: str) -> list[str]:
+    from floatlab.rounding.modes import MODES
+
+    return [name for name in MODES if name.startswith(incomplete)]
+
+
+def _experiment_names(incomplete: str) -> list[str]:
+    from floatlab.experiments.registry import EXPERIMENTS
+
+    return [name for name in EXPERIMENTS if name.startswith(incomplete)]
+
+
+def _chart_names(incomplete: str) -> list[str]:
+    from floatlab.cli.chart import CHARTS
+
+    return [name for name in CHARTS if name.startswith(incomplete)]
+
+
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", "-f", help="A format; see `floatlab formats`.", autocompletion=_format_names),
+]
+RoundingOption = Annotated[
+    str, typer.Option("--rounding", help="A rounding mode.", autocompletion=_mode_names)
+]
+OverflowOption = Annotated[
+    str | None,
+    typer.Option("--overflow", help="infinity, nan, saturate or propagate; else the format's own."),
+]
+SubnormalsOption = Annotated[str, typer.Option("--subnormals", help="gradual, or flush: to zero.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Every step: binade, unit, count, flags.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as data.")]
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 JobsOption = Annotated[
     int, typer.Option("--jobs", min=0, help="Processes side by side; 0: one for each core.")
+]
+SeedsOption = Annotated[
+    str, typer.Option("--seeds", help="How many seeds, from 0 on; or which: 3,4,5, or 7, for one alone.")
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
 
 
 def main() -> None:
     """Run the command, and turn errors into one line and an exit status."""
-    prepare_streams()  # also for what typer prints
+    signal.signal(signal.SIGTERM, _stop)
     try:
+        prepare_streams()  # also for what typer prints
         app(standalone_mode=True)
+        sys.stdout.flush()
     except FloatlabError as error:
         _complain(error)
         sys.exit(2)
+    except BrokenPipeError:  # `| head` has read enough
+        abandon_output()
+        sys.exit(0)
     except OSError as error:  # no room for what is printed, or for a figure
         abandon_output()
         _complain(
@@ -54,6 +109,12 @@ def main() -> None:
         sys.exit(130)
 
 
+def _stop(signum: int, frame: object) -> None:
+    """End as after Ctrl-C, so that what has been finished is kept and no worker is left behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _complain(error: FloatlabError) -> None:
     # Written as plain text: a message may hold brackets, which rich would take for markup.
     make_console(stderr=True).print(
@@ -61,64 +122,157 @@ def _complain(error: FloatlabError) -> None:
     )
 
 
-@app.callback()
-def _floatlab() -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"floatlab {version('floatlab')}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Begin with: floatlab show 0.1 --format e4m3, or floatlab demo.")
+def _floatlab(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
     """A laboratory for float formats: bit-exact rounding, and training in low precision."""
 
 
-# -- formats and numbers ---------------------------------------------------------------------------
+# -- numbers -------------------------------------------------------------------------------------------
 
 
-@app.command("formats")
-def list_formats() -> None:
+class NumbersCommand(TyperCommand):
+    """A command whose arguments may be negative numbers, which begin like options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hide the minus of numbers from the parser of options."""
+        from floatlab.cli.numbers import plain_minus
+
+        return super().parse_args(ctx, plain_minus(args))
+
+
+@app.command("formats", epilog="Example: floatlab formats --json | jq '.[].name'")
+def list_formats(as_json: JsonOption = False) -> None:
     """List the formats: their fields, range and special values."""
-    from floatlab.formats import aliases, formats
+    from floatlab.cli.numbers import formats_command
 
-    columns = ["name", "also", "bits>", "e/m>", "max>", "min normal>", "min>", "special"]
-    table = table_of("Formats", columns, gap=1)
-    for fmt in formats():
-        special = [word for word, has in (("inf", fmt.has_infinity), ("NaN", fmt.has_nan)) if has]
-        special += [] if fmt.has_negative_zero else ["no -0"] if fmt.has_zero else ["no zero"]
-        table.add_row(
-            fmt.name,
-            ", ".join(sorted(aliases(fmt), key=len)[:2]),
-            str(fmt.bits),
-            f"{fmt.exponent_bits}/{fmt.mantissa_bits}",
-            f"{fmt.max:.5g}",
-            power(fmt.smallest_normal),
-            power(fmt.smallest_subnormal),
-            ", ".join(special) or "none",
-        )
-    console = table_console()
-    console.print(table)
-    console.print(
-        "Also binary8p3se and so on (IEEE P3109), and fields such as e6m9, e4m3fn, e3m2finite, e5m2b20."
-    )
+    formats_command(as_json=as_json)
 
 
-@app.command(context_settings={"ignore_unknown_options": True})
+@app.command(
+    cls=NumbersCommand,
+    epilog="Examples: floatlab show 0.1 -f e4m3; floatlab show 65519.9 1/3 2**-24 -f fp16 --full; "
+    "floatlab show --code 0x7E -f e4m3; floatlab show 0.1 --all",
+)
 def show(
-    numbers: Annotated[list[str], typer.Argument(help="Numbers: 0.1, -3e5, 0x1.8p-3, inf, nan.")],
-    fmt: Annotated[str, typer.Option("--format", "-f", help="A format; see `floatlab formats`.")] = "fp16",
-    rounding: Annotated[str, typer.Option("--rounding", help="A rounding mode.")] = "nearest_even",
+    numbers: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers, taken exactly: 0.1, -3e5, 1/3, 2**-24, 0x1.8p-3, inf, nan; - reads them."
+        ),
+    ] = None,
+    fmt: FormatOption = "fp16",
+    rounding: RoundingOption = "nearest_even",
+    overflow: OverflowOption = None,
+    subnormals: SubnormalsOption = "gradual",
+    flush_inputs: Annotated[
+        bool, typer.Option("--flush-inputs", help="Take subnormal numbers as 0.")
+    ] = False,
+    random_bits: Annotated[
+        int | None, typer.Option("--random-bits", help="Of stochastic rounding: how many bits are drawn.")
+    ] = None,
+    random_integer: Annotated[
+        int | None, typer.Option("--random-integer", help="Of stochastic rounding: what was drawn.")
+    ] = None,
+    codes: Annotated[
+        list[str] | None, typer.Option("--code", help="Instead of numbers: a code, as 0x7E; repeatable.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="In every format of the catalogue.")] = False,
+    full: FullOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show how a number is rounded and stored in a format, step by step."""
-    from floatlab.explain import explain
+    """Show how a number is rounded and stored in a format."""
+    from floatlab.cli import numbers as command
 
-    console = make_console()
-    for k, number in enumerate(numbers):
-        if k:
-            console.print()
-        console.print(str(explain(_number(number), fmt, rounding=rounding)), markup=False, highlight=False)
+    options = {
+        "rounding": rounding,
+        "overflow": overflow,
+        "subnormals": subnormals,
+        "flush_inputs": flush_inputs,
+        "random_bits": random_bits,
+        "random_integers": random_integer,
+    }
+    if codes:
+        if numbers:
+            raise OptionError(f"show takes numbers or --code. Got both: {', '.join(numbers)}. Leave one out.")
+        command.show_codes(codes, fmt, as_json=as_json)
+    elif every:
+        command.show_all(numbers or [], as_json=as_json, **options)
+    else:
+        command.show_numbers(numbers or [], fmt, full=full, as_json=as_json, **options)
 
 
-def _number(text: str) -> float:
-    try:
-        return float.fromhex(text) if "0x" in text.lower() else float(text)
-    except (ValueError, OverflowError):
-        raise OptionError(
-            f"A number is written as 0.1, -3e5, 0x1.8p-3, inf or nan. Got {text!r}. Use one."
-        ) from None
+@app.command(
+    cls=NumbersCommand,
+    epilog="Examples: floatlab compute '0.1 + 0.2' -f fp16; floatlab compute 'fma(3, 1/3, -1)' -f bf16",
+)
+def compute(
+    expression: Annotated[str, typer.Argument(help="For example '0.1 + 0.2', 'sqrt(2) * 3', '2**-14 / 3'.")],
+    fmt: FormatOption = "fp16",
+    rounding: RoundingOption = "nearest_even",
+    overflow: OverflowOption = None,
+    subnormals: SubnormalsOption = "gradual",
+    full: FullOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute in a format: every number is rounded to it, and then the result of every operation."""
+    from floatlab.cli.numbers import compute_command
+
+    options = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
+    compute_command(expression, fmt, full=full, as_json=as_json, **options)
+
+
+@app.command(
+    cls=NumbersCommand,
+    epilog="Examples: floatlab chart ranges; floatlab chart codes -f e4m3 -o codes.svg; floatlab chart bits 0.1 1/3; "
+    "floatlab chart histogram gradients.npy -f fp16 -f e5m2 --size half --dark",
+)
+def chart(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ranges, precision, values, codes, compare, bits, rounding, operation, agreement, accumulation, "
+            "histogram or quantization.",
+            autocompletion=_chart_names,
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers or an .npy file, an operation (add), a function (exp): what it is about."
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="A format; repeatable.", autocompletion=_format_names),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png"),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="full or half: of a slide, 16:9.")] = "full",
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    title: Annotated[str | None, typer.Option("--title", help="Instead of the chart's own.")] = None,
+) -> None:
+    """Draw a chart of formats or numbers into a file; docs/gallery.md shows them all."""
+    from floatlab.cli.chart import chart_command
+
+    print(chart_command(name, inputs or [], formats or [], out=out, size=size, dark=dark, title=title))
+
+
+# -- the proof -----------------------------------------------------------------------------------------
 
 
 @app.command()
@@ -160,14 +314,14 @@ def demo(
         bool,
         typer.Option("--cliff", help="Also every loss weight from 1 to 1e-9, and cliff.png; some minutes."),
     ] = False,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="How many seeds.")] = 3,
+    seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
     fresh: FreshOption = False,
 ) -> None:
     """Train the digits in seven ways, and watch gradients underflow and recover."""
     from floatlab.cli.demo import demo_command
 
-    demo_command(out=out, cliff=cliff, seeds=seeds, jobs=jobs, fresh=fresh)
+    demo_command(out=out, cliff=cliff, seeds=seeds_of(seeds), jobs=jobs, fresh=fresh)
 
 
 # -- other experiments -----------------------------------------------------------------------------
@@ -175,21 +329,40 @@ def demo(
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="An experiment; see --list.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="An experiment; see --list.", autocompletion=_experiment_names)
+    ] = "",
     show_list: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, help="How many seeds.")] = 3,
+    seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
     fresh: FreshOption = False,
+    neighbours: Annotated[
+        int,
+        typer.Option("--neighbours", min=0, help="Instead: so many neighbouring settings, drawn at random."),
+    ] = 0,
+    neighbour_seed: Annotated[
+        int, typer.Option("--neighbour-seed", min=0, help="The seed of that draw.")
+    ] = 0,
 ) -> None:
     """Do an experiment: its predictions first, then the runs, then both side by side."""
     from floatlab.cli.run import run_command
 
-    folder = out or Path("floatlab-runs") / name
+    folder = out or Path("floatlab-runs") / (f"{name}-neighbours" if neighbours else name)
     raise typer.Exit(
-        run_command(name, seeds=seeds, jobs=jobs, out=folder, fresh=fresh, listing=show_list, draw=_draw_run)
+        run_command(
+            name,
+            seeds=seeds_of(seeds),
+            jobs=jobs,
+            out=folder,
+            fresh=fresh,
+            listing=show_list,
+            neighbours=neighbours,
+            neighbour_seed=neighbour_seed,
+            draw=_draw_run,
+        )
     )
 
 

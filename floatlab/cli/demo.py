@@ -13,12 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from floatlab.cli.console import power, table_console, table_of, verdict
 from floatlab.experiments import underflow
+from floatlab.experiments.harness.criterion import CRITERION
 from floatlab.experiments.harness.runner import available_jobs, open_folder
 
 __all__ = ["demo_command"]
 
 
-def demo_command(*, out: Path, cliff: bool, seeds: int, jobs: int, fresh: bool) -> None:
+def demo_command(*, out: Path, cliff: bool, seeds: Sequence[int], jobs: int, fresh: bool) -> None:
     """Train the digits in seven ways, and print prediction beside result.
 
     Parameters
@@ -28,16 +29,15 @@ def demo_command(*, out: Path, cliff: bool, seeds: int, jobs: int, fresh: bool) 
     cliff : bool
         Whether to take every loss weight from 1 to 1e-9, and to draw cliff.png.
     seeds, jobs, fresh
-        How many seeds, processes side by side (0: one for each core), and whether to start anew.
+        The seeds, how many processes side by side (0: one for each core), and whether to start anew.
     """
     folder = open_folder(out)
-    setup = underflow.Underflow(
-        tuple(range(seeds)), underflow.CLIFF_WEIGHTS if cliff else underflow.DEMO_WEIGHTS
-    )
+    setup = underflow.Underflow(tuple(seeds), underflow.CLIFF_WEIGHTS if cliff else underflow.DEMO_WEIGHTS)
     console = table_console()
     console.print(
         f"A network of {len(setup.runs[0].widths) - 1} layers learns handwritten digits, "
-        f"in {len(setup.runs)} ways, with {len(setup.loss_weights)} loss weights and {seeds} seeds.\n"
+        f"in {len(setup.runs)} ways, with {len(setup.loss_weights)} loss weights and "
+        f"the seeds {', '.join(map(str, seeds))}.\n"
         "The loss is multiplied by a loss weight and the learning rate divided by it: in exact arithmetic "
         "that changes nothing.",
         highlight=False,
@@ -97,6 +97,7 @@ def _print_results(console: Console, setup: underflow.Underflow, records: Sequen
         "Scale: the last loss scale.",
         highlight=False,
     )
+    console.print(CRITERION, highlight=False)
     gap = max(rows, key=lambda row: row.largest_gap)
     wrong = sum(row.failed != row.expected_to_fail for row in rows)
     console.print(

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from floatlab.cli.console import table_console, table_of, verdict
-from floatlab.errors import OptionError
 from floatlab.experiments import registry
 from floatlab.experiments.harness.common import Experiment, Record
+from floatlab.experiments.harness.criterion import CRITERION
+from floatlab.experiments.harness.neighbours import changes, neighbourhood
 from floatlab.experiments.harness.runner import open_folder
 
 __all__ = ["list_experiments", "run_command"]
@@ -24,11 +25,13 @@ Draw = Callable[[Experiment, Sequence[Record], Path], str]
 def run_command(
     name: str = "",
     *,
-    seeds: int = 3,
+    seeds: Sequence[int] = (0, 1, 2),
     jobs: int = 0,
     out: Path | None = None,
     fresh: bool = False,
     listing: bool = False,
+    neighbours: int = 0,
+    neighbour_seed: int = 0,
     draw: Draw | None = None,
 ) -> int:
     """Do an experiment and print prediction beside result; return 0, or 1 if a claim did not come true.
@@ -38,10 +41,12 @@ def run_command(
     name : str
         The experiment. Without one, all are listed.
     seeds, jobs, out, fresh
-        How many seeds, processes side by side (0: one for each core), the folder of the results (by default
+        The seeds, how many processes side by side (0: one for each core), the folder of the results (by default
         ``floatlab-runs/NAME``), and whether to start anew.
     listing : bool
         List the experiments, and do nothing else.
+    neighbours, neighbour_seed : int
+        With a number above 0, do so many neighbours of the listed runs instead, drawn at random with this seed.
     draw : callable, optional
         Draws a figure into the folder and returns its name.
     """
@@ -49,14 +54,15 @@ def run_command(
     if listing or not name:
         list_experiments(console)
         return 0
-    if seeds < 1:
-        raise OptionError(f"seeds is at least 1. Got {seeds!r}. Use 3.")
-    experiment = registry.get(name)
+    listed = registry.get(name)
+    experiment = neighbourhood(listed, neighbours, neighbour_seed) if neighbours else listed
     folder = open_folder(out if out is not None else Path("floatlab-runs") / name)
     console.print(f"[bold]{experiment.title}.[/bold] {experiment.question}", highlight=False)
-    records = _run(console, experiment, range(seeds), jobs, folder, fresh)
+    records = _run(console, experiment, seeds, jobs, folder, fresh)
     right = _print_results(console, experiment, records)
-    if experiment.notes:
+    if neighbours:
+        _print_neighbours(console, listed, experiment, records)
+    elif experiment.notes:
         console.print(experiment.notes, highlight=False)
     files = ["records.jsonl", "summary.json", *([draw(experiment, records, folder)] if draw else [])]
     console.print(f"Written to {folder}: {', '.join(files)}", highlight=False, soft_wrap=True)
@@ -122,6 +128,7 @@ def _print_predictions(console: Console, experiment: Experiment, found: Sequence
 
 
 def _print_results(console: Console, experiment: Experiment, records: Sequence[Record]) -> bool:
+    console.print(CRITERION, highlight=False)
     title = f"Share: {experiment.expected}, predicted / measured. Mean: {experiment.outcome}"
     table = table_of(title, ["run", "share>", "predicted", "came out", "mean>", "seeds>", "skips>"])
     for name in dict.fromkeys(r["run"] for r in records):
@@ -149,6 +156,17 @@ def _print_results(console: Console, experiment: Experiment, records: Sequence[R
     true = sum(all(claim.holds) for claim in claims)
     console.print(f"Claims that came true in every seed: {true} of {len(claims)}.", highlight=False)
     return true == len(claims)
+
+
+def _print_neighbours(
+    console: Console, listed: Experiment, drawn: Experiment, records: Sequence[Record]
+) -> None:
+    """Print in which numbers each neighbour differs, and the share of verdicts that were right."""
+    for run in drawn.runs:
+        console.print(f"{run.run}: {changes(run, listed.runs)}", highlight=False)
+    right = sum(r["predicted_failure"] == r["failed"] for r in records)
+    share = f"{right} of {len(records)} ({right / len(records):.0%})"
+    console.print(f"Verdicts of neighbouring settings that were right: {share}.", highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array
+from floatlab.backend import Array, array_module, blocks, ignore_float_errors, is_gpu_array
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, leaf_types
@@ -55,10 +55,9 @@ def decode(codes: Any, fmt: Any) -> Array:
         return xp.asarray(values)[codes]
     result = np.empty(codes.shape, fmt.value_dtype)
     flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
-    for start in range(0, codes.size, 1 << 15):
-        piece = slice(start, start + (1 << 15))
+    for block in blocks(codes.size, 1 << 15):
         # "clip" spares the check of every index: the codes are known to be in range
-        np.take(values, flat_codes[piece], out=flat_result[piece], mode="clip")
+        np.take(values, flat_codes[block], out=flat_result[block], mode="clip")
     return result
 
 

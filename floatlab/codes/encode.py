@@ -12,7 +12,7 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, ignore_float_errors
+from floatlab.backend import Array, array_module, block_length, blocks, ignore_float_errors
 from floatlab.codes.decode import is_leading_part, value_table
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
@@ -103,12 +103,11 @@ def encode(
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     # A block at a time, so that the values between the two steps never leave the cache.
     length = max(block_length(source, 2 * source.dtype.itemsize), 1)
-    for start in range(0, source.size, length):
-        block = flat_source[start : start + length]
-        values = xp.empty(block.size, fmt.value_dtype)
-        with ignore_float_errors(block):
-            conversion.run(values, block, draw, start)
-        flat_codes[start : start + length] = encode_values(values, fmt)
+    for block in blocks(source.size, length):
+        values = xp.empty(block.stop - block.start, fmt.value_dtype)
+        with ignore_float_errors(source):
+            conversion.run(values, flat_source[block], draw, block.start)
+        flat_codes[block] = encode_values(values, fmt)
     return codes
 
 
@@ -117,12 +116,12 @@ def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> Array:
     lookup, table = _code_table(rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     words = scratch(1 << 15)
-    for start in range(0, source.size, words.size):
-        x = np.ascontiguousarray(flat_source[start : start + words.size], np.float32)
+    for block in blocks(source.size, words.size):
+        x = np.ascontiguousarray(flat_source[block], np.float32)
         if not rule.fmt.has_nan and x.max() != x.max():
             refuse_nan(x, rule)
         keys = lookup.keys(x, words[: x.size])
-        np.take(table, keys, out=flat_codes[start : start + words.size], mode="clip")
+        np.take(table, keys, out=flat_codes[block], mode="clip")
     return codes
 
 

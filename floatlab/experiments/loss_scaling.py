@@ -69,6 +69,14 @@ def train(config: TrainingConfig) -> Record:
     }
 
 
+_VARY = {
+    "loss_weight": 30.0,
+    "learning_rate": 2.0,
+    "batch_size": 2.0,
+    "initial_scale": 64.0,
+    "format": 1,
+    "gradient_format": 1,
+}
 _EXPECTED = "weight gradients lost at the first step (all, if it overflows)"
 
 UNDERFLOW = Experiment(
@@ -85,6 +93,7 @@ UNDERFLOW = Experiment(
     expected=_EXPECTED,
     outcome="test accuracy",
     minutes=1.0,
+    vary=_VARY,
     notes="With a loss weight of 1 every format learns, fp8 too, without any scaling.",
 )
 
@@ -105,6 +114,7 @@ LADDER = Experiment(
     expected=_EXPECTED,
     outcome="test accuracy",
     minutes=0.5,
+    vary=_VARY,
     notes="A dynamic scale that starts below the window has to grow through scales at which only the gradients of the "
     "right classes survive. Whether a run gets over that is a matter of luck, and not predicted here.",
 )

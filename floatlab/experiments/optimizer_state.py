@@ -36,7 +36,6 @@ from floatlab.experiments.harness.common import (
     Record,
     Run,
     accuracy,
-    below,
     record,
     scores,
     whole_batches,
@@ -67,6 +66,10 @@ class OptimizerState(Run):
     batch_size: int = 16
     learning_rate: float = 1e-3
 
+    def reference(self) -> OptimizerState:
+        """Return the run with weights and moments in fp32, and the same epsilon."""
+        return self.twin(weight_format="float32", state_format="", state_rounding="nearest_even")
+
     @property
     def memory(self) -> str:
         """The format of the moments."""
@@ -90,9 +93,10 @@ def _build(config: OptimizerState, fmt: str) -> InFormat:
     return InFormat(build_network(TrainingConfig(seed=config.seed, widths=WIDTHS)), fmt)
 
 
-def _first_gradients(config: OptimizerState, fmt: str) -> Array:
+def _first_gradients(config: OptimizerState) -> Array:
+    """Return all gradients of a first fp32 step in one row."""
     images, labels = next(iter(whole_batches(digits(seed=config.seed), config.batch_size, config.seed)()))
-    network = _build(config, fmt)
+    network = _build(config, "float32")
     nn.functional.cross_entropy(network(Tensor(images)), labels).backward()
     found = [p.grad.data.astype(np.float64).ravel() for p in network.parameters() if p.grad is not None]
     return np.concatenate(found)
@@ -113,7 +117,7 @@ def _largest_without_moment(config: OptimizerState, gradients: Array) -> float:
 
 def predict(config: OptimizerState) -> Record:
     """Predict a run from the first fp32 gradients and from the constants of the formats."""
-    gradients = _first_gradients(config, "float32")
+    gradients = _first_gradients(config)
     share = _lost_moments(config, gradients)
     epsilon = float(quantize(np.float64(config.epsilon), config.weight_format))
     if epsilon == 0.0:
@@ -125,16 +129,21 @@ def predict(config: OptimizerState) -> Record:
 
 
 class _Watched(Adam):
-    """Counts how many entries of the first weight's second moment fall."""
+    """Counts which second moments are zero after the first step, and how many entries of the first weight's fall."""
 
-    fell = counted = 0
+    fell = counted = lost = alive = 0
 
     def step(self, closure: Any = None) -> Any:
         """Do a step, and compare the second moment with that before it."""
         first = self.parameters()[0]
         before = self.state[first]["exp_avg_sq"].copy() if first in self.state else None
         result = super().step(closure)
-        if before is not None:
+        if before is None:
+            for p in self.parameters():
+                alive = p.grad.data != 0 if p.grad is not None else np.zeros(p.shape, bool)
+                self.alive += int(alive.sum())
+                self.lost += int((self.state[p]["exp_avg_sq"][alive] == 0).sum())
+        else:
             self.fell += int((self.state[first]["exp_avg_sq"] < before).sum())
             self.counted += int((before > 0).sum())
         return result
@@ -165,9 +174,8 @@ def train(config: OptimizerState) -> Record:
         config,
         network,
         history,
-        found=_lost_moments(config, _first_gradients(config, config.weight_format)),
+        found=optimizer.lost / max(optimizer.alive, 1),
         outcome=history.epoch_losses[-1],
-        failed=not below(history.epoch_losses[-1], 1.0),
         test_accuracy=found,
         moments_that_fell=optimizer.fell / max(optimizer.counted, 1),
     )
@@ -226,6 +234,7 @@ EXPERIMENT = Experiment(
     outcome="training loss of the last epoch",
     claims=claims,
     minutes=0.6,
+    vary={"learning_rate": 2.0, "epsilon": 30.0, "weight_format": 1, "state_format": 1},
     logarithmic=True,
     notes="The slower bf16 runs reach the test accuracy of fp32 on this task: the loss tells, the accuracy does not.",
 )

@@ -22,9 +22,10 @@ from floatlab.experiments import (
     through_time,
 )
 from floatlab.experiments.harness.common import Claim, Experiment, Record
+from floatlab.experiments.harness.criterion import CRITERION, judged, references_of
 from floatlab.experiments.harness.runner import Journal, available_jobs, open_folder, run_all, write_json
 
-__all__ = ["EXPERIMENTS", "get", "merge", "names", "run", "verdict"]
+__all__ = ["EXPERIMENTS", "get", "names", "run", "verdict"]
 
 Progress = Callable[[str, Any, Record], None]
 
@@ -87,7 +88,7 @@ def run(
         Forget what the folder has.
     progress : callable, optional
         Called as ``progress(stage, configuration, record)`` with the stages "predicted" (of every run, before the first
-        one starts) and "finished".
+        one starts), "finished", and "reference" (an fp32 run that is not listed, and by which others are judged).
     found : callable, optional
         Called with a sentence, if there are finished runs in the folder: how many are taken over, and how many another
         source of floatlab has made, which are set aside.
@@ -117,6 +118,7 @@ def run(
             return run(experiment, chosen, jobs=jobs, out=folder, progress=progress)
     place = open_folder(out)
     configs = [replace(one, seed=seed) for seed in chosen for one in experiment.runs]
+    others, twins = references_of(configs)
     journal = Journal(place / "records.jsonl", fresh=fresh)
     findings = journal.findings(Journal.key(experiment.train, config) for config in configs)
     if findings and found is not None:
@@ -134,19 +136,18 @@ def run(
     results = run_all(
         experiment.train, configs, journal, jobs=jobs or available_jobs(), on_record=tell("finished")
     )
-    records = merge(experiment, predictions, results)
+    # These come last: they are extra runs only where no listed one is the fp32 run of another.
+    extra = run_all(
+        experiment.train, others, journal, jobs=jobs or available_jobs(), on_record=tell("reference")
+    )
+    trained = [*results, *extra]
+    records = [
+        judged({**record, **prediction}, trained[twin])
+        for prediction, record, twin in zip(predictions, results, twins, strict=True)
+    ]
     claims = [vars(claim) for claim in verdict(experiment, records)]
-    write_json(place / "summary.json", {"experiment": experiment.name, "claims": claims, "records": records})
-    return records
-
-
-def merge(experiment: Experiment, predictions: Sequence[Record], found: Sequence[Record]) -> list[Record]:
-    """Return the records with their predictions in them, each judged by the first run with its seed."""
-    records = [{**record, **prediction} for prediction, record in zip(predictions, found, strict=True)]
-    if experiment.judge is not None:
-        references = {r["seed"]: r for r in reversed(records)}
-        for record in records:
-            record["failed"] = experiment.judge(record, references[record["seed"]])
+    summary = {"experiment": experiment.name, "criterion": CRITERION, "claims": claims, "records": records}
+    write_json(place / "summary.json", summary)
     return records
 
 

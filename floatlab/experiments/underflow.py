@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from floatlab.experiments.harness.criterion import CRITERION, judged, references_of
 from floatlab.experiments.harness.prediction import LayerGradients, Prediction, predict, predicted_cliff
 from floatlab.experiments.harness.runner import Journal, Record, run_all, write_json
 from floatlab.experiments.harness.training import TrainingConfig, first_step, fp32_twin, train
@@ -83,13 +84,18 @@ def run_underflow(
     `on_found` in words, with what another source of floatlab left there; `on_record` is told of each one that finishes.
     """
     configs = setup.configs()
+    others, twins = references_of(configs)
+    every = [*configs, *others]
     journal = Journal(folder / "records.jsonl", fresh=fresh)
-    keys = [Journal.key(train, config) for config in configs]
+    keys = [Journal.key(train, config) for config in every]
+
+    def finished() -> list[Record]:
+        found = [journal.records.get(key) for key in keys]
+        runs = zip(found[: len(configs)], twins, strict=True)
+        return [judged(record, found[twin]) for record, twin in runs if record is not None]
 
     def keep(config: TrainingConfig | None = None, record: Record | None = None) -> None:
-        write_json(
-            folder / "summary.json", {"runs": [journal.records[k] for k in keys if k in journal.records]}
-        )
+        write_json(folder / "summary.json", {"criterion": CRITERION, "runs": finished()})
         if config is not None and record is not None and on_record is not None:
             on_record(config, record)
 
@@ -98,7 +104,8 @@ def run_underflow(
         on_found(journal.findings(keys))
     if on_resume is not None:
         on_resume(sum(key in journal.records for key in keys))
-    return run_all(train, configs, journal, jobs=jobs, on_record=keep)
+    run_all(train, every, journal, jobs=jobs, on_record=keep)
+    return finished()
 
 
 # -- before the runs: predictions ------------------------------------------------------------------

@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from floatlab.errors import OptionError
+from floatlab.errors import OptionError, check_switch
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
 from floatlab.explain.story import Explanation, Neighbour, Story
 from floatlab.rounding.options import RoundingOptions, check_names, make_rule
@@ -29,6 +29,7 @@ def explain(
     flush_inputs: bool = False,
     random_bits: int | None = None,
     random_integers: int | None = None,
+    full: bool = False,
     **unknown: Any,
 ) -> Explanation:
     """Explain how a number, or the result of an operation, is rounded to a format.
@@ -36,13 +37,16 @@ def explain(
     Parameters
     ----------
     x : number, str, Fraction, FloatArray of one element, or tuple
-        A number, taken exactly; a string is a decimal number or a fraction, taken exactly too ("0.1" is one tenth, 0.1
-        is the float64 next to it). A tuple is an operation: ``(a, "+", b)`` with + - * or /, ``("sqrt", a)``,
-        ``("fma", a, b, c)``, or the name of an elementary function and its argument, ``("exp", a)``.
+        A number, taken exactly; a string is a number, a quotient or a power, taken exactly too ("0.1" is one tenth, 0.1
+        is the float64 next to it; "1/3", "2^-24", "0x1.8p-3"), and so is a `Decimal`. A tuple is an operation:
+        ``(a, "+", b)`` with + - * or /, ``("sqrt", a)``, ``("fma", a, b, c)``, or the name of an elementary function
+        and its argument, ``("exp", a)``.
     fmt : str, FloatFormat or dtype
         The format. It may be left out where an operand is a FloatArray.
     rounding, overflow, subnormals, flush_inputs, random_bits, random_integers
         As in `quantize`; the modes of stochastic rounding need the last two.
+    full : bool
+        Whether every step is printed, and not only what a first look needs. The data are the same.
 
     Returns
     -------
@@ -54,13 +58,22 @@ def explain(
     0.1 to float8_e4m3fn, nearest_even
     <BLANKLINE>
       source    0.1000000000000000055511151231257827021181583404541015...
+      below     12 units = 0.09375     0 0011 100 = 0x1C
+      above     13 units = 0.1015625   0 0011 101 = 0x1D
+      decision  more than half a unit: the nearer one is above
+      result    0.1015625 (normal)   0 0011 101 = 0x1D
+      error     0.0015624999999999... = 0.2 ulp, 1.56 %
+    >>> print(explain(0.1, "e4m3", full=True))
+    0.1 to float8_e4m3fn, nearest_even
+    <BLANKLINE>
+      source    0.1000000000000000055511151231257827021181583404541015...
       float64   0 01111111011 1001100110011001100110011001100110011001100110011010
       binade    2^-4 <= |x| < 2^-3
       unit      2^-7 = 0.0078125
       count     12.800000000000000710542735760100185871124267578... units
       below     12 units = 0.09375     0 0011 100 = 0x1C
       above     13 units = 0.1015625   0 0011 101 = 0x1D
-      decision  above half a unit: the nearer one is above
+      decision  more than half a unit: the nearer one is above
       result    0.1015625 (normal)   0 0011 101 = 0x1D
       error     0.0015624999999999... = 0.2 ulp, 1.56 %
       flags     inexact
@@ -106,4 +119,5 @@ def explain(
         value,
         unflushed,
         (raised,) if raised else flags,
+        check_switch("full", full),
     ).tell()

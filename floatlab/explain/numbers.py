@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 import numpy as np
 
 from floatlab.array import FloatArray
-from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
+from floatlab.errors import FormatError, OptionError, ShapeError
+from floatlab.explain.text import binary_exponent, decimal_places, power_of_two
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions.evaluate import FUNCTIONS
 from floatlab.functions.multiprecision import expand
@@ -21,10 +24,12 @@ from floatlab.rounding.odd import integer_to_odd
 from floatlab.rounding.options import Rule
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.ratios import round_ratio
+from floatlab.rounding.texts import number_of
 
-__all__ = ["SPOKEN", "exact_number", "exact_result", "format_of", "own_format", "read", "rounded"]
+__all__ = ["SPOKEN", "exact_number", "exact_result", "format_of", "is_value", "own_format", "read", "rounded"]
 
 _FLOAT64 = get_format("float64")
+_FURTHEST = 3000  # powers of two: the square of such a number still fits where Python writes it in decimal
 _ROOT_BITS = 200  # of an irrational number, for the story and for every rounding
 
 _SYMBOLS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -57,23 +62,13 @@ def format_of(operands: list[Any], fmt: Any) -> FloatFormat:
 
 def exact_number(x: Any) -> Fraction | float:
     """Return the exact number; infinities, NaN and -0, which are no fractions, as floats."""
-    if isinstance(x, Fraction):
-        return x
+    number: Fraction | float
     if isinstance(x, int | np.integer | np.bool_):
-        return Fraction(int(x))
-    if isinstance(x, str):
-        text = x.strip().replace("_", "").lower()
-        try:
-            number = float.fromhex(text) if "0x" in text else None
-            if number is None and text.lstrip("+-") in ("inf", "infinity", "nan"):
-                number = float(text)
-            if number is None:
-                fraction = Fraction(text)
-                return -0.0 if fraction == 0 and text.startswith("-") else fraction
-        except (ValueError, ZeroDivisionError):
-            raise DtypeError(
-                f'A number in words is decimal, "0.1", or hexadecimal, "0x1p-3". Got {x!r}. Correct it.'
-            ) from None
+        number = Fraction(int(x))
+    elif isinstance(x, Rational):
+        number = Fraction(int(x.numerator), int(x.denominator))
+    elif isinstance(x, str | Decimal):
+        number = number_of(str(x).replace("_", ""))
     else:
         source = x.values if isinstance(x, FloatArray) else as_source(x, _FLOAT64)
         if source.size != 1:
@@ -81,8 +76,24 @@ def exact_number(x: Any) -> Fraction | float:
                 f"explain takes one number at a time. Got shape {source.shape}. Choose an element."
             )
         number = float(source.reshape(-1)[0])
-    special = not math.isfinite(number) or (number == 0 and math.copysign(1, number) < 0)
-    return number if special else Fraction(number)
+    if isinstance(number, float):
+        special = not math.isfinite(number) or (number == 0 and math.copysign(1, number) < 0)
+        return number if special else Fraction(number)
+    if number and abs(binary_exponent(abs(number))) > _FURTHEST:
+        raise OptionError(
+            f"explain writes numbers within 2^±{_FURTHEST} down. Got one near 2^{binary_exponent(abs(number))}. "
+            "Ask quantize, which rounds any number."
+        )
+    return number
+
+
+def is_value(number: Fraction | float, fmt: FloatFormat) -> bool:
+    """Return whether a number is one of a format's values; infinities, NaN and -0 are not asked for."""
+    if isinstance(number, float) or number == 0:
+        return True
+    unit = max(binary_exponent(abs(number)), fmt.emin) - fmt.mantissa_bits
+    whole = (number / power_of_two(unit)).denominator == 1
+    return whole and fmt.smallest_subnormal <= abs(number) <= fmt.max and (fmt.signed or number > 0)
 
 
 def exact_result(
@@ -91,7 +102,7 @@ def exact_result(
     """Return the exact result, whether its digits never end, and the flag that the operation itself raises."""
     if name is None:
         number = numbers[0]
-        return number, isinstance(number, Fraction) and not _is_binary(number), ""
+        return number, isinstance(number, Fraction) and decimal_places(number) is None, ""
     if name not in OPERATIONS:
         return _function(name, numbers[0], fmt)
     zeros = [Fraction(0) if x == 0 else x for x in numbers]  # -0 counts only where the result is a zero
@@ -115,11 +126,7 @@ def exact_result(
             exact = a
     if exact == 0:
         return _zero(name, numbers, rounding), False, ""
-    return exact, not _is_binary(exact), ""
-
-
-def _is_binary(x: Fraction) -> bool:
-    return x.denominator & (x.denominator - 1) == 0
+    return exact, decimal_places(exact) is None, ""
 
 
 def _sign_only(x: Fraction | float) -> float:
@@ -171,7 +178,7 @@ def _function(name: str, x: Fraction | float, fmt: FloatFormat) -> tuple[Fractio
         return exact, False, ""
     if name == "reciprocal":
         exact = 1 / Fraction(number)
-        return exact, not _is_binary(exact), ""
+        return exact, decimal_places(exact) is None, ""
     if name == "rsqrt":
         return _root(1 / Fraction(number))
     ordinary = 2.0**-1000 < abs(y) < 2.0**1000

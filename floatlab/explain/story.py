@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import html
 import math
-import textwrap
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 import numpy as np
 
 from floatlab.codes.encode import encode_values
-from floatlab.explain.numbers import SPOKEN, own_format
+from floatlab.explain.numbers import SPOKEN, is_value, own_format
 from floatlab.explain.text import (
+    as_html,
+    as_lines,
     beside,
     binary_exponent,
     code_text,
     decimal,
     grouped,
+    is_binary,
     kind_of,
+    odd_part,
     operand_text,
     power_of_two,
     short,
@@ -32,7 +36,18 @@ from floatlab.rounding.options import Rule
 
 __all__ = ["Explanation", "Neighbour", "Story"]
 
-_WIDTH = 80  # columns of a terminal
+_FIRST_LOOK = (
+    "inputs",
+    "operands",
+    "cancels",
+    "source",
+    "random",
+    "below",
+    "above",
+    "decision",
+    "result",
+    "error",
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,8 @@ class Explanation:
     fraction : Fraction or None
         The discarded part of a unit, 0 <= fraction < 1.
     below, above : Neighbour or None
-        The values around the source, towards zero and away from it.
+        The values around the source, the next smaller and the next larger one. Of a negative number the larger one is
+        nearer to zero, and has fewer units.
     decision : str
         Which of the two it became, and why.
     value : float
@@ -80,6 +96,8 @@ class Explanation:
         The IEEE 754 exceptions.
     rows : tuple of (str, str)
         All of it as text, line by line.
+    full : bool
+        Whether it prints all lines, or those that a first look needs.
     """
 
     title: str
@@ -97,6 +115,7 @@ class Explanation:
     error: Fraction | None
     flags: tuple[str, ...]
     rows: tuple[tuple[str, str], ...]
+    full: bool = True
 
     @property
     def error_in_ulps(self) -> Fraction | None:
@@ -117,21 +136,33 @@ class Explanation:
         """The code in binary, grouped as sign, exponent, mantissa: "0 1111 110"."""
         return grouped(self.code, self.format)
 
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """The rows that are printed: all, or those of a first look."""
+        return tuple(row for row in self.rows if self.full or row[0] in _FIRST_LOOK)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dict of plain values, for JSON: exact numbers as quotients, "3/8"."""
+
+        def plain(x: Any) -> Any:
+            if isinstance(x, Neighbour):
+                return {"value": str(x.value), "code": x.code}
+            if isinstance(x, float):
+                return x if math.isfinite(x) else value_text(x)
+            return str(x) if isinstance(x, Fraction) else x
+
+        facts = {
+            name: plain(getattr(self, name))
+            for name in ("title", "source", "below", "above", "decision", "value", "code", "bits", "error")
+        }
+        return facts | {"format": self.format.spec, "flags": list(self.flags)}
+
     def __str__(self) -> str:
-        lines = [*textwrap.wrap(self.title, _WIDTH), ""]
-        for label, text in self.rows:
-            parts = [part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH - 12)]
-            lines += [f"  {label:<9} {parts[0]}", *(f"{'':12}{part}" for part in parts[1:])]
-        return "\n".join(line.rstrip() for line in lines)
+        return as_lines(self.title, self.shown)
 
     def _repr_html_(self) -> str:
         """Show a table in a notebook."""
-        cells = "".join(
-            f'<tr><th style="text-align:left">{html.escape(label)}</th>'
-            f'<td style="text-align:left"><code>{html.escape(text).replace(chr(10), "<br>")}</code></td></tr>'
-            for label, text in self.rows
-        )
-        return f"<table><caption>{html.escape(self.title)}</caption>{cells}</table>"
+        return as_html(self.title, self.shown)
 
 
 @dataclass
@@ -150,6 +181,7 @@ class Story:
     value: float
     unflushed: float  # what it would be if subnormal results were kept
     flags: tuple[str, ...]
+    full: bool
 
     @property
     def _digits(self) -> int:
@@ -160,21 +192,21 @@ class Story:
         """Take the steps, and write each down."""
         fmt, source = self.fmt, self.source
         code = int(encode_values(np.array([self.value], fmt.value_dtype), fmt)[0])
-        rows = self._source()
+        rows = [*self._operation(), *self._source()]
         if self.flushed:
             rows.append(
                 ("inputs", f"below the smallest normal value {short(fmt.smallest_normal)}: taken as 0")
             )
-        exponent = unit = count = fraction = below = above = error = None
+        exponent = unit = count = fraction = inner = outer = error = None
         if isinstance(source, Fraction) and source != 0:
             exponent = binary_exponent(abs(source))
             unit = max(exponent, fmt.emin) - fmt.mantissa_bits
             units = abs(source) / power_of_two(unit)
             count = units.numerator // units.denominator
             fraction = units - count
-            below, above = self._neighbour(count, unit), self._neighbour(count + 1, unit)
-            rows += self._steps(exponent, unit, units, below, above)
-        decision = self._decision(count, fraction, below, above)
+            inner, outer = self._neighbour(count, unit), self._neighbour(count + 1, unit)
+            rows += self._steps(exponent, unit, units, inner, outer)
+        decision = self._decision(fraction, inner, outer)
         rows.append(("decision", decision))
         kind = f" ({kind_of(self.value, fmt)})" if math.isfinite(self.value) and self.value else ""
         rows.append(("result", beside(value_text(self.value) + kind, code_text(code, fmt))))
@@ -182,10 +214,19 @@ class Story:
             error = Fraction(self.value) - source
             rows.append(("error", self._error(error, unit)))
         rows.append(("flags", ", ".join(self.flags) or "none"))
+        below, above = (outer, inner) if self._negative else (inner, outer)
         return Explanation(
             self._title(), fmt, source, exponent, unit, count, fraction, below, above,
-            decision, self.value, code, error, self.flags, tuple(rows),
+            decision, self.value, code, error, self.flags, tuple(rows), self.full,
         )  # fmt: skip
+
+    @property
+    def _negative(self) -> bool:
+        return bool(self.source < 0)
+
+    def _side(self, outward: bool) -> str:
+        """Say on which side of the source the neighbour that lies farther from zero is, or the nearer one."""
+        return "above" if outward != self._negative else "below"
 
     def _title(self) -> str:
         shown = [operand_text(x) for x in self.operands]
@@ -200,11 +241,45 @@ class Story:
             how.append("subnormals flushed")
         return f"{what} to {self.fmt}, {', '.join(how)}"
 
+    def _operation(self) -> list[tuple[str, str]]:
+        """Say what the operation does to the digits of its operands, and whether these are values of the format."""
+        rows = []
+        strangers = [
+            operand_text(x)
+            for x, n in zip(self.operands, self.numbers, strict=True)
+            if not is_value(n, self.fmt)
+        ]
+        if self.name and strangers:
+            what = "is no value" if len(strangers) == 1 else "are no values"
+            rows.append(
+                (
+                    "operands",
+                    f"{' and '.join(strangers)} {what} of {self.fmt}: taken exactly, not rounded first",
+                )
+            )
+        finite = [n for n in self.numbers if isinstance(n, Fraction) and n != 0]
+        if len(finite) != 2 or not isinstance(self.source, Fraction):
+            return rows
+        exponents = [binary_exponent(abs(n)) for n in finite]
+        if self.name in ("add", "subtract"):
+            apart = abs(exponents[0] - exponents[1])
+            places = "the same place" if apart == 0 else f"{apart} place{'s' if apart > 1 else ''} apart"
+            rows.append(("align", f"the operands begin at 2^{exponents[0]} and 2^{exponents[1]}: {places}"))
+            lost = max(exponents) - binary_exponent(abs(self.source)) if self.source else 0
+            if lost > 0:
+                rows.append(
+                    ("cancels", f"the first {lost} digit{'s' if lost > 1 else ''} of the larger operand")
+                )
+        elif self.name == "multiply" and all(is_binary(n) for n in finite):
+            widths = [odd_part(n).bit_length() for n in (*finite, self.source)]
+            rows.append(("width", f"{widths[0]} bits times {widths[1]} bits: {widths[2]} bits"))
+        return rows
+
     def _source(self) -> list[tuple[str, str]]:
         if isinstance(self.source, float):
             return [("source", "-0" if self.source == 0 else value_text(self.source))]
         rows = [("source", decimal(self.source, self._digits, self.endless))]
-        if self.name is None and not isinstance(self.operands[0], str | Fraction | int):
+        if self.name is None and not isinstance(self.operands[0], str | Decimal | Rational):
             fmt = own_format(self.operands[0])
             code = int(encode_values(np.array([float(self.source)], fmt.value_dtype), fmt)[0])
             rows.append((fmt.name if len(fmt.name) < 10 else "bits", grouped(code, fmt)))
@@ -218,16 +293,16 @@ class Story:
             or (value == 0 and not fmt.has_zero)
             or (0 < value < fmt.smallest_subnormal)
         ):
-            return Neighbour(value, None, count)
+            return Neighbour(-value if self._negative else value, None, count)
         code = int(encode_values(np.array([float(value)], fmt.value_dtype), fmt)[0])
-        if self.source < 0:
+        if self._negative:
             if not fmt.signed:  # P3109 rounds before it asks what is below zero
                 return Neighbour(-value, 0 if value == 0 and fmt.is_p3109 else None, count)
             code |= fmt.sign_mask if value or fmt.has_negative_zero else 0
-        return Neighbour(-value if self.source < 0 else value, code, count)
+        return Neighbour(-value if self._negative else value, code, count)
 
     def _steps(
-        self, exponent: int, unit: int, units: Fraction, below: Neighbour, above: Neighbour
+        self, exponent: int, unit: int, units: Fraction, inner: Neighbour, outer: Neighbour
     ) -> list[tuple[str, str]]:
         fmt = self.fmt
         binade = f"2^{exponent} <= |x| < 2^{exponent + 1}"
@@ -246,20 +321,25 @@ class Story:
                 f"{decimal(units, min(self._digits, 50), self.endless)} unit{'s' if units != 1 else ''}",
             ),
         ]
-        texts = [f"{n.count} unit{'s' if n.count != 1 else ''} = {short(n.value)}" for n in (below, above)]
+        if self.rule.variant is not None:
+            bits, integer = self.options["random_bits"], int(self.options["random_integers"])
+            share = decimal(units - inner.count, 24, self.endless)
+            rows.append(
+                ("random", f"v = {share} of a unit goes; R = {integer}, drawn from 0 to 2^{bits} - 1")
+            )
+        around = (outer, inner) if self._negative else (inner, outer)
+        texts = [f"{n.count} unit{'s' if n.count != 1 else ''} = {short(n.value)}" for n in around]
         width = max(map(len, texts))
-        for label, neighbour, text in zip(("below", "above"), (below, above), texts, strict=True):
+        for label, neighbour, text in zip(("below", "above"), around, texts, strict=True):
             code = "no code for it" if neighbour.code is None else code_text(neighbour.code, fmt)
             rows.append((label, beside(f"{text:<{width}}", code)))
         return rows
 
-    def _decision(
-        self, count: int | None, fraction: Fraction | None, below: Neighbour | None, above: Neighbour | None
-    ) -> str:
+    def _decision(self, fraction: Fraction | None, inner: Neighbour | None, outer: Neighbour | None) -> str:
         fmt, value, source = self.fmt, self.value, self.source
         if isinstance(source, float) or source == 0:
             return self._special_decision()
-        assert fraction is not None and below is not None and above is not None and count is not None
+        assert fraction is not None and inner is not None and outer is not None
         if source < 0 and not fmt.signed:
             if "invalid" in self.flags:
                 return f"{fmt} has no negative values: {self._policy()}"
@@ -269,23 +349,23 @@ class Story:
             beyond = f"beyond the largest value {short(fmt.max)}: "
             stops = self.rule.mode.stops(negative=source < 0)
             return beyond + (f"{self.rule.rounding} stops there" if stops else self._policy())
-        if below.code is None and fmt.smallest_subnormal == abs(value):
-            return f"there is nothing below {short(fmt.smallest_subnormal)} in {fmt}, not even zero: above"
+        if inner.code is None and fmt.smallest_subnormal == abs(value):
+            smallest = short(fmt.smallest_subnormal)
+            return f"nothing lies nearer to zero than {smallest} in {fmt}, not even zero: {self._side(True)}"
         if value != self.unflushed:
             return f"{value_text(self.unflushed)} would be subnormal: it is flushed to zero"
         if fraction == 0:
             return "exact: nothing is discarded"
-        up = Fraction(abs(value)) > abs(below.value)
-        return self._why(fraction, up, below, above)
+        return self._why(fraction, Fraction(abs(value)) > abs(inner.value), inner)
 
-    def _why(self, v: Fraction, up: bool, below: Neighbour, above: Neighbour) -> str:
-        mode, chosen = self.rule.mode, "above" if up else "below"
+    def _why(self, v: Fraction, outward: bool, inner: Neighbour) -> str:
+        mode, chosen = self.rule.mode, self._side(outward)
         if mode.nearest and v != Fraction(1, 2):
-            return f"{'below' if v < Fraction(1, 2) else 'above'} half a unit: the nearer one is {chosen}"
+            return f"{'less' if v < Fraction(1, 2) else 'more'} than half a unit: the nearer one is {chosen}"
         if mode.nearest:
             parity_is_missing = self.fmt.mantissa_bits == 0 and not decides_by_code(mode, self.fmt)
-            if mode.name == "nearest_even" and parity_is_missing and below.value:
-                return "a tie, exactly half a unit: with one digit every value is odd, so the larger one"
+            if mode.name == "nearest_even" and parity_is_missing and inner.value:
+                return f"a tie, exactly half a unit: with one digit every value is odd, so away from zero, {chosen}"
             return f"a tie, exactly half a unit: {mode.sentence.format(chosen)}"
         if mode.variant is None:
             return f"inexact: {mode.sentence.format(chosen)}"
@@ -298,7 +378,7 @@ class Story:
             scaled = round(v * 2**bits) if variant == "c" else math.floor(v * 2**bits)
             left = f"{'round' if variant == 'c' else 'floor'}(v 2^{bits}) + R = {scaled + R}"
             right = f"2^{bits} = {2**bits}"
-        return f"{left}\n{'at least' if up else 'less than'} {right}: {chosen}"
+        return f"{left}\n{'at least' if outward else 'less than'} {right}: {chosen}"
 
     def _special_decision(self) -> str:
         fmt, source, value = self.fmt, self.source, self.value
@@ -330,7 +410,8 @@ class Story:
         if error == 0:
             return "0"
         text = decimal(error, 20 if self._digits > 20 else 14, self.endless)
-        parts = [f"{float(error / power_of_two(unit)):.4g} ulp"] if unit is not None else []
+        ulps = Fraction(0) if unit is None else error / power_of_two(unit)
+        parts = [f"{f'{float(ulps):.4g}' if float(ulps) else decimal(ulps, 14, True)} ulp"] if ulps else []
         if self.source != 0:
             share = abs(error / self.source)
             parts += [f"{float(share) * 100:.3g} %"] if share < 10 else []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import math
+import re
+import textwrap
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,17 +16,52 @@ from floatlab.array import FloatArray
 from floatlab.formats import FloatFormat
 
 __all__ = [
+    "BIT_COLOURS",
+    "as_html",
+    "as_lines",
     "beside",
     "binary_exponent",
     "code_text",
     "decimal",
+    "decimal_places",
     "grouped",
+    "is_binary",
     "kind_of",
+    "odd_part",
     "operand_text",
     "power_of_two",
     "short",
     "value_text",
 ]
+
+
+_WIDTH = 80  # columns of a terminal
+BIT_COLOURS = ("#8e24aa", "#1b7f3b", "#1f5fbf")  # of sign, exponent and fraction: 4.5 to 1 and more on white
+_BITS = re.compile(r"(?<![\w.])([01]) ([01]+) ([01]+)(?![\w.])")  # the three of them in a line of text
+
+Rows = Sequence[tuple[str, str]]
+
+
+def as_lines(title: str, rows: Rows) -> str:
+    """Return rows of a label and a text as lines of at most 80 columns."""
+    lines = [*textwrap.wrap(title, _WIDTH), ""]
+    for label, text in rows:
+        parts = [part for line in text.split("\n") for part in textwrap.wrap(line, _WIDTH - 12)]
+        lines += [f"  {label:<9} {parts[0]}", *(f"{'':12}{part}" for part in parts[1:])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_html(title: str, rows: Rows) -> str:
+    """Return rows of a label and a text as a table that gets no wider than its page, the bits in colour."""
+    spans = [f'<span style="color:{colour}">\\{k}</span>' for k, colour in enumerate(BIT_COLOURS, start=1)]
+    cells = "".join(
+        f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
+        '<td style="text-align:left"><code style="white-space:pre-wrap;overflow-wrap:anywhere">'
+        f"{_BITS.sub(' '.join(spans), html.escape(text)).replace(chr(10), '<br>')}</code></td></tr>"
+        for label, text in rows
+    )
+    caption = f'<caption style="text-align:left">{html.escape(title)}</caption>'
+    return f'<table style="max-width:100%">{caption}{cells}</table>'
 
 
 def power_of_two(exponent: int) -> Fraction:
@@ -34,6 +73,21 @@ def binary_exponent(size: Fraction) -> int:
     """Return floor(log2(size))."""
     exponent = size.numerator.bit_length() - size.denominator.bit_length()
     return exponent if size >= power_of_two(exponent) else exponent - 1
+
+
+def is_binary(x: Fraction) -> bool:
+    """Return whether a number has an end in binary."""
+    return x.denominator & (x.denominator - 1) == 0
+
+
+def odd_part(x: Fraction) -> int:
+    """Return the digits of a number that has an end in binary, as an odd integer.
+
+    >>> odd_part(Fraction(-12)), odd_part(Fraction(3, 8))
+    (3, 3)
+    """
+    n = abs(x.numerator)
+    return n >> ((n & -n).bit_length() - 1)
 
 
 def grouped(code: int, fmt: FloatFormat) -> str:
@@ -96,9 +150,9 @@ def decimal(value: Fraction, width: int, endless: bool) -> str:
     if value == 0:
         return "0"
     sign, size = "-" if value < 0 else "", abs(value)
-    places = size.denominator.bit_length() - 1
-    if not endless and size.denominator == 1 << places:  # a fraction of two powers has an end in decimal too
-        digits = str(size.numerator * 5**places).rjust(places + 1, "0")
+    places = None if endless else decimal_places(size)
+    if places is not None:
+        digits = str(size.numerator * 10**places // size.denominator).rjust(places + 1, "0")
         text = sign + (f"{digits[:-places]}.{digits[-places:]}" if places else digits)
         if len(text) <= width:
             return text
@@ -114,6 +168,19 @@ def decimal(value: Fraction, width: int, endless: bool) -> str:
     mantissa = f"{digits[0]}.{digits[1:]}"
     ends = scaled.denominator == 1 and not endless
     return f"{sign}{mantissa.rstrip('0').rstrip('.') if ends else mantissa + '...'}e{power:+d}"
+
+
+def decimal_places(x: Fraction) -> int | None:
+    """Return how many decimal places a fraction has; None if they never end, as those of 1/3.
+
+    >>> decimal_places(Fraction(1, 8)), decimal_places(Fraction(1, 50)), decimal_places(Fraction(1, 3))
+    (3, 2, None)
+    """
+    twos = (x.denominator & -x.denominator).bit_length() - 1
+    rest, fives = x.denominator >> twos, 0
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    return max(twos, fives) if rest == 1 else None
 
 
 def _decimal_exponent(size: Fraction) -> int:

@@ -41,6 +41,36 @@ _CATALOGUE: tuple[tuple[FloatFormat, tuple[str, ...]], ...] = (
     (FloatFormat("float4_e2m1fn", 2, 1, specials="finite"), ("fp4", "fp4_e2m1", "e2m1", "e2m1fn")),
 )
 
+_FP8 = (
+    'a family. Use "e4m3" (largest value 448) for weights and activations, or "e5m2" (57344) for gradients.'
+)
+_BLOCKS = "a block of numbers that share a scale. Use the format of the numbers, "
+_WIDER = 'wider than what floatlab computes in. Use "float64", the widest format here.'
+_INTEGER = "an integer type, which has no exponent. Use a format of floats."
+# Names that people ask for and that are no format here: what they stand for, and what to say instead.
+_OTHER_WORDS = {
+    **dict.fromkeys(("fp8", "float8", "f8", "quarter", "minifloat"), _FP8),
+    **dict.fromkeys(("hybrid", "fp8_hybrid"), 'a recipe. Use "e4m3" forward and "e5m2" for gradients.'),
+    **dict.fromkeys(("fp6", "float6", "f6"), 'a family. Use "e2m3" (largest value 7.5) or "e3m2" (28).'),
+    "mxfp8": _BLOCKS + '"e4m3" or "e5m2", and "e8m0" for the scale of 32 of them.',
+    "mxfp6": _BLOCKS + '"e2m3" or "e3m2", and "e8m0" for the scale of 32 of them.',
+    "mxfp4": _BLOCKS + '"e2m1", and "e8m0" for the scale of 32 of them.',
+    "nvfp4": _BLOCKS + '"e2m1", and "e4m3" for the scale of 16 of them.',
+    **dict.fromkeys(("bfloat", "brainfloat", "google"), 'bfloat16. Use "bf16".'),
+    **dict.fromkeys(("fp19", "tensorfloat", "tf", "xf32"), 'TensorFloat-32, 19 bits wide. Use "tf32".'),
+    **dict.fromkeys(
+        ("fp128", "float128", "quad", "binary128", "longdouble", "float80", "fp80", "extended", "x87"), _WIDER
+    ),
+    **dict.fromkeys(("int8", "uint8", "int4", "int16", "int32", "int64", "int"), _INTEGER),
+    **dict.fromkeys(
+        ("posit", "posit8", "posit16", "posit32"),
+        "a posit, whose exponent field has no fixed width. Use a format of floats.",
+    ),
+    "nf4": 'a table of 16 quantiles, which has no exponent. Use a format of floats, such as "e2m1".',
+    **dict.fromkeys(("dlfloat", "dlfloat16"), 'IBM\'s DLFloat. Use "e6m9", which has its fields.'),
+    **dict.fromkeys(("fp24", "pxr24"), 'of several kinds. Use its fields, such as "e7m16" or "e8m15".'),
+}
+
 NAMES.update((name, fmt) for fmt, names in _CATALOGUE for name in (fmt.name, *names))
 
 
@@ -142,6 +172,11 @@ def _by_name(given: str) -> FloatFormat:
     fmt = known_or_spelt(given)
     if fmt is not None:
         return fmt
-    guess = nearest_name(plain(given), NAMES)
+    asked = plain(given).replace("-", "").replace(" ", "")
+    if asked in _OTHER_WORDS:
+        raise FormatError(
+            f"A format is named as in floatlab.formats(). Got {given!r}, which is {_OTHER_WORDS[asked]}"
+        )
+    guess = nearest_name(asked, NAMES)
     way_out = f'Did you mean "{guess}"?' if guess else "See floatlab.formats() for all of them."
     raise FormatError(f"A format is named as in floatlab.formats(). Got {given!r}. {way_out}")

@@ -33,14 +33,13 @@ A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, is_gpu_array
+from floatlab.backend import Array, array_module, asnumpy, blocks, is_gpu_array
 from floatlab.errors import FormatError, ShapeError, check_option, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.functions.pairs import PAIRS
@@ -101,7 +100,7 @@ class Task:
         """The result for each float32 of 11 bits of precision, in the order of their bits."""
         check_environment()
         x = (np.arange(1 << 19, dtype=np.uint32) << 13).view(np.float32)
-        result = np.concatenate([self.compute(x[block]) for block in _blocks(x.size)])
+        result = np.concatenate([self.compute(x[block]) for block in blocks(x.size, _BLOCK)])
         result.flags.writeable = False
         return result
 
@@ -126,10 +125,10 @@ class Task:
         if len(xs) == 1 and integers is None and x.dtype != np.float64 and self.has_table(x.size):
             words = x.astype(np.float32, copy=False).view(np.int32)
             if not np.bitwise_or.reduce(words) & 0x1FFF:  # 11 bits of precision: 23 - 10 = 13 zeros
-                for block in _blocks(x.size):
+                for block in blocks(x.size, _BLOCK):
                     self.table.take(words[block].view(np.uint32) >> 13, out=values[block], mode="clip")
                 return values
-        for block in _blocks(x.size):
+        for block in blocks(x.size, _BLOCK):
             drawn = None if integers is None else integers[block]
             values[block] = self.compute(*[x[block] for x in xs], integers=drawn)
         return values
@@ -214,10 +213,6 @@ def _task(name: str, rule: Rule, overflow: str | None) -> Task:
         )
     options = {"rounding": rule.rounding, "overflow": overflow, "subnormals": rule.subnormals}
     return Task(name, function, fmt, options, rule.flush_inputs)
-
-
-def _blocks(size: int) -> Iterator[slice]:
-    return (slice(start, start + _BLOCK) for start in range(0, size, _BLOCK))
 
 
 # -- the front door ------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ def _nodes(root: Tensor) -> list[Node]:
         node = stack.pop()
         if node is not None and node not in found:
             found[node] = None
-            stack += [tensor._node for tensor in node.inputs]
+            stack += node.sources
     return sorted(found, key=lambda node: node.depth)
 
 

@@ -1,64 +1,145 @@
 """What is a network made of? Layers by PyTorch's names, their functional forms, and initialisation."""
 
-from floatlab.nn import functional, init
-from floatlab.nn.containers import ModuleList, Residual, Sequential
-from floatlab.nn.conv import Conv2d
-from floatlab.nn.layers import (
+from floatlab.nn import functional, init, utils
+from floatlab.nn.attention import (
+    MultiheadAttention,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from floatlab.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    ParameterList,
+    Residual,
+    Sequential,
+)
+from floatlab.nn.conv import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+)
+from floatlab.nn.functions import (
+    ELU,
     GELU,
+    SELU,
+    AdaptiveAvgPool2d,
     AvgPool2d,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    Dropout,
-    Embedding,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
     Identity,
     LeakyReLU,
-    Linear,
+    LogSigmoid,
     LogSoftmax,
     MaxPool2d,
-    MSELoss,
-    NLLLoss,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
+    SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
+    Upsample,
 )
-from floatlab.nn.module import Module, Parameter
-from floatlab.nn.norm import BatchNorm1d, BatchNorm2d, LayerNorm
-from floatlab.nn.recurrent import LSTM, RNN
+from floatlab.nn.layers import (
+    Dropout,
+    Dropout2d,
+    Embedding,
+    Linear,
+    PReLU,
+)
+from floatlab.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from floatlab.nn.module import (
+    Module,
+    Parameter,
+)
+from floatlab.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    LayerNorm,
+    RMSNorm,
+)
+from floatlab.nn.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+)
 
 __all__ = [
+    "ELU",
     "GELU",
+    "GRU",
     "LSTM",
     "RNN",
+    "SELU",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Embedding",
     "Flatten",
+    "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
+    "Mish",
     "Module",
+    "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
+    "PReLU",
     "Parameter",
+    "ParameterList",
+    "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+    "Upsample",
     "functional",
     "init",
+    "utils",
 ]

@@ -1,9 +1,6 @@
 """Which numbers does a weight start from? Initialisation, the same bits on every machine for one seed.
 
-Everything is made of `Generator.random` of NumPy's PCG64 (an integer times 2^-53, hence exact) and of
-operations that IEEE 754 fixes. `Generator.uniform` and `Generator.standard_normal` would not do: the
-first multiplies and adds in C, which some compilers fuse into one rounding, the second takes logarithms
-from the C library.
+The random numbers are those of `floatlab.autograd.randomness`.
 
 Names and formulas are PyTorch's (torch.nn.init). Kaiming (also "He") is He et al. 2015, Xavier (also
 "Glorot") is Glorot and Bengio 2010. Every function fills a tensor in place, rounded once to its format,
@@ -18,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
+from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.errors import ShapeError, check_option
-from floatlab.functions.float64 import log64
 from floatlab.rounding.quantize import quantize
 
 __all__ = [
@@ -37,7 +34,6 @@ __all__ = [
     "zeros_",
 ]
 
-Rng = np.random.Generator | int | None
 Array = NDArray[np.float64]
 
 
@@ -54,35 +50,10 @@ def uniform_(tensor: Tensor, low: float = 0.0, high: float = 1.0, *, rng: Rng = 
     >>> uniform_(Tensor([0.0, 0.0]), -1.0, 1.0, rng=0).data
     array([ 0.27392337, -0.46042657], dtype=float32)
     """
-    values = np.random.default_rng(rng).random(tensor.shape)
+    values = source(rng).random(tensor.shape)
     low, high = float(low), float(high)
     values = np.asarray(values * (high - low))
     return _fill(tensor, values + low)
-
-
-def standard_normal(shape: tuple[int, ...], rng: Rng = None) -> Array:
-    """Return standard normal numbers by the polar method (Marsaglia and Bray 1964).
-
-    A point (u, v) is drawn from the square until it lies in the unit circle; then u and v times ``sqrt(-2
-    log(s) / s)``, with s = u² + v², are two independent normal numbers.
-
-    >>> standard_normal((3,), rng=0).round(4)
-    array([0.4861, 1.1209, 0.8105])
-    """
-    generator = np.random.default_rng(rng)
-    wanted = int(np.prod(shape, dtype=np.int64))
-    parts: list[Array] = []
-    have = 0
-    while have < wanted:
-        # pi / 4 of the points lie in the circle; each gives two numbers.
-        u, v = 2.0 * generator.random((2, (wanted - have) * 2 // 3 + 8)) - 1.0
-        s = np.asarray(u * u) + np.asarray(v * v)
-        inside = (s > 0.0) & (s < 1.0)
-        u, v, s = u[inside], v[inside], s[inside]
-        stretch = np.sqrt(-2.0 * log64(s) / s)
-        parts.append(np.stack((u * stretch, v * stretch), axis=1).ravel())
-        have += parts[-1].size
-    return np.concatenate(parts)[:wanted].reshape(shape) if parts else np.zeros(shape)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Tensor:

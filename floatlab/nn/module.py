@@ -13,13 +13,14 @@ A `Module` finds what it is made of by the attributes that are assigned to it, a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from floatlab.autograd import Tensor, scope
-from floatlab.errors import AutogradError, FloatlabError, StateError
+from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError, nearest_name
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.quantize import quantize
 
@@ -39,7 +40,61 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=requires_grad, format=format)
 
 
-class Module:
+_M = TypeVar("_M")
+
+
+class _ModuleType(type):
+    """The class of module classes: it says in our words which arguments a layer takes."""
+
+    def __call__(cls: type[_M], *args: Any, **options: Any) -> _M:
+        try:
+            made: _M = super().__call__(*args, **options)  # type: ignore[misc]
+        except TypeError as error:
+            if isinstance(error, FloatlabError) or cls._fits(args, options):  # type: ignore[attr-defined]
+                raise
+            if "device" in options:  # there is one memory here, and it is called by any name
+                is_device(options.pop("device"), refuse=True)
+                return cls(*args, **options)
+            raise OptionError(cls._misfit(options, error)) from None  # type: ignore[attr-defined]
+        return made
+
+    def _fits(cls, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """Whether the arguments can be passed at all: if so, the error is one of what is done with them."""
+        try:
+            inspect.signature(cls.__init__).bind(None, *args, **options)  # type: ignore[misc]
+        except TypeError:
+            return False
+        return True
+
+    def _misfit(cls, options: dict[str, Any], error: TypeError) -> str:
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        known = list(signature.parameters)[1:]
+        unknown = next((name for name in options if name not in known), None)
+        takes = f"{cls.__name__} takes {', '.join(known) or 'no options'}."
+        if unknown is None:
+            return (
+                f"{takes} Got arguments that do not fit: {error}. Give each once, in this order or by name."
+            )
+        nearest = nearest_name(unknown, known)
+        way_out = f'Use "{nearest}".' if nearest else "Leave it out."
+        return f"{takes} Got {unknown!r}. {way_out}"
+
+
+def is_device(value: Any, refuse: bool = False) -> bool:
+    """Return whether a value names a device: "cpu", "cuda:1". With `refuse`, anything else is an error."""
+    name = str(getattr(value, "type", value)).partition(":")[0]
+    found = name in _DEVICES
+    if refuse and value is not None and not found:
+        raise OptionError(f"device is one of: {', '.join(_DEVICES)}. Got {value!r}. Leave it out.")
+    return found
+
+
+#: What a module keeps about itself.
+_OWN = ("_parameters", "_buffers", "_modules", "_scope", "training")
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
+
+
+class Module(metaclass=_ModuleType):
     """The base of all layers and models: subclasses define `forward`.
 
     Examples
@@ -80,9 +135,30 @@ class Module:
         elif name in self._buffers and isinstance(value, Tensor):
             self._buffers[name] = value
         else:
+            if value is not None:
+                self._keep_registered(name, value)
             for table in tables:
                 table.pop(name, None)
             object.__setattr__(self, name, value)
+
+    def _keep_registered(self, name: str, value: Any) -> None:
+        """Raise DtypeError where a value would silently take a part of the model out of it."""
+        homes = (
+            (self._parameters, "A parameter", "Parameter"),
+            (self._modules, "A submodule", "Module"),
+            (self._buffers, "A buffer", "Tensor"),
+        )
+        for home, what, kind in homes:
+            if name in home:
+                way_out = (
+                    f"Use nn.Parameter(...), or change its values with {name}.data = ... or {name}.copy_(...)."
+                    if home is self._parameters
+                    else f"Use a {kind}, or del it first."
+                )
+                raise DtypeError(
+                    f"{what} of a module is replaced by another {kind}, or by None. "
+                    f"Got {type(value).__name__} for {name!r} of {type(self).__name__}. {way_out}"
+                )
 
     def _place(self, name: str, home: dict[str, Any], value: Any) -> None:
         for table in (self._parameters, self._buffers, self._modules, self.__dict__):
@@ -106,20 +182,42 @@ class Module:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
-    def register_buffer(self, name: str, tensor: Tensor) -> None:
-        """Keep a tensor that is part of the state but is not trained, such as a running mean."""
+    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
+        """Keep a tensor that is part of the state but is not trained, such as a running mean; None: there is none."""
+        self._check_name(name)
+        if tensor is None:
+            object.__setattr__(self, name, None)
+            return
+        if not isinstance(tensor, Tensor):
+            raise DtypeError(
+                f"A buffer is a Tensor. Got {type(tensor).__name__} for {name!r}. Use Tensor(...) around the array."
+            )
         self._place(name, self._buffers, tensor)
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Keep a parameter under `name`; None says that there is none, as for a layer without a bias."""
+        self._check_name(name)
         if parameter is None:
             object.__setattr__(self, name, None)
-        else:
-            setattr(self, name, parameter)
+            return
+        if not isinstance(parameter, Parameter):
+            raise DtypeError(
+                f"A module trains parameters. Got {type(parameter).__name__} for {name!r}. Use nn.Parameter(...)."
+            )
+        setattr(self, name, parameter)
 
-    def add_module(self, name: str, module: Module) -> None:
-        """Keep a submodule under `name`."""
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Keep a submodule under `name`; None says that there is none."""
+        self._check_name(name)
+        if module is not None and not isinstance(module, Module):
+            raise DtypeError(f"{type(self).__name__} is made of modules. {_found(module)}")
         setattr(self, name, module)
+
+    def _check_name(self, name: Any) -> None:
+        taken = isinstance(name, str) and (hasattr(type(self), name) or name in _OWN)
+        if not isinstance(name, str) or not name or "." in name or taken:
+            why = "It is a method or an attribute." if taken else "Use letters."
+            raise OptionError(f"A part of a module has a name without a dot. Got {name!r}. {why}")
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -210,10 +308,13 @@ class Module:
         """Switch to evaluation; return this module."""
         return self.train(False)
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or fill them with zeros if `set_to_none` is False."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                parameter.grad.zero_()
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Train all parameters, or none; return this module."""
@@ -221,11 +322,18 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
-    def to(self, fmt: str | FloatFormat) -> Self:
+    def to(
+        self,
+        fmt: str | FloatFormat | None = None,
+        *,
+        device: Any = None,
+        dtype: str | FloatFormat | None = None,
+    ) -> Self:
         """Round all parameters and buffers to another format, in place; return this module.
 
         Gradients are forgotten. Build the optimizer afterwards: the format of its state follows from the
-        weights.
+        weights. A device ("cpu", "cuda:0") means nothing here and changes nothing; `dtype` is PyTorch's name of the
+        format.
 
         Examples
         --------
@@ -233,10 +341,32 @@ class Module:
         >>> fl.nn.Linear(2, 2, rng=0).to("bf16").weight.format.name
         'bfloat16'
         """
+        is_device(device, refuse=True)
+        if is_device(fmt):
+            fmt = None
+        fmt = dtype if fmt is None else fmt
+        if fmt is None:
+            return self
         target = get_format(fmt)
         for _, tensor in [*self.named_parameters(), *self.named_buffers()]:
             _convert(tensor, target)
         return self
+
+    def cpu(self) -> Self:
+        """Return this module: there is no other memory here."""
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Return this module: every format is emulated on the processor."""
+        return self
+
+    def float(self) -> Self:
+        """Round all parameters and buffers to fp32; return this module."""
+        return self.to("float32")
+
+    def double(self) -> Self:
+        """Convert all parameters and buffers to fp64; return this module."""
+        return self.to("float64")
 
     def half(self) -> Self:
         """Round all parameters and buffers to fp16; return this module."""
@@ -321,3 +451,15 @@ def _convert(tensor: Tensor, target: FloatFormat) -> None:
     tensor.format = tensor.gradient_format = target
     tensor.data = values  # rounds
     tensor.grad = None
+
+
+def _found(given: Any) -> str:
+    """Return what was given in place of a module, and the way out."""
+    if isinstance(given, type) and issubclass(given, Module):
+        return f"Got the class {given.__name__}. Make one: nn.{given.__name__}(...)."
+    if callable(given):
+        name = getattr(given, "__name__", type(given).__name__)
+        return f"Got the function {name!r}. Use a layer such as nn.ReLU(), or call it in forward()."
+    if isinstance(given, list | tuple):
+        return f"Got a {type(given).__name__}. Write a star before it: Sequential(*layers)."
+    return f"Got {type(given).__name__}. Use modules."

@@ -32,7 +32,7 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, block_length, ignore_float_errors
+from floatlab.backend import Array, array_module, asnumpy, block_length, blocks, ignore_float_errors
 from floatlab.errors import ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import Route, choose
@@ -182,17 +182,17 @@ def _to_odd(name: str, xs: list[Array], route: Route) -> Array:
     flat = [x.reshape(-1) for x in xs]
     result = xp.empty(flat[0].size, np.float64)
     length = max(block_length(result, 32), 1)  # the dozen temporaries stay in the cache
-    for start in range(0, result.size, length):
-        block = [x[start : start + length].astype(np.float64) for x in flat]
+    for block in blocks(result.size, length):
+        operands = [x[block].astype(np.float64) for x in flat]
         if route.exact_product:
-            nearest, error = two_sum(block[0] * block[1], block[2])
+            nearest, error = two_sum(operands[0] * operands[1], operands[2])
         else:
-            nearest, error = with_error(name, block)
+            nearest, error = with_error(name, operands)
         nearest = nudge(nearest, error)
         if not route.narrow:
-            for i in _beyond_float64(name, block):
-                nearest[i] = _odd_integer(name, block, i)
-        result[start : start + length] = nearest
+            for i in _beyond_float64(name, operands):
+                nearest[i] = _odd_integer(name, operands, i)
+        result[block] = nearest
     return result.reshape(shape)
 
 

@@ -24,20 +24,35 @@ from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
 from floatlab.autograd.rounding import is_subset
-from floatlab.errors import OptionError, check_option
+from floatlab.errors import OptionError, StateError, check_option, check_switch
 from floatlab.formats import FloatFormat, get_format
+from floatlab.optim.master import follow_weight
+from floatlab.optim.parameters import (
+    Params,
+    check_gradient,
+    groups_of,
+    is_number,
+    make_generator,
+    tensors_of,
+)
 from floatlab.optim.saved_state import check_saved, label_of
 from floatlab.optim.workbench import Rounding, Workbench
 from floatlab.rounding.inputs import plain_option
 from floatlab.rounding.modes import MODES, draws
 from floatlab.system.environment import check_environment
 
-__all__ = ["Arithmetic", "Optimizer", "is_number", "require_all"]
+__all__ = ["Arithmetic", "Array", "Optimizer", "Params", "require_all"]
 
 Array = NDArray[Any]
-Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 _FP32 = get_format("float32")
-_SWITCHES = ("nesterov", "centered", "decoupled_weight_decay")
+_OF_SCHEDULES = (
+    "initial_lr",
+    "max_lr",
+    "min_lr",
+    "max_momentum",
+    "base_momentum",
+)  # kept in a group, as in PyTorch
+_SWITCHES = ("nesterov", "centered", "decoupled_weight_decay", "maximize", "amsgrad")
 
 
 class Arithmetic(TypedDict, total=False):
@@ -62,7 +77,8 @@ class Optimizer:
     state_format : str or FloatFormat, optional
         The format of the state. Default: the one the update computes in.
     master_weights : bool
-        Keep an fp32 copy of each weight, update that, and round it into the weight.
+        Keep an fp32 copy of each weight, update that, and round it into the weight. A weight that something else has
+        changed since (a loaded state, a clamp) is taken over into its copy, element by element.
     rounding, state_rounding : str
         Rounding mode of the new weights and of the new state; in float64 nearest_even alone.
     rng : numpy.random.Generator or int, optional
@@ -71,8 +87,8 @@ class Optimizer:
     Raises
     ------
     OptionError
-        If there is nothing to optimize, a parameter comes twice or is no leaf that requires a gradient, or
-        an option has a value that it cannot take.
+        If there is nothing to optimize, a parameter comes twice or is no leaf, or an option has a value that it
+        cannot take. A frozen parameter (one that requires no gradient) is taken, and left alone while it has none.
     """
 
     #: Options that must not be negative; `_check_group` adds what else a rule demands.
@@ -101,43 +117,29 @@ class Optimizer:
                 )
         self.defaults = defaults
         self.state_format = None if state_format is None else get_format(state_format)
-        self.master_weights = master_weights
+        self.master_weights = check_switch("master_weights", master_weights)
         self.rounding, self.state_rounding = rounding, state_rounding
-        self.rng = None if rng is None else np.random.default_rng(rng)
+        self.rng = make_generator(rng)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._benches: dict[Tensor, Workbench] = {}  # not by id: a copy's tensors have others
+        self._written: dict[Tensor, Array] = {}  # what was last rounded from a master copy
+        self._formats: dict[Tensor, FloatFormat] = {}  # of the weights that the state was made for
         self._pool: dict[tuple[str, str], Array] = {}
-        given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
-        if not given:
-            raise OptionError("An optimizer needs at least one parameter. Got none. Pass model.parameters().")
-        if not isinstance(given[0], dict):
-            given = [{"params": given}]
-        for group in given:
+        for group in groups_of(params):
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters with options of their own; what `group` leaves out takes its default."""
-        members = group["params"]
-        members = [members] if isinstance(members, Tensor) else list(members)
-        tensors = []
-        for member in members:
-            name, tensor = member if isinstance(member, tuple) else (None, member)
-            if not isinstance(tensor, Tensor):
-                raise OptionError(
-                    f"A parameter is a Tensor. Got {type(tensor).__name__}. Pass model.parameters()."
-                )
-            if name is not None:
-                tensor.name = name
-            tensors.append(tensor)
+        tensors = tensors_of(group)
         for tensor in tensors:
             self._check_modes(tensor.format)
         seen = {id(p) for g in self.param_groups for p in g["params"]}
         for position, tensor in enumerate(tensors):
-            if not (tensor.is_leaf and tensor.requires_grad):
+            if not tensor.is_leaf:
                 raise OptionError(
-                    "A parameter is a leaf tensor that requires a gradient. Got "
-                    f"{label_of(tensor, position)} of shape {tensor.shape}, which is not. Pass the "
+                    "A parameter is a leaf: a tensor that no operation has made. Got "
+                    f"{label_of(tensor, position)} of shape {tensor.shape}, which is none. Pass the "
                     "tensors that you created with requires_grad=True."
                 )
             if self.master_weights and not is_subset(tensor.format, _FP32):
@@ -152,7 +154,8 @@ class Optimizer:
                 )
             seen.add(id(tensor))
         for key in group:
-            check_option(f"An option of a group of {type(self).__name__}", key, ("params", *self.defaults))
+            known = ("params", *self.defaults, *_OF_SCHEDULES)
+            check_option(f"An option of a group of {type(self).__name__}", key, known)
         complete = {"params": tensors, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
         self._check_group(complete)
         self.param_groups.append({option: plain_option(value) for option, value in complete.items()})
@@ -206,20 +209,49 @@ class Optimizer:
         gives the infinity or NaN of the format without a warning: it is what the hardware would do.
         """
         check_environment()
+        if closure is not None and not callable(closure):
+            raise OptionError(
+                f"A closure computes the loss anew when it is called. Got {closure!r:.80}. "
+                "Leave it out, or give a function."
+            )
         result = closure() if closure is not None else None
         with np.errstate(all="ignore"):
-            for group in self.param_groups:
-                options = {option: plain_option(value) for option, value in group.items()}
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._step_one(p, options)
+            for p, options in self._due():
+                self._step_one(p, options)
         return result
+
+    def _due(self) -> list[tuple[Tensor, dict[str, Any]]]:
+        """Return the parameters with a gradient and their options; all is checked before any weight moves."""
+        due, position = [], 0
+        for group in self.param_groups:
+            options = {option: plain_option(value) for option, value in group.items()}
+            lr = options["lr"]  # what a loop changes between two steps
+            if not (type(lr) is float and lr >= 0.0):
+                self._check_group(options)
+            for p in group["params"]:
+                if p.grad is not None:
+                    check_gradient(p, position)
+                    self._check_format(p, position)
+                    due.append((p, options))
+                position += 1
+        return due
+
+    def _check_format(self, p: Tensor, position: int) -> None:
+        """Raise OptionError if a weight was converted since its state was made."""
+        fmt = self._formats.get(p, p.format)
+        if fmt is not p.format and not fmt.same_as(p.format):
+            raise OptionError(
+                "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
+                f"{label_of(p, position)} in {p.format.spec}, first stepped in {fmt.spec}. Create the "
+                "optimizer after the model is converted."
+            )
 
     def _step_one(self, p: Tensor, group: dict[str, Any]) -> None:
         bench = self._bench(p)
         state = self.state.get(p)
         if state is None:
             state = self.state[p] = {"step": 0}
+            self._formats[p] = p.format
             if self.master_weights:
                 state["master"] = p.data.astype(np.float32)
         state["step"] += 1
@@ -228,8 +260,10 @@ class Optimizer:
             self._update(bench, p.data, p.grad.data, state, group)
         else:
             master = state["master"]
+            follow_weight(master, p.data, self._written.get(p), p.format, self.rounding)
             self._update(bench, master, p.grad.data, state, group)
             Rounding(p.format, self.rounding, self.rng)(master.astype(np.float32), p.data)
+            self._written[p] = p.data.copy()
         p.mark_changed()
 
     def _update(
@@ -240,17 +274,11 @@ class Optimizer:
 
     def _bench(self, p: Tensor) -> Workbench:
         bench = self._benches.get(p)
-        if bench is not None and bench.stored_as is not p.format and not bench.stored_as.same_as(p.format):
-            raise OptionError(
-                "A weight keeps its format while an optimizer has it, whose state is made for it. Got "
-                f"{label_of(p, 0)} in {p.format.spec}, first stepped in {bench.stored_as.spec}. Create the "
-                "optimizer after the model is converted."
-            )
         if bench is None:
             weight = Rounding(_FP32) if self.master_weights else Rounding(p.format, self.rounding, self.rng)
             compute = Rounding(weight.format)
             state = Rounding(self.state_format or compute.format, self.state_rounding, self.rng)
-            bench = Workbench(p.shape, compute, state, weight, self._pool, stored_as=p.format)
+            bench = Workbench(p.shape, compute, state, weight, self._pool)
             self._benches[p] = bench
         return bench
 
@@ -278,7 +306,14 @@ class Optimizer:
         Keys: "settings", "param_groups" (options, and of each parameter its name, shape and format, which is its
         `FloatFormat.spec`: a name alone could be that of two formats),
         "state" (one dictionary a parameter, in order) and "rng" (the state of the generator, or None).
+
+        Raises
+        ------
+        OptionError
+            If a weight was converted to another format since its state was made.
         """
+        for position, p in enumerate(self.parameters()):
+            self._check_format(p, position)
         groups = []
         for group in self.param_groups:
             options = {key: value for key, value in group.items() if key != "params"}
@@ -296,15 +331,19 @@ class Optimizer:
     def check_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Raise StateError if `state_dict` does not fit this optimizer; change nothing."""
         check_saved(state_dict, self._settings(), self.param_groups, self.state_format)
+        for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
+            try:
+                self._check_group({**group, **_options(saved)})
+            except OptionError as problem:
+                raise StateError(f"A saved group has options that it can have. {problem}") from None
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned; the whole of it is checked before anything changes."""
         self.check_state_dict(state_dict)
         for group, saved in zip(self.param_groups, state_dict["param_groups"], strict=True):
-            for key, value in saved.items():
-                if key != "params":
-                    group[key] = tuple(value) if isinstance(value, list) else value
-        self.state = {}
+            group.update(_options(saved))
+        self.state, self._written, self._benches = {}, {}, {}
+        self._formats = {p: p.format for p in self.parameters()}  # check_saved has held the state to them
         for p, saved in zip(self.parameters(), state_dict["state"], strict=True):
             if saved:
                 self.state[p] = {
@@ -322,9 +361,13 @@ class Optimizer:
         return "\n".join(lines)
 
 
-def is_number(value: object) -> bool:
-    """Whether an option is a real number, of Python or of NumPy; True and False are none."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+def _options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a saved group; JSON has lists in place of tuples."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in saved.items()
+        if key != "params"
+    }
 
 
 def require_all(named_parameters: Iterable[tuple[str, Tensor]], *optimizers: Optimizer) -> None:

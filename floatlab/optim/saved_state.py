@@ -21,12 +21,17 @@ def check_saved(
     state_format: FloatFormat | None,
 ) -> None:
     """Raise StateError if `state_dict` does not fit an optimizer of these settings, groups and format of the state."""
+    if not isinstance(state_dict, Mapping):
+        raise StateError(
+            f"An optimizer's state is a dictionary. Got {type(state_dict).__name__}. Load what state_dict() returned."
+        )
     missing = {"settings", "param_groups", "state"} - set(state_dict)
     if missing:
         raise StateError(
             f"An optimizer's state has the keys settings, param_groups and state. Got none for {sorted(missing)}. "
             "Load what state_dict() returned."
         )
+    _check_kinds(state_dict)
     found = dict(state_dict["settings"])
     found["state_format"] = _saved_format(found, "state_format", "state_layout", state_format)
     for key, mine in settings.items():
@@ -67,6 +72,28 @@ def check_saved(
                     f"The state of {label} must have its shape. Got {key} of shape {value.shape} for {p.shape}. "
                     "The file is damaged; use another."
                 )
+
+
+def _check_kinds(state_dict: Mapping[str, Any]) -> None:
+    """Raise StateError if the parts of a saved state are not of the kinds that state_dict() makes."""
+    groups, states = state_dict["param_groups"], state_dict["state"]
+    holds = {
+        "settings": isinstance(state_dict["settings"], Mapping),
+        "param_groups": _are_mappings(groups)
+        and all(_are_mappings(group.get("params")) for group in groups)
+        and all({"shape", "format"} <= set(p) for group in groups for p in group["params"]),
+        "state": _are_mappings(states),
+    }
+    for key, fits in holds.items():
+        if not fits:
+            raise StateError(
+                "An optimizer's state holds settings, groups of parameters with shapes and formats, and one "
+                f"dictionary a parameter. Got {state_dict[key]!r:.80} for {key}. Load what state_dict() returned."
+            )
+
+
+def _are_mappings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
 
 
 def label_of(tensor: Tensor, position: int) -> str:

@@ -8,17 +8,20 @@ result goes.
     state     what is remembered between steps: momentum, first and second moments
     weight    the weight itself; the only rounding that may be stochastic without being asked for twice
 
-Where the update computes in float32, the operations are NumPy's own, in place; a fused one (`Workbench.add_product`,
-say) is two or three of them, each rounded, and a state of a narrower format is rounded from float32. In any other
-format, and where float32 weights or state have another mode than nearest_even, they are evaluated in float64, and
-the result is rounded to the format. Only ``+ - * /`` and ``sqrt`` are used: IEEE 754 defines each to the last bit, so
-that a run gives the same weights on every machine.
+Each is one operation with one rounding: ``x + factor * y``, a quotient that is added, a mean of the old and the new. A
+scalar counts with its exact value. They are evaluated in float64 and rounded to the format.
 
-A product, a quotient and a root of values of at most 25 bits are so the exact results, rounded once: float64's own
-rounding cannot be seen (see `floatlab.operations.double_rounding`). Where a float64 scalar takes part, or in a fused
-operation, float64's roundings come first, of a relative 2^-53 each, and are seen if they end on a tie of the format,
-or in a directed mode on a value of it. PyTorch evaluates float16 and bfloat16 in float32, and has the same at 2^-24.
-To look for elements near a tie would be passes over all of them in every operation, and almost always find none.
+In float32 and wider formats the result is the exact one, rounded once: where float64's own rounding could be seen, the
+operation is evaluated exactly (see exactly.py). PyTorch rounds a scalar to float32 first, and a fused operation once or
+twice, depending on the machine.
+
+In narrower formats float64's roundings come first, of a relative 2^-53 each, and are seen if they end on a tie of the
+format, or in a directed mode on a value of it; a product, a quotient and a root of values of at most 25 bits show none
+of them (see `floatlab.operations.double_rounding`). PyTorch evaluates float16 and bfloat16 in float32, and has the same
+at 2^-24, mostly with the same result: 0.9 times a multiple of ten is a multiple of nine to both.
+
+Only ``+ - * /`` and ``sqrt`` are used: IEEE 754 defines each to the last bit, so that a run gives the same weights on
+every machine.
 """
 
 from __future__ import annotations
@@ -30,11 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.formats import FloatFormat
+from floatlab.optim.exactly import settle
+from floatlab.rounding.modes import MODES
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["Rounding", "Workbench"]
 
 Array = NDArray[Any]
+_WIDE = np.dtype(np.float64)
+_FUSED = ("add", "add_product", "add_quotient", "blend")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +62,17 @@ class Rounding:
     mode: str = "nearest_even"
     rng: np.random.Generator | None = None
 
-    def is_native(self, work: np.dtype[Any]) -> bool:
-        """Whether NumPy's own rounding in `work` is already this one."""
-        native = self.format.dtype  # by the format's rule: anything may be called "float32"
-        # (to NumPy, None would equal float64)
-        return self.mode == "nearest_even" and native is not None and native == work
+    @property
+    def is_nearest(self) -> bool:
+        """Whether the mode looks at ties alone."""
+        return MODES[self.mode].nearest
 
     @property
-    def acts_on_float32(self) -> bool:
-        """Whether float32 results can be rounded so; of float32 itself no mode would leave any other."""
-        return self.mode == "nearest_even" or self.format.precision < 24
+    def is_plain(self) -> bool:
+        """Whether it is what NumPy does when it writes a float64 into an array of the format."""
+        native = self.format.dtype  # by the format's rule: anything may be called "float32"
+        # (to NumPy, None would equal float64)
+        return self.mode == "nearest_even" and native is not None and native.itemsize >= 4
 
     def __call__(self, values: Array, out: Array) -> Array:
         """Round `values` into `out`; `values` is overwritten."""
@@ -74,10 +82,7 @@ class Rounding:
 
 
 class Workbench:
-    """The operations of an update rule for one weight, with room to work in.
-
-    Each is evaluated in float64, or in float32 (see the top of this file), in the order in which it is written, and
-    then rounded as `to` says.
+    """The operations of an update rule for one weight, with room to work in; each is rounded once, as `to` says.
 
     Parameters
     ----------
@@ -87,9 +92,6 @@ class Workbench:
         The three formats; see the top of this file.
     pool : dict
         Scratch memory, shared by all the workbenches of an optimizer: they work one after the other.
-    stored_as : FloatFormat
-        The format that the weight had when the bench was made. (That of `weight` is float32 where there is a
-        master copy.)
     """
 
     def __init__(
@@ -99,20 +101,11 @@ class Workbench:
         state: Rounding,
         weight: Rounding,
         pool: dict[tuple[str, str], Array],
-        stored_as: FloatFormat,
     ) -> None:
-        self.stored_as = stored_as
         self.compute, self.state, self.weight = compute, state, weight
         self._shape, self._pool = shape, pool
-        all_three = (compute, state, weight)
-        narrow = all(to.format.value_dtype == np.float32 for to in all_three)
-        native = (
-            narrow and compute.is_native(np.dtype(np.float32)) and all(to.acts_on_float32 for to in all_three)
-        )
-        self._type = np.dtype(np.float32 if native else np.float64)
-        self._work = self._take("work", self._type)
-        self._term = self._take("term", self._type)
-        self._native = {to: to.is_native(self._type) for to in (compute, state, weight)}
+        self._work, self._term = (self._take(name, _WIDE) for name in ("work", "term"))
+        self._plain = {to: to.is_plain for to in (compute, state, weight)}
         # Three places for intermediate results; they hold values of the compute format.
         self.a, self.b, self.c = (self._take(name, compute.format.value_dtype) for name in "abc")
 
@@ -130,78 +123,94 @@ class Workbench:
 
     def scale(self, x: Array, factor: float, *, to: Rounding, out: Array) -> Array:
         """``x * factor``."""
-        work = self._begin(to, out)
-        np.multiply(x, factor, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        return self._end("scale", (x, factor), np.multiply(x, factor, out=self._work, dtype=_WIDE), to, out)
 
     def multiply(self, x: Array, y: Array, *, to: Rounding, out: Array) -> Array:
         """``x * y``."""
-        work = self._begin(to, out)
-        np.multiply(x, y, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        return self._end("multiply", (x, y), np.multiply(x, y, out=self._work, dtype=_WIDE), to, out)
 
     def divide(self, x: Array, y: Array | float, *, to: Rounding, out: Array) -> Array:
         """``x / y``."""
-        work = self._begin(to, out)
-        np.divide(x, y, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        return self._end("divide", (x, y), np.divide(x, y, out=self._work, dtype=_WIDE), to, out)
 
     def sqrt(self, x: Array, *, to: Rounding, out: Array) -> Array:
         """``sqrt(x)``."""
-        work = self._begin(to, out)
-        np.sqrt(x, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        return self._end("sqrt", (x,), np.sqrt(x, out=self._work, dtype=_WIDE), to, out)
 
     def shift(self, x: Array, constant: float, *, to: Rounding, out: Array) -> Array:
         """``x + constant``."""
-        work = self._begin(to, out)
-        np.add(x, constant, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        return self._end("shift", (x, constant), np.add(x, constant, out=self._work, dtype=_WIDE), to, out)
 
     def add(self, x: Array, y: Array, factor: float = 1.0, *, to: Rounding, out: Array) -> Array:
-        """``x + factor * y``.
-
-        Just above a tie, at 1 + 2.0**-8 * (1 + 2.0**-52) in bfloat16, float64 gives the tie, which becomes 1.
-        """
-        work = self._begin(to, out)
-        term = y if factor == 1.0 else np.multiply(y, factor, out=self._term, dtype=self._type)
-        np.add(x, term, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        """``x + factor * y``."""
+        term = y if factor == 1.0 else np.multiply(y, factor, out=self._term, dtype=_WIDE)
+        work = np.add(x, term, out=self._work, dtype=_WIDE)
+        return self._end("add", (x, y, factor), work, to, out)
 
     def add_product(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
-        """``x + (factor * y) * z`` (PyTorch's ``addcmul``)."""
-        work = self._begin(to, out)
-        term = np.multiply(y, factor, out=self._term, dtype=self._type)
-        np.multiply(term, z, out=term, dtype=self._type)
-        np.add(x, term, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        """``x + factor * y * z`` (PyTorch's ``addcmul``)."""
+        term = np.multiply(y, factor, out=self._term, dtype=_WIDE)
+        np.multiply(term, z, out=term)
+        work = np.add(x, term, out=self._work, dtype=_WIDE)
+        return self._end("add_product", (x, y, z, factor), work, to, out)
 
     def add_quotient(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
-        """``x + (factor * y) / z`` (PyTorch's ``addcdiv``)."""
-        work = self._begin(to, out)
-        term = np.multiply(y, factor, out=self._term, dtype=self._type)
-        np.divide(term, z, out=term, dtype=self._type)
-        np.add(x, term, out=work, dtype=self._type)
-        return self._end(work, to, out)
+        """``x + factor * y / z`` (PyTorch's ``addcdiv``)."""
+        term = np.multiply(y, factor, out=self._term, dtype=_WIDE)
+        np.divide(term, z, out=term)
+        work = np.add(x, term, out=self._work, dtype=_WIDE)
+        return self._end("add_quotient", (x, y, z, factor), work, to, out)
 
     def blend(self, x: Array, y: Array, share: float, *, to: Rounding, out: Array) -> Array:
-        """``x + share * (y - x)``, or from a share of 0.5 ``y - (1 - share) * (y - x)`` (PyTorch's ``lerp``)."""
-        work = self._begin(to, out)
-        term = np.subtract(y, x, out=self._term, dtype=self._type)
+        """``x + share * (y - x)`` (PyTorch's ``lerp``)."""
+        term = np.subtract(y, x, out=self._term, dtype=_WIDE)
         if share < 0.5:
             np.multiply(term, share, out=term)
-            np.add(x, term, out=work, dtype=self._type)
+            work = np.add(x, term, out=self._work, dtype=_WIDE)
         else:  # from the nearer end, as PyTorch does: at share 1 the result is exactly y
             np.multiply(term, 1.0 - share, out=term)
-            np.subtract(y, term, out=work, dtype=self._type)
-        return self._end(work, to, out)
+            work = np.subtract(y, term, out=self._work, dtype=_WIDE)
+        return self._end("blend", (x, y, share), work, to, out)
 
-    def _begin(self, to: Rounding, out: Array) -> Array:
-        return out if self._native[to] else self._work
+    def maximum(self, x: Array, y: Array, *, out: Array) -> Array:
+        """Return the larger of two values of one format, or the NaN among them; nothing is rounded."""
+        return np.maximum(x, y, out=out)
 
-    def _end(self, work: Array, to: Rounding, out: Array) -> Array:
-        return out if work is out else to(work, out)
+    def _end(
+        self,
+        name: str,
+        operands: tuple[Array | float, ...],
+        work: Array,
+        to: Rounding,
+        out: Array,
+    ) -> Array:
+        """Round what float64 gives for an operation into `out`, as if it were the exact result."""
+        if not _is_hidden(name, operands, to):
+            largest = operands[0] if name in _FUSED else None
+            settle(name, operands, work, to.format, to.is_nearest, largest)  # type: ignore[arg-type]
+        if self._plain[to]:
+            out[...] = work
+            return out
+        return to(work, out)
+
+
+def _is_hidden(name: str, operands: tuple[Array | float, ...], to: Rounding) -> bool:
+    """Whether what float64 does to a result cannot be seen in the format.
+
+    A sum, product, quotient or root of two numbers of at most 24 bits is so in float32 (S. A. Figueroa, "When is double
+    rounding innocuous?", 1995), and one of any numbers in float64.
+    """
+    precision = to.format.precision
+    if precision < 24:
+        return True  # or it is left as it is
+    single = name not in _FUSED or (name == "add" and abs(operands[2]) == 1.0)
+    if not single or (precision == 53 and single):
+        return single
+    short = precision == 24 and all(
+        x.dtype == np.float32 if isinstance(x, np.ndarray) else name == "add" for x in operands
+    )
+    return short and (name != "add" or to.is_nearest)

@@ -4,6 +4,7 @@
 - `options.py`: what was asked for, checked: a `Rule`.
 - `inputs.py`: anything real, as an array that holds it exactly.
 - `numbers.py`: one number of any kind, exactly.
+- `texts.py`: the number that a text stands for, exactly.
 - `definition.py`: the four steps of rounding, written out; the flags.
 - `plan.py`: an array of any shape, a block at a time.
 - `quantize.py`: numbers of any kind, rounded once.

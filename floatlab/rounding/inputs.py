@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, is_gpu_array, widened
+from floatlab.backend import Array, array_module, asnumpy, blocks, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.numbers import FLOATS, NARROW_FLOATS, exact_number
@@ -296,8 +296,7 @@ def _halves_added(array: Array) -> Iterator[tuple[slice, Array, Array]]:
     """
     xp = array_module(array)
     flat = xp.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        piece = slice(start, min(start + _BLOCK, flat.size))
+    for piece in blocks(flat.size, _BLOCK):
         high = (flat[piece] >> 32).view(np.int64).astype(np.float64)
         high *= 2.0**32
         low = (flat[piece] & 0xFFFFFFFF).view(np.int64).astype(np.float64)

@@ -18,7 +18,17 @@ from typing import Any, NamedTuple, Protocol
 
 from floatlab.formats import FloatFormat
 
-__all__ = ["MODES", "Discarded", "Mode", "Ratio", "cancelled", "decides_by_code", "draws", "goes_up"]
+__all__ = [
+    "MODES",
+    "OTHER_WORDS",
+    "Discarded",
+    "Mode",
+    "Ratio",
+    "cancelled",
+    "decides_by_code",
+    "draws",
+    "goes_up",
+]
 
 
 class Discarded(NamedTuple):
@@ -97,6 +107,29 @@ MODES: dict[str, Mode] = {mode.name: mode for mode in (
     Mode("stochastic_b", carries=lambda v, R, N: v.floor(N + 1) + 2 * R + 1 >= 2 ** (N + 1), variant="b"),
     Mode("stochastic_c", carries=lambda v, R, N: v.even(N) + R >= 2**N, variant="c"),
 )}  # fmt: skip
+
+# What others call the modes: IEEE 754, MPFR, RISC-V, CUDA, MATLAB's chop, NumPy. Not names here: they mislead, since
+# "nearest" leaves open what a tie does, and "floor" and "round" belong to integers.
+OTHER_WORDS = {
+    **dict.fromkeys(
+        ("nearest", "rne", "rn", "rndn", "round_half_even", "half_even", "half_to_even", "tonearest", "to_nearest",
+         "roundtiestoeven", "ties_to_even", "bankers", "round", "rint", "even", "roundtonearest"), "nearest_even"),
+    **dict.fromkeys(
+        ("rna", "rmm", "rndna", "round_half_up", "half_up", "half_away", "half_away_from_zero", "roundtiestoaway",
+         "ties_to_away", "away"), "nearest_away"),
+    **dict.fromkeys(("round_half_down", "half_down", "half_to_zero", "roundtiestozero"), "nearest_zero"),
+    **dict.fromkeys(
+        ("rtz", "rz", "rndz", "truncate", "trunc", "truncation", "chop", "fix", "zero", "to_zero", "down_to_zero",
+         "roundtowardzero", "towards_zero"), "toward_zero"),
+    **dict.fromkeys(
+        ("rtp", "rup", "ru", "rndu", "ceil", "ceiling", "up", "roundtowardpositive", "towards_positive",
+         "toward_infinity", "positive"), "toward_positive"),
+    **dict.fromkeys(
+        ("rtn", "rdn", "rd", "rndd", "floor", "down", "roundtowardnegative", "towards_negative", "negative"),
+        "toward_negative"),
+    **dict.fromkeys(("rto", "odd", "round_to_odd", "sticky", "jamming", "von_neumann"), "to_odd"),
+    **dict.fromkeys(("sr", "stochastic_a", "random", "rs", "stochastic_rounding"), "stochastic"),
+}  # fmt: skip
 
 
 def draws(rounding: str) -> bool:

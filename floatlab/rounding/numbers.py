@@ -9,7 +9,6 @@ or a decimal of many digits, rounded to odd at more bits than any rounding looks
 from __future__ import annotations
 
 import math
-import re
 from decimal import Decimal
 from numbers import Rational
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from floatlab.errors import DtypeError
 from floatlab.formats import formats
 from floatlab.rounding.odd import Exact, from_ratio
+from floatlab.rounding.texts import number_of, scaled
 
 __all__ = ["FLOATS", "NARROW_FLOATS", "exact_number"]
 
@@ -63,41 +63,14 @@ def exact_number(item: Any) -> float | Exact:
     )
 
 
-_DECIMAL = re.compile(r"(?P<digits>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:e(?P<exponent>[+-]?[0-9]+))?")
-_NO_NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan)")
-_FAR = 2000  # powers of ten so far out that no rounding tells them from each other
+def _from_decimal(number: Decimal) -> float | Exact:
+    if not number.is_finite():
+        return math.copysign(math.nan if number.is_nan() else math.inf, -1.0 if number.is_signed() else 1.0)
+    if not number:
+        return -0.0 if number.is_signed() else 0.0
+    return from_ratio(*scaled(number, 0).as_integer_ratio())
 
 
 def _from_text(text: str | bytes) -> float | Exact:
-    words = (text.decode("latin-1") if isinstance(text, bytes) else text).strip().lower()
-    if _NO_NUMBER.fullmatch(words):
-        return float(words)
-    match = _DECIMAL.fullmatch(words)
-    if match is None:
-        raise DtypeError(
-            f'A number in words is decimal: "0.1", "1e400", "inf" or "nan". Got {text!r}. Correct it, or pass a number.'
-        )
-    exponent = (match["exponent"] or "0").lstrip("+")
-    power = int(exponent) if len(exponent) < 10 else -(10**9) if exponent[0] == "-" else 10**9
-    return _scaled(Decimal(match["digits"]), power)
-
-
-def _from_decimal(number: Decimal) -> float | Exact:
-    if number.is_finite():
-        return _scaled(number, 0)
-    special = math.nan if number.is_nan() else math.inf
-    return math.copysign(special, -1.0 if number.is_signed() else 1.0)
-
-
-def _scaled(number: Decimal, power: int) -> float | Exact:
-    """Return number * 10^power."""
-    if not number:
-        return -0.0 if number.is_signed() else 0.0
-    sign, words, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
-    leading = number.adjusted() + power
-    if abs(leading) > _FAR:  # rounds as any number so far out does
-        digits, power = (-1 if sign else 1), _FAR if leading > 0 else -_FAR
-    else:
-        digits, power = int(Decimal((sign, words, 0))), power + exponent
-    return from_ratio(digits * 10**power, 1) if power >= 0 else from_ratio(digits, 10**-power)
+    number = number_of(text)
+    return number if isinstance(number, float) else from_ratio(*number.as_integer_ratio())

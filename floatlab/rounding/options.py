@@ -14,7 +14,7 @@ import numpy as np
 
 from floatlab.errors import OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
-from floatlab.rounding.modes import MODES, Mode
+from floatlab.rounding.modes import MODES, OTHER_WORDS, Mode
 
 __all__ = [
     "OVERFLOW_POLICIES",
@@ -100,7 +100,7 @@ def make_rule(
 
 @lru_cache(maxsize=1024)
 def _rule(fmt: FloatFormat, rounding: str, overflow: str | None, subnormals: str, flush_inputs: bool) -> Rule:
-    check_option("rounding", rounding, MODES)
+    check_option("rounding", rounding, MODES, meanings=OTHER_WORDS)
     check_option("subnormals", subnormals, SUBNORMAL_RULES)
     flush_inputs = check_switch("flush_inputs", flush_inputs)
     if overflow is None:  # what the format does

@@ -135,7 +135,7 @@ def _pieces(target: Array, source: Array, length: int) -> Iterator[tuple[Array, 
     """
     if source.flags.c_contiguous and target.flags.c_contiguous:
         flat_source, flat_target = source.reshape(-1), target.reshape(-1)
-        for start in range(0, source.size, length):
+        for start in range(0, source.size, length):  # `blocks` would cost a small array two calls
             x = flat_source[start : start + length]
             yield x, x if source is target else flat_target[start : start + length]
         return

@@ -42,7 +42,7 @@ import math
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length
+from floatlab.backend import Array, array_module, block_length, blocks
 from floatlab.formats import FloatFormat
 from floatlab.sums.exact import dots_to_odd, matmul_to_odd
 
@@ -183,11 +183,10 @@ def _open(product: Array, left: Array, right: Array, more: float, bits: int) -> 
     inner = product.size // len(product)
     step = max(1, length // inner)
     found = []
-    for start in range(0, len(product), step):
-        part = slice(start, start + step)
+    for part in blocks(len(product), step):
         crossing = _crossing(product[part], left[part] * right[part], more, bits)
         if crossing is not None:
-            found.append(xp.flatnonzero(crossing) + start * inner)
+            found.append(xp.flatnonzero(crossing) + part.start * inner)
     return xp.concatenate(found) if found else None
 
 
@@ -228,8 +227,8 @@ def _settle(
     left = _stretched(a, (*product.shape[:-1], terms))
     right = _stretched(xp.swapaxes(b, -1, -2), (*batch, width, terms))
     step = max(1, _BLOCK_TERMS // terms)
-    for start in range(0, count, step):
-        some = tuple(indices[start : start + step] for indices in where)
+    for block in blocks(count, step):
+        some = tuple(indices[block] for indices in where)
         extra = None if addend is None else addend[some]
         product[some] = _again(left[some[:-1]], right[(*some[:-2], some[-1])], extra, grid_bits)
 

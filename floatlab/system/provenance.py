@@ -23,7 +23,7 @@ COMMON = ("backend", "context", "errors", "formats", "functions", "operations", 
 #: What the results of `floatlab verify` depend on.
 PROOF = (*COMMON, "array", "codes", "reference", "verify")
 #: What the records of `floatlab demo` and `floatlab run` depend on.
-TRAINING = (*COMMON, "amp", "autograd", "data", "experiments", "nn", "optim")
+TRAINING = (*COMMON, "amp", "autograd", "data", "experiments", "nn", "optim", "telemetry")
 
 
 @lru_cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.theme import Theme
 
 __all__ = ["abandon_output", "make_console", "prepare_streams"]
 
@@ -84,7 +85,7 @@ def abandon_output() -> None:
         os.close(nowhere)
 
 
-def make_console(*, stderr: bool = False, width_elsewhere: int = 0) -> Console:
+def make_console(*, stderr: bool = False, width_elsewhere: int = 0, theme: Theme | None = None) -> Console:
     """Return a rich console that writes to whatever terminal or file there is.
 
     Parameters
@@ -93,12 +94,21 @@ def make_console(*, stderr: bool = False, width_elsewhere: int = 0) -> Console:
         Whether it writes to standard error.
     width_elsewhere : int
         How wide it is at least where the output is no terminal: in a file or a pipe.
+    theme : rich.theme.Theme, optional
+        Colours of its own.
     """
     from rich.console import Console
 
     prepare_streams()
-    options: dict[str, Any] = {"stderr": stderr}
+    options: dict[str, Any] = {"stderr": stderr, "theme": theme}
     console = Console(**options)
-    if console.is_terminal or console.width >= width_elsewhere:
-        return console
-    return Console(width=width_elsewhere, **options)
+    if not console.is_terminal and console.width < width_elsewhere:
+        console = Console(width=width_elsewhere, **options)
+    console.on_broken_pipe = _read_enough  # type: ignore[method-assign]
+    return console
+
+
+def _read_enough() -> None:
+    """End quietly: whatever reads the output, `head` for example, has read what it wanted."""
+    abandon_output()
+    raise SystemExit(0)

@@ -1,6 +1,7 @@
 """autocast: which operation runs in which format, nesting, the cache of cast weights, policies."""
 
 import re
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,19 @@ from floatlab import nn, optim
 from floatlab.amp import (
     AUTOCAST_TABLE,
     Policy,
+    Unscaled,
     autocast,
     custom_bwd,
     custom_fwd,
+    fp8_autocast,
     get_autocast_format,
     get_policy,
     is_autocast_enabled,
 )
 from floatlab.autograd import Function, Tensor, apply, no_grad
 from floatlab.autograd.ops.table import TABLE
-from floatlab.errors import AutogradError, FormatError, FormatMismatchError
-from floatlab.formats import FloatFormat, aliases
+from floatlab.errors import AutogradError, FormatError, FormatMismatchError, OptionError, StateError
+from floatlab.formats import FloatFormat, aliases, get_format
 
 
 def tensor(*shape: int, fmt: str = "fp32", grad: bool = False, seed: int = 0) -> Tensor:
@@ -554,3 +557,110 @@ def test_a_policy_is_fp32_where_nothing_is_said() -> None:
     assert {f.name for f in (policy.param, policy.compute, policy.output)} == {"float32"}
     assert str(Policy(output="bf16")) == "params=float32,compute=float32,output=bfloat16"
     assert str(Policy("fp16")) == "params=float16,compute=float32,output=float32"
+
+
+# -- as it is typed for PyTorch, and in threads ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "fmt"),
+    [
+        (lambda: autocast(), "float16"),
+        (lambda: autocast("bf16"), "bfloat16"),
+        (lambda: autocast("cuda"), "float16"),
+        (lambda: autocast("cuda:0"), "float16"),
+        (lambda: autocast("cpu"), "bfloat16"),
+        (lambda: autocast("cuda", "bf16"), "bfloat16"),
+        (lambda: autocast("cuda", dtype="bfloat16"), "bfloat16"),
+        (lambda: autocast("cuda", dtype=np.float16), "float16"),
+        (lambda: autocast(device_type="cuda"), "float16"),
+        (lambda: autocast(device_type="cuda", dtype="float16", enabled=True), "float16"),
+        (lambda: autocast(device_type="cpu", dtype="e4m3", cache_enabled=False), "float8_e4m3fn"),
+        (lambda: autocast(dtype="bf16"), "bfloat16"),
+        (lambda: autocast("cuda", "fp16", True, True), "float16"),
+        (lambda: autocast("fp16", True, "e5m2"), "float16"),
+        (lambda: autocast("cuda", None), "float16"),
+    ],
+)
+def test_a_block_may_be_written_as_in_torch(block: Any, fmt: str) -> None:
+    with block():
+        assert get_autocast_format() == get_format(fmt)
+
+
+def test_a_block_that_is_switched_off_may_be_written_both_ways() -> None:
+    for block in (autocast("cuda", enabled=False), autocast("fp16", False), autocast("cuda", "fp16", False)):
+        with block:
+            assert get_autocast_format() is None
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: autocast("cuda", 3), "Got 3"),
+        (lambda: autocast("cudda"), "cudda"),
+        (lambda: autocast(device_type="fp16"), "device_type is one of"),
+        (lambda: autocast("fp16", dtype="bf16"), "Give one"),
+        (lambda: autocast("fp16", format="bf16"), "given once"),
+        (lambda: autocast("fp16", enabled="no"), "enabled is True or False"),
+        (lambda: autocast("cuda", cache_enabled="no"), "cache_enabled is True or False"),
+        (lambda: autocast("fp16", True, None, 4), "by position"),
+        (lambda: autocast(gradient_format=4), "Got 4"),
+    ],
+)
+def test_a_block_that_means_nothing_is_refused(make: Any, words: str) -> None:
+    with pytest.raises((OptionError, FormatError), match=words):
+        make()
+
+
+@pytest.mark.parametrize("make", [lambda: autocast("bf16"), lambda: fp8_autocast(Unscaled())])
+def test_one_block_is_entered_in_several_threads_at_once(make: Any) -> None:
+    block, both_in, failures = make(), threading.Barrier(2, timeout=30), []
+
+    def run(first: bool) -> None:
+        try:
+            with block:
+                both_in.wait()
+                if first:
+                    both_in.wait()  # the other one leaves before
+                assert is_autocast_enabled() == isinstance(block, autocast)
+            assert not is_autocast_enabled()
+            if not first:
+                both_in.wait()
+        except Exception as problem:
+            failures.append(problem)
+            both_in.abort()
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in (True, False)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+@pytest.mark.parametrize("make", [lambda: autocast("bf16"), lambda: fp8_autocast(Unscaled())])
+def test_a_block_is_left_by_the_thread_that_has_entered_it(make: Any) -> None:
+    block, found = make(), []
+    block.__enter__()
+
+    def leave() -> None:
+        try:
+            block.__exit__(None, None, None)
+        except StateError as problem:
+            found.append(str(problem))
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    thread.join()
+    assert len(found) == 1 and "in the thread that has entered it" in found[0]
+    block.__exit__(None, None, None)
+    assert not is_autocast_enabled()
+
+
+def test_a_block_can_be_entered_again_inside_itself() -> None:
+    block = autocast("bf16")
+    with block:
+        with block, autocast(enabled=False):
+            assert not is_autocast_enabled()
+        assert is_autocast_enabled()
+    assert not is_autocast_enabled()

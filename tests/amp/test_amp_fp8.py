@@ -4,6 +4,7 @@ import itertools
 import math
 import weakref
 from fractions import Fraction
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from floatlab import nn, optim, reference
 from floatlab.amp import CurrentScaling, DelayedScaling, Recipe, Unscaled, autocast, fp8_autocast
 from floatlab.amp.fp8 import Slot, _unscaled
+from floatlab.amp.slots import _Entry
 from floatlab.autograd import Tensor, no_grad
 from floatlab.errors import FloatlabError, OptionError, StateError
 from floatlab.formats import get_format
@@ -304,10 +306,14 @@ def test_scales_of_a_weight_without_a_name_are_not_saved() -> None:
 
 def test_the_slots_of_a_weight_that_is_gone_are_not_those_of_one_in_its_place() -> None:
     fp8 = fp8_autocast(DelayedScaling())
-    weight = Tensor([1.0])
-    fp8._slots[id(weight)] = (weakref.ref(Tensor([2.0])), {"input": Slot(3.0)})  # at once a dead reference
+    weight = Tensor([1.0], requires_grad=True)
+    for layer in ("", None):
+        gone = _Entry(weakref.ref(Tensor([2.0])), {"input": Slot(3.0)})  # at once a dead reference
+        fp8._slots._entries[id(weight), layer] = gone
+    assert fp8._slots.of(weight, "")["input"].scale == 1.0
     assert fp8.slots(weight)["input"].scale == 1.0
     assert fp8.slots(weight) is fp8.slots(weight)
+    assert len(list(fp8._slots)) == 1
 
 
 def test_an_evaluation_between_two_steps_moves_no_history() -> None:
@@ -374,3 +380,160 @@ def test_scales_are_taken_off_subnormals_with_one_rounding() -> None:
         result = _unscaled(np.float32([x]), factor).data.item()
         exact = Fraction(int(x)) * Fraction(factor)
         assert result == reference.to_float(reference.round(exact, get_format("float32")).value)
+
+
+# -- whose slots they are --------------------------------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """Two layers that share a weight, the second of which sees inputs a thousand times as large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 2, bias=False, rng=0), nn.Linear(2, 2, bias=False, rng=0)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x) + self.second(x * 1024.0)
+
+
+def steps(fp8: fp8_autocast, model: nn.Module, count: int = 2, size: float = 1.0) -> None:
+    for _ in range(count):
+        with fp8:
+            model(Tensor([[size, size / 2]], requires_grad=True)).sum().backward()
+
+
+def test_two_layers_that_share_a_weight_have_slots_of_their_own() -> None:
+    model, fp8 = Tied(), fp8_autocast(DelayedScaling())
+    list(model.named_parameters())
+    steps(fp8, model)
+    first, second = (fp8.slots(model.first.weight, layer=layer)["input"] for layer in ("first", "second"))
+    assert (first.scale, second.scale) == (448.0, 448.0 / 1024.0)
+    with pytest.raises(StateError, match=r"'first', 'second'.*Name one"):
+        fp8.slots(model.first.weight)
+    other = fp8_autocast(DelayedScaling())
+    other.load_state_dict(fp8.state_dict(), model.named_parameters())
+    assert other.state_dict() == fp8.state_dict()
+    assert set(fp8.state_dict()) == {"first.weight@first", "first.weight@second"}
+    steps(fp8, model, 1)
+    steps(other, model, 1)
+    assert other.state_dict() == fp8.state_dict()
+
+
+class Normalised(nn.Module):
+    """A layer whose weight is computed anew in each forward pass."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.direction = nn.Parameter(numbers(rows, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.direction / 1024.0)
+
+
+def test_a_weight_that_is_no_leaf_is_remembered_by_its_layer() -> None:
+    model, fp8 = nn.Sequential(Normalised(3), Normalised(4)), fp8_autocast(DelayedScaling(history_length=3))
+    model = nn.Sequential(Normalised(2), Normalised(4))
+    steps(fp8, model, 5)
+    saved = fp8.state_dict()
+    assert set(saved) == {"@0 2x2", "@1 4x2"}
+    amax = float(np.abs(model[0].direction.data).max()) / 1024.0
+    assert saved["@0 2x2"]["weight"]["scale"] == pytest.approx(448.0 / amax)
+    assert len(saved["@0 2x2"]["weight"]["history"]) == 3
+    with no_grad(), fp8:  # there is no graph, and the layer is the same
+        model(Tensor([[1.0, 0.5]]))
+    assert set(fp8.state_dict()) == set(saved)
+    other = fp8_autocast(DelayedScaling(history_length=3))
+    other.load_state_dict(saved, model.named_parameters())
+    assert other.state_dict() == saved
+
+
+def test_a_computed_weight_outside_of_any_module_is_refused_where_something_is_remembered() -> None:
+    x, w = Tensor([[1.0, 2.0]]), Tensor(numbers(3, 2), requires_grad=True)
+    with (
+        fp8_autocast(DelayedScaling()),
+        pytest.raises(StateError, match="computed anew, outside of any module"),
+    ):
+        nn.functional.linear(x, w * 2.0)
+    with fp8_autocast(CurrentScaling()):
+        nn.functional.linear(x, w * 2.0)
+    with fp8_autocast(DelayedScaling()):
+        nn.functional.linear(x, w)
+
+
+def test_a_gone_weight_leaves_no_slots() -> None:
+    fp8 = fp8_autocast(DelayedScaling())
+    for seed in range(5):
+        steps(fp8, linear(2, 2, seed=seed), 1)
+    assert len(list(fp8._slots)) <= 1
+
+
+@pytest.mark.parametrize("fmt", ["bf16", "fp16"])
+def test_autocast_comes_first(fmt: str) -> None:
+    layer, x = linear(3, 4, seed=3), numbers(2, 4, seed=4)
+    recipe = CurrentScaling(power_of_two=True)
+    with autocast(fmt), fp8_autocast(recipe):
+        found = layer(Tensor(x))
+    assert found.format.name == get_format(fmt).name
+    rounded = nn.Linear(4, 3, rng=0)
+    for p, q in ((rounded.weight, layer.weight), (rounded.bias, layer.bias)):
+        p.data = Tensor(q.data, format=fmt).data
+    with fp8_autocast(recipe):
+        expected = rounded(Tensor(Tensor(x, format=fmt).data)).to(fmt)
+    assert np.array_equal(found.data, expected.data)
+    with autocast(fmt, enabled=False), fp8_autocast(recipe):
+        assert layer(Tensor(x)).format.name == "float32"
+    with autocast(fmt), fp8_autocast(CurrentScaling(output="fp32")):
+        assert layer(Tensor(x)).format.name == "float32"
+
+
+def test_under_autocast_a_weight_has_one_slot_and_a_gradient_in_its_own_format() -> None:
+    layer, fp8 = linear(2, 2), fp8_autocast(DelayedScaling())
+    for _ in range(3):
+        with autocast("bf16"), fp8:
+            y = layer(Tensor([[1.0, 2.0]]))
+        y.sum().backward()
+    assert len(list(fp8._slots)) == 1
+    assert layer.weight.grad.format.name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: fp8_autocast("delayed"), r"Got 'delayed'. Use DelayedScaling\(\)"),
+        (lambda: fp8_autocast(DelayedScaling), "Got DelayedScaling"),
+        (lambda: fp8_autocast(None), "Got None"),
+        (lambda: fp8_autocast(Unscaled(), enabled="yes"), "enabled is True or False"),
+        (lambda: DelayedScaling(margin="a"), "margin"),
+        (lambda: DelayedScaling(margin=math.nan), "margin"),
+        (lambda: DelayedScaling(history_length=2.5), "history_length"),
+        (lambda: DelayedScaling(history_length="2"), "history_length"),
+        (lambda: Unscaled(power_of_two="yes"), "power_of_two"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(make: Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda s: 5,
+        lambda s: {"weight": 5},
+        lambda s: {"weight": {"input": s["weight"]["input"]}},
+        lambda s: {"weight": {**s["weight"], "input": {"scale": 1.0}}},
+        lambda s: {"weight": {**s["weight"], "input": {"scale": 0.0, "history": [], "pending": None}}},
+        lambda s: {"weight": {**s["weight"], "input": {"scale": "a", "history": [], "pending": None}}},
+        lambda s: {"weight": {**s["weight"], "input": {"scale": math.nan, "history": [], "pending": None}}},
+        lambda s: {"weight": {**s["weight"], "input": {"scale": 1.0, "history": 3, "pending": None}}},
+    ],
+)
+def test_damaged_scales_are_refused_and_change_nothing(damage: Any) -> None:
+    fp8, layer = fp8_autocast(DelayedScaling()), linear(2, 2)
+    list(layer.named_parameters())
+    steps(fp8, layer)
+    before = fp8.state_dict()
+    with pytest.raises(StateError):
+        fp8.load_state_dict(damage(fp8.state_dict()), layer.named_parameters())
+    assert fp8.state_dict() == before

@@ -574,3 +574,176 @@ def test_a_scale_that_is_set_lies_above_zero_and_is_finite(scale: float) -> None
         scaler.update(scale)
     scaler.update(2.0**127)
     assert scaler.get_scale() == 2.0**127
+
+
+# -- a scale that cannot be taken off ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [2.0**-120, 2.0**-140])
+@pytest.mark.parametrize("gradient", [0.0, 1.0])
+def test_a_scale_that_has_sunk_is_no_reason_for_nan_weights(scale: float, gradient: float) -> None:
+    w, sgd = one_weight()
+    scaler = GradScaler(scale)
+    while scaler.get_scale() > 0.0:  # every step is bad, whatever the scale
+        iteration(scaler, sgd, math.nan)
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([gradient])
+    with pytest.raises(ScalerError, match=r"sunk to 0.0 in \d+ skipped steps.*min_scale=1"):
+        scaler.step(sgd)
+    assert w.item() == 1.0
+    assert w.grad.item() == gradient
+
+
+def test_a_subnormal_scale_without_an_inverse_is_no_scale_either() -> None:
+    w, sgd = one_weight()
+    scaler = GradScaler(2.0**-128)  # its inverse, 2^128, is no fp32 number
+    scaler.scale(Tensor(1.0))
+    w.grad = Tensor([0.0])
+    with pytest.raises(ScalerError, match="sunk"):
+        scaler.unscale_(sgd)
+    scaler = GradScaler(2.0**-127)
+    scaler.scale(Tensor(1.0))
+    scaler.unscale_(sgd)
+    assert w.grad.item() == 0.0
+
+
+def test_a_scale_moves_down_to_zero_as_in_torch() -> None:
+    def run(scaler: Any, sgd: Any, w: Any, tensor: Any, tracker: Any) -> Any:
+        seen = []
+        for _ in range(300):
+            scaler.scale(tensor(np.float32(1.0)))
+            w.grad = tensor(np.float32([math.inf]))
+            scaler.step(sgd)
+            scaler.update()
+            seen += [scaler.get_scale(), float(tracker())]
+        return np.array(seen)
+
+    def ask(torch: Any) -> Any:
+        scaler = torch.amp.GradScaler("cpu")
+        v = torch.tensor([1.0], requires_grad=True)
+        return run(scaler, torch.optim.SGD([v], lr=1.0), v, torch.tensor, scaler._get_growth_tracker)
+
+    w, sgd = one_weight()
+    scaler = GradScaler()
+    ours = run(scaler, sgd, w, Tensor, lambda: scaler.growth_tracker)
+    assert np.array_equal(ours, answers("a scale that sinks", ask))
+    assert ours[-2] == 0.0
+
+
+STATE = {
+    "scale": 8.0,
+    "growth_factor": 2.0,
+    "backoff_factor": 0.5,
+    "growth_interval": 4,
+    "_growth_tracker": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("scale", value) for value in (math.nan, 0.0, -1.0, math.inf, "8", None, True, 1e39, 1e-46)),
+        *(("_growth_tracker", value) for value in (-1, 1.5, "1", None)),
+        *(("growth_interval", value) for value in (0, 2.5, "4", True)),
+        *(("growth_factor", value) for value in (1.0, math.nan, math.inf, "2")),
+        *(("backoff_factor", value) for value in (0.0, 1.0, math.nan, "0.5")),
+        *(("min_scale", value) for value in (-1.0, math.nan, "0")),
+        *(("max_scale", value) for value in (-1.0, math.nan, "0")),
+        *(("hysteresis", value) for value in (0, 1.5, "1")),
+        *(("_hysteresis_left", value) for value in (-1, 1.5)),
+        ("skipped_steps", -1),
+        ("dynamic", "yes"),
+    ],
+)
+def test_a_saved_value_that_no_scaler_has_is_refused_and_changes_nothing(key: str, value: Any) -> None:
+    scaler = GradScaler(4.0)
+    before = scaler.state_dict()
+    with pytest.raises(StateError, match=key.strip("_")):
+        scaler.load_state_dict({**STATE, key: value})
+    assert scaler.state_dict() == before
+    scaler.load_state_dict(STATE)
+
+
+@pytest.mark.parametrize("state", [5, None, "state", []])
+def test_what_is_no_state_is_refused(state: Any) -> None:
+    with pytest.raises(StateError):
+        GradScaler().load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"init_scale": 0.5, "min_scale": 1.0}, "init_scale lies between min_scale=1"),
+        ({"init_scale": 2.0**20, "max_scale": 2.0**10}, "init_scale lies between"),
+        ({"growth_interval": 2.5}, "growth_interval is a whole number"),
+        ({"growth_interval": True}, "growth_interval"),
+        ({"growth_interval": "2"}, "growth_interval"),
+        ({"hysteresis": 1.5}, "hysteresis"),
+        ({"growth_factor": math.inf}, "growth_factor"),
+        ({"growth_factor": "2"}, "growth_factor is a number"),
+        ({"init_scale": None}, "init_scale is a number"),
+        ({"init_scale": math.nan}, "init_scale"),
+        ({"min_scale": -1.0}, "min_scale"),
+        ({"min_scale": math.nan}, "min_scale"),
+        ({"max_scale": "high"}, "max_scale"),
+        ({"enabled": "yes"}, "enabled is True or False"),
+        ({"dynamic": 2}, "dynamic is True or False"),
+        ({"device": "graphics"}, "device is one of"),
+        ({"device": 3}, "device is one of"),
+    ],
+)
+def test_a_rule_that_no_scale_can_follow_is_refused(options: Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        GradScaler(**options)
+
+
+@pytest.mark.parametrize(
+    ("setter", "value"),
+    [("set_growth_interval", 2.5), ("set_growth_factor", "2"), ("set_backoff_factor", math.nan)],
+)
+def test_a_rule_is_held_when_it_is_changed_too(setter: str, value: Any) -> None:
+    scaler = GradScaler()
+    with pytest.raises(OptionError):
+        getattr(scaler, setter)(value)
+
+
+# -- as it is typed for PyTorch --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu", "mps", "cuda:0"])
+def test_the_name_of_a_device_is_taken_and_means_nothing(device: str) -> None:
+    for scaler in (
+        GradScaler(device, 256.0, 3.0),
+        GradScaler(device, init_scale=256.0, growth_factor=3.0),
+        GradScaler(device=device, init_scale=256.0, growth_factor=3.0),
+        GradScaler(256.0, 3.0),
+    ):
+        assert scaler.state_dict() == GradScaler(init_scale=256.0, growth_factor=3.0).state_dict()
+    assert not GradScaler(device, enabled=False).is_enabled()
+    assert not GradScaler(8.0, 2.0, 0.5, 10, False).is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: GradScaler("keras"), "preset"),
+        (lambda: GradScaler(8.0, init_scale=4.0), "given once"),
+        (lambda: GradScaler("cuda", 8.0, 2.0, 0.5, 10, True, 3), "by position"),
+        (lambda: GradScaler().unscale_(nn.Linear(1, 1, rng=0)), "Got Linear. Pass the optimizer"),
+        (lambda: GradScaler().step(nn.Linear(1, 1, rng=0)), "Got Linear. Pass the optimizer"),
+        (lambda: GradScaler(enabled=False).step(None), "Got NoneType"),
+        (lambda: GradScaler.static("a"), "init_scale is a number"),
+    ],
+)
+def test_a_call_that_means_nothing_is_told_what_to_write(make: Any, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        make()
+
+
+def test_a_scale_is_set_by_a_number_or_a_tensor_of_one() -> None:
+    scaler = GradScaler()
+    scaler.scale(Tensor(1.0))
+    scaler.update(Tensor(64.0))
+    assert scaler.get_scale() == 64.0
+    with pytest.raises(OptionError, match="Got 'high'"):
+        scaler.update("high")  # type: ignore[arg-type]

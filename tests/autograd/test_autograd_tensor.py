@@ -220,13 +220,16 @@ def test_requires_grad_can_be_switched_on_a_leaf_only():
 
 def test_reductions_take_pytorchs_names_and_numpys():
     x = Tensor(np.arange(6.0).reshape(2, 3))
-    for name in ("sum", "mean", "var", "max", "min"):
+    for name in ("sum", "mean", "var", "std", "norm", "amax", "amin"):
         method = getattr(x, name)
-        expected = method(1, True)
+        expected = method(dim=1, keepdim=True)
         assert expected.shape == (2, 1)
+        if name in ("amax", "amin"):
+            assert np.array_equal(getattr(x, name[1:])(axis=1, keepdims=True).data, expected.data)
+            continue
         assert np.array_equal(method(dim=1, keepdim=True).data, expected.data)
         assert np.array_equal(method(axis=1, keepdims=True).data, expected.data)
-        assert method().shape == () and method((0, 1)).shape == ()
+        assert method().shape == () and method(dim=(0, 1)).shape == () and method(dim=()).shape == ()
     assert np.array_equal(x.softmax(0).data, x.softmax(axis=0).data)
     assert not np.array_equal(x.log_softmax(0).data, x.log_softmax().data)
     assert x.argmax(1).tolist() == x.argmax(axis=1).tolist() == [2, 2] and x.argmax() == 5

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def test_show_explains_a_conversion():
     ("arguments", "message"),
     [
         (("show", "0.1", "--format", "fp17"), 'FormatError: .*"fp16"'),
-        (("show", "zero"), "OptionError: .*'zero'"),
+        (("show", "zero"), "DtypeError: .*'zero'"),
         (("show", "0.1", "--rounding", "nearest_evn"), 'OptionError: .*"nearest_even"'),
         (("run", "underflw"), 'OptionError: .*"underflow"'),
     ],
@@ -60,7 +61,8 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_training(tmp_path):
     assert not result.stdout  # no table of predictions either: nothing has begun
 
 
-def test_ctrl_c_keeps_finished_runs_even_where_no_other_program_is_installed(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_keep_finished_runs_even_where_no_other_program_is_installed(tmp_path, stop):
     process = subprocess.Popen(
         [*MODULE, "demo", "--out", str(tmp_path), "--jobs", "2"],
         stdout=subprocess.PIPE,
@@ -77,12 +79,17 @@ def test_ctrl_c_keeps_finished_runs_even_where_no_other_program_is_installed(tmp
         if summary.exists() and json.loads(summary.read_text())["runs"]:
             break
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    if stop == signal.SIGINT:
+        os.killpg(process.pid, stop)
+    else:
+        os.kill(process.pid, stop)  # a batch system asks the command alone
     try:
         output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, output
+    assert workers and not psutil.wait_procs(workers, timeout=30)[1]  # none is left behind
     assert "summary.json" in output and "Traceback" not in output
     kept = json.loads(summary.read_text())["runs"]
     assert 1 <= len(kept) < 42
@@ -146,3 +153,29 @@ def test_the_readme_has_its_figure_and_its_commands():
         "    python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/pytest\n",
     ):
         assert command in text
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("3", (0, 1, 2)),
+        ("1", (0,)),
+        ("3,4,5", (3, 4, 5)),
+        (" 7 , 7,2", (7, 2)),
+        ("7,", (7,)),
+        ("100", tuple(range(100))),
+    ],
+)
+def test_seeds_are_a_number_of_them_or_a_list(text, seeds):
+    from floatlab.cli.console import seeds_of
+
+    assert seeds_of(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "", ",", "-1", "3,-4", "1.5", "a", "101", "3;4", "\u0663"])
+def test_seeds_that_are_none_are_refused_in_one_line(text):
+    from floatlab.cli.console import seeds_of
+    from floatlab.errors import OptionError
+
+    with pytest.raises(OptionError, match="Seeds are"):
+        seeds_of(text)

@@ -14,7 +14,7 @@ def test_a_window_of_scales_is_predicted_to_learn():
 
 def test_too_large_a_scale_skips_every_step_and_leaves_the_weights_as_they_were():
     large, larger = train(RUNS["scale 2^42"]), train(RUNS["scale 2^48"])
-    assert large["skipped_steps"] == large["steps"] and large["failed"]
+    assert large["skipped_steps"] == large["steps"] and min(large["epoch_losses"]) > 2.2
     assert large["weights_sha256"] == larger["weights_sha256"]
 
 

@@ -155,13 +155,6 @@ def test_a_wrong_prediction_is_a_claim_that_does_not_hold():
     assert claims[1].holds == (True, True)
 
 
-def test_a_judge_compares_with_the_first_run_of_the_same_seed():
-    judged = registry.run(coins(judge=lambda own, first: own["outcome"] > 3 * first["outcome"]), [0])
-    assert [r["failed"] for r in judged] == [False, True]
-    judged = registry.run(coins(judge=lambda own, first: own["outcome"] > 5 * first["outcome"]), [0])
-    assert [r["failed"] for r in judged] == [False, False]
-
-
 def test_claims_of_an_experiment_come_after_those_of_its_runs():
     extra = Claim("more", "1", "2", (False,))
     claims = registry.verdict(coins(claims=lambda records: [extra]), registry.run(coins(), [0]))

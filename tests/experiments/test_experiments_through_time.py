@@ -28,7 +28,7 @@ def test_in_fp16_the_input_weights_get_no_gradient_and_the_loss_stays_at_chance(
     short = {"epochs": 1, "batch_size": 240}
     run = train(replace(RUNS["fp16"], **short))
     assert run["found"] == 1.0 and run["lost_by_step"][-1] < 0.1
-    assert run["failed"]
+    assert min(run["epoch_losses"]) > 2.29  # ln 10 = 2.303
 
 
 def test_a_short_memory_is_no_problem_for_fp16():

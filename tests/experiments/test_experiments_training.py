@@ -119,7 +119,7 @@ def test_unscaled_fp16_loses_every_gradient_at_a_small_loss_weight_and_learns_no
     record = train(TrainingConfig("fp16", "fp16", "fp16", loss_weight=1e-6, epochs=2))
     assert set(record["zero_gradient_share"].values()) == {1.0}
     assert record["zero_share_by_epoch"] == [1.0, 1.0]
-    assert record["predicted_failure"] and record["failed"]
+    assert record["predicted_failure"]
     untouched = build_network(TrainingConfig())
     assert record["weights_sha256"] == weights_sha256(untouched)
 

@@ -51,12 +51,11 @@ def check(told, wanted):
                     neighbour.value,
                     reference.Special.NEGATIVE_ZERO,
                 )
-        assert abs(told.below.value) <= abs(told.source) <= abs(told.above.value)
+        assert told.below.value <= told.source <= told.above.value
         if "overflow" not in told.flags and "invalid" not in told.flags and told.decision.find("flushed") < 0:
             assert told.value in (told.below.value, told.above.value)
             words = told.decision.split(": ")[-1]
-            up = "above" in words or "larger" in words
-            assert up == (told.value == told.above.value) or told.fraction == 0
+            assert ("above" in words) == (told.value == told.above.value) or told.fraction == 0, str(told)
     if told.error is not None:
         assert told.error == Fraction(told.value) - told.source
     assert all(len(line) <= 80 for line in str(told).splitlines()), str(told)
@@ -168,7 +167,7 @@ def test_the_words_say_why():
     def why(x, fmt, **options):
         return explain(x, fmt, **options).decision
 
-    assert why(0.1, "e4m3") == "above half a unit: the nearer one is above"
+    assert why(0.1, "e4m3") == "more than half a unit: the nearer one is above"
     assert why(464, "e4m3") == "a tie, exactly half a unit: the one whose code is even is below"
     assert (
         why(464, "e4m3", rounding="nearest_away", overflow="saturate")
@@ -185,10 +184,11 @@ def test_the_words_say_why():
     )
     assert why(100, "fp4") == "beyond the largest value 6: saturates to 6"
     assert (
-        why(3, "e8m0") == "a tie, exactly half a unit: with one digit every value is odd, so the larger one"
+        why(3, "e8m0")
+        == "a tie, exactly half a unit: with one digit every value is odd, so away from zero, above"
     )
     assert why(0, "e8m0") == "float8_e8m0fnu has no zero: becomes NaN"
-    assert why(1e-300, "e8m0").startswith("there is nothing below")
+    assert why(1e-300, "e8m0").startswith("nothing lies nearer to zero")
     assert why(-1, "binary8p3ue") == "binary8p3ue has no negative values: becomes NaN"
     assert why(-1, "binary8p3ue", overflow="saturate") == "binary8p3ue has no negative values: saturates to 0"
     assert why(0.3, "fp16", rounding="toward_negative") == "inexact: towards -infinity is below"
@@ -212,7 +212,7 @@ def test_it_is_data_and_prints_well():
     assert float(told.error_in_ulps) == pytest.approx(0.2) and float(told.relative_error) == pytest.approx(
         0.015625
     )
-    text = str(told)
+    text = str(explain(0.1, "e4m3", full=True))
     assert text.startswith("0.1 to float8_e4m3fn, nearest_even\n")
     assert "0.1000000000000000055511151231257827021181583404541015..." in text
     assert "0 01111111011 1001100110011001100110011001100110011001100110011010" in text
@@ -221,8 +221,8 @@ def test_it_is_data_and_prints_well():
 
 
 def test_a_notebook_shows_a_table_and_nothing_that_could_be_markup():
-    page = explain(0.1, "e4m3")._repr_html_()
-    assert page.startswith("<table>") and "2^-4 &lt;= |x| &lt; 2^-3" in page
+    page = explain(0.1, "e4m3", full=True)._repr_html_()
+    assert page.startswith("<table") and "2^-4 &lt;= |x| &lt; 2^-3" in page
     assert "<b>" not in explain(0.1, fl.FloatFormat("<b>", 4, 3))._repr_html_()
 
 
@@ -373,3 +373,92 @@ def test_functions_are_explained_with_the_digits_that_wide_formats_need():
     )
     with pytest.raises(OptionError, match="51 bits"):
         explain(("tanh", 1e6), "fp64")
+
+
+# -- what is told beside the rounding --------------------------------------------------------------------------------
+
+
+def row(told, label):
+    return dict(told.rows).get(label)
+
+
+def test_below_and_above_are_so_by_value_on_both_sides_of_zero():
+    for x in (0.3, -0.3):
+        for mode in DETERMINISTIC:
+            told = explain(x, "e4m3", rounding=mode)
+            assert told.below.value < told.source < told.above.value
+            assert (told.value == told.above.value) == told.decision.endswith("above")
+    told = explain(-1e6, "fp16")  # beyond the end the neighbours have their sign, too
+    assert told.below.value < told.source < told.above.value < 0
+
+
+def test_operands_that_are_no_values_of_the_format_are_named():
+    told = explain((0.1, "+", 0.25), "e4m3")
+    assert row(told, "operands").startswith("0.1 is no value of float8_e4m3fn: taken exactly")
+    assert "0.1 and 0.3 are no values" in row(explain((0.1, "*", 0.3), "e4m3"), "operands")
+    for operands in ((0.5, "+", 0.25), (448.0, "-", 2.0**-9), (math.inf, "+", 1.0), (-0.0, "*", 3.0)):
+        assert row(explain(operands, "e4m3"), "operands") is None
+    assert row(explain((2.0**-10, "+", 1.0), "e4m3"), "operands") and row(
+        explain((480.0, "+", 1.0), "e4m3"), "operands"
+    )
+    assert row(explain((-1.0, "+", 2.0), "binary8p3ue"), "operands")  # a format without sign
+
+
+def test_alignment_cancellation_and_the_width_of_a_product_are_told():
+    told = explain((1000.5, "-", 1000.0), "fp16")
+    assert row(told, "align") == "the operands begin at 2^9 and 2^9: the same place"
+    assert row(told, "cancels") == "the first 10 digits of the larger operand"
+    told = explain((1.0, "+", 2.0**-11), "fp16")
+    assert row(told, "align").endswith("11 places apart") and row(told, "cancels") is None
+    assert row(explain((1.0, "-", 1.0), "fp16"), "cancels") is None  # all of it: the result is zero
+    assert row(explain((1.375, "*", 1.25), "fp16"), "width") == "4 bits times 3 bits: 6 bits"
+    assert (
+        row(explain((2.0**-10 + 1, "*", 2.0**-10 + 1), "fp16"), "width") == "11 bits times 11 bits: 21 bits"
+    )
+    assert row(explain(("1/3", "*", 3.0), "fp16"), "width") is None
+
+
+def test_a_stochastic_rounding_introduces_its_fraction_and_its_random_integer():
+    told = explain(0.3, "e4m3", rounding="stochastic", random_bits=4, random_integers=9)
+    assert row(told, "random").startswith("v = 0.5999") and "R = 9, drawn from 0 to 2^4 - 1" in row(
+        told, "random"
+    )
+    assert "random" in str(told)
+
+
+def test_a_decimal_is_exact_and_shown_as_it_is_written():
+    from decimal import Decimal
+
+    told = explain(Decimal("65519.999999999999999"), "fp16")
+    assert (
+        told.value == 65504
+        and row(told, "source") == "65519.999999999999999"
+        and row(told, "float64") is None
+    )
+    assert row(explain("0.1", "fp16"), "source") == "0.1"
+    assert row(explain("1/3", "fp16"), "source").endswith("3333...")
+
+
+def test_a_first_look_leaves_the_steps_out_and_full_prints_them_all():
+    short, full = explain(0.1, "e4m3"), explain(0.1, "e4m3", full=True)
+    assert short.rows == full.rows and len(str(short).splitlines()) < len(str(full).splitlines())
+    assert [label for label, _ in short.shown] == ["source", "below", "above", "decision", "result", "error"]
+    assert full.shown == full.rows
+    with pytest.raises(OptionError, match="full"):
+        explain(0.1, "e4m3", full="yes")
+
+
+def test_a_number_too_long_to_be_written_down_is_refused_in_words():
+    for x in (10**5000, Fraction(1, 10**5000), "1e999999999", "1e2000", "2^-3500"):
+        with pytest.raises(OptionError, match="quantize"):
+            explain(x, "fp16")
+    assert explain(("2^2999", "*", "2^2999"), "fp16").value == math.inf
+    assert explain(("2^-2999", "/", "2^2999"), "fp64", full=True).value == 0
+    assert "e" in str(explain("1e-400", "fp16")) and "-0 ulp" not in str(explain("1e-400", "fp16"))
+
+
+def test_bits_have_colours_and_nothing_is_wider_than_the_page():
+    page = explain(0.1, "e4m3")._repr_html_()
+    for colour, bits in zip(("#8e24aa", "#1b7f3b", "#1f5fbf"), ("0", "0011", "101"), strict=True):
+        assert f'<span style="color:{colour}">{bits}</span>' in page
+    assert "overflow-wrap:anywhere" in page and "white-space:pre-wrap" in page

@@ -324,7 +324,7 @@ def test_evaluation_under_no_grad_builds_no_graph() -> None:
     ("make", "nearest"),
     [
         (lambda: nn.GELU("tan"), "tanh"),
-        (lambda: nn.MSELoss("men"), "mean"),
+        (lambda: nn.MSELoss(reduction="men"), "mean"),
         (lambda: nn.CrossEntropyLoss(reduction="sums"), "sum"),
         (lambda: nn.RNN(1, 1, nonlinearity="thanh"), "tanh"),
     ],
@@ -371,7 +371,7 @@ def test_batch_norm_between_narrow_layers_keeps_the_format_of_the_gradient() -> 
 
 def test_padding_is_given_from_the_last_axis_on() -> None:
     x = Tensor(np.ones((1, 2)))
-    assert F.pad(x, (1, 0, 0, 2), 7.0).tolist() == [[7, 1, 1], [7, 7, 7], [7, 7, 7]]
+    assert F.pad(x, (1, 0, 0, 2), value=7.0).tolist() == [[7, 1, 1], [7, 7, 7], [7, 7, 7]]
     assert F.pad(x, (0, 2)).tolist() == [[1, 1, 0, 0]]
 
 
@@ -480,10 +480,10 @@ def test_losses_as_layers_are_their_functions() -> None:
     logs = nn.LogSoftmax()(logits)
     picked = -logs.data[[0, 1], labels].astype(np.float64)
     assert nn.NLLLoss()(logs, labels).item() == np.float32(picked.mean())
-    assert nn.NLLLoss("sum")(logs, labels).item() == np.float32(picked.sum())
+    assert nn.NLLLoss(reduction="sum")(logs, labels).item() == np.float32(picked.sum())
     targets = Tensor([[1.0, 0.0, 0.25], [0.0, 1.0, 1.0]])
     x, y = logits.data.astype(np.float64), targets.data
     wanted = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
     for reduction, value in (("mean", wanted.mean()), ("sum", wanted.sum()), ("none", wanted)):
-        found = nn.BCEWithLogitsLoss(reduction)(logits, targets).data
+        found = nn.BCEWithLogitsLoss(reduction=reduction)(logits, targets).data
         np.testing.assert_allclose(found, value, rtol=1e-6)

@@ -104,11 +104,96 @@ LAYERS: dict[str, tuple[nn.Module, Callable[[Any], Any], tuple[int, ...]]] = {
     "gelu": (nn.GELU(), lambda torch: torch.nn.GELU(), (4, 5)),
     "gelu tanh": (nn.GELU("tanh"), lambda torch: torch.nn.GELU("tanh"), (4, 5)),
     "softplus": (nn.Softplus(2.0), lambda torch: torch.nn.Softplus(2.0), (4, 5)),
+    "relu in place": (nn.ReLU(inplace=True), lambda torch: torch.nn.ReLU(inplace=False), (4, 5)),
+    "relu6": (nn.ReLU6(), lambda torch: torch.nn.ReLU6(), (4, 5)),
+    "silu": (nn.SiLU(), lambda torch: torch.nn.SiLU(), (4, 5)),
+    "mish": (nn.Mish(), lambda torch: torch.nn.Mish(), (4, 5)),
+    "elu": (nn.ELU(0.5), lambda torch: torch.nn.ELU(0.5), (4, 5)),
+    "selu": (nn.SELU(), lambda torch: torch.nn.SELU(), (4, 5)),
+    "hardtanh": (nn.Hardtanh(-0.5, 0.3), lambda torch: torch.nn.Hardtanh(-0.5, 0.3), (4, 5)),
+    "hardsigmoid": (nn.Hardsigmoid(), lambda torch: torch.nn.Hardsigmoid(), (4, 5)),
+    "hardswish": (nn.Hardswish(), lambda torch: torch.nn.Hardswish(), (4, 5)),
+    "softsign": (nn.Softsign(), lambda torch: torch.nn.Softsign(), (4, 5)),
+    "log sigmoid": (nn.LogSigmoid(), lambda torch: torch.nn.LogSigmoid(), (4, 5)),
+    "prelu": (nn.PReLU(), lambda torch: torch.nn.PReLU(), (4, 5)),
+    "prelu of channels": (nn.PReLU(3), lambda torch: torch.nn.PReLU(3), (2, 3, 2, 2)),
+    "prelu of features": (nn.PReLU(5), lambda torch: torch.nn.PReLU(5), (4, 5)),
+    "conv by position": (
+        nn.Conv2d(2, 4, 3, 1, 1, 2, 2, True, rng=0),
+        lambda torch: torch.nn.Conv2d(2, 4, 3, 1, 1, 2, 2, True),
+        (2, 2, 7, 6),
+    ),
+    "conv same": (
+        nn.Conv2d(2, 3, (2, 5), padding="same", dilation=(3, 1), rng=0),
+        lambda torch: torch.nn.Conv2d(2, 3, (2, 5), padding="same", dilation=(3, 1)),
+        (2, 2, 6, 5),
+    ),
+    "depthwise conv": (
+        nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3, rng=0),
+        lambda torch: torch.nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3),
+        (2, 3, 6, 5),
+    ),
+    "conv1d": (
+        nn.Conv1d(2, 3, 3, 2, 1, rng=0),
+        lambda torch: torch.nn.Conv1d(2, 3, 3, 2, 1),
+        (2, 2, 9),
+    ),
+    "conv1d same": (
+        nn.Conv1d(4, 2, 4, padding="same", dilation=2, groups=2, bias=False, rng=0),
+        lambda torch: torch.nn.Conv1d(4, 2, 4, padding="same", dilation=2, groups=2, bias=False),
+        (2, 4, 9),
+    ),
+    "transposed conv": (
+        nn.ConvTranspose2d(3, 2, 3, 2, 1, 1, rng=0),
+        lambda torch: torch.nn.ConvTranspose2d(3, 2, 3, 2, 1, 1),
+        (2, 3, 4, 3),
+    ),
+    "adaptive avg pool": (nn.AdaptiveAvgPool2d(1), lambda torch: torch.nn.AdaptiveAvgPool2d(1), (2, 3, 5, 6)),
+    "adaptive avg pool of one axis": (
+        nn.AdaptiveAvgPool2d((None, 4)),
+        lambda torch: torch.nn.AdaptiveAvgPool2d((None, 4)),
+        (2, 3, 5, 6),
+    ),
+    "upsample": (
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        lambda torch: torch.nn.Upsample(scale_factor=2, mode="bilinear"),
+        (2, 3, 3, 2),
+    ),
+    "group norm": (nn.GroupNorm(2, 6), lambda torch: torch.nn.GroupNorm(2, 6), (3, 6, 4)),
+    "rms norm": (nn.RMSNorm(6), lambda torch: torch.nn.RMSNorm(6), (3, 4, 6)),
+    "layer norm without bias": (
+        nn.LayerNorm(6, bias=False),
+        lambda torch: torch.nn.LayerNorm(6, bias=False),
+        (3, 4, 6),
+    ),
+    "encoder layer": (
+        nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, rng=0),
+        lambda torch: torch.nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0),
+        (5, 3, 8),
+    ),
+    "encoder layer with norms first": (
+        nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", batch_first=True, norm_first=True, rng=0),
+        lambda torch: torch.nn.TransformerEncoderLayer(
+            8, 2, 12, 0.0, "gelu", batch_first=True, norm_first=True
+        ),
+        (3, 5, 8),
+    ),
+    "encoder": (
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 1, 6, 0.0, rng=0), 2, nn.LayerNorm(4)),
+        lambda torch: torch.nn.TransformerEncoder(
+            torch.nn.TransformerEncoderLayer(4, 1, 6, 0.0),
+            2,
+            torch.nn.LayerNorm(4),
+            enable_nested_tensor=False,
+        ),
+        (5, 3, 4),
+    ),
     "softmax": (nn.Softmax(1), lambda torch: torch.nn.Softmax(1), (4, 5, 2)),
     "log softmax": (nn.LogSoftmax(0), lambda torch: torch.nn.LogSoftmax(0), (4, 5)),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # of PyTorch, which copies its input for it
 @pytest.mark.parametrize("name", LAYERS)
 def test_outputs_and_gradients_are_those_of_torch(name: str) -> None:
     ours, theirs, shape = LAYERS[name]
@@ -142,6 +227,135 @@ def test_recurrent_layers_are_those_of_torch(kind: str, bias: bool, batch_first:
             numbers(5, 2, 3),
             itemgetter(0),
         )
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_recurrent_layers_read_both_ways_as_in_torch(kind: str, batch_first: bool) -> None:
+    options = {"num_layers": 2, "bidirectional": True, "batch_first": batch_first}
+    ours, x = getattr(nn, kind)(3, 4, rng=0, **options), numbers(5, 2, 3)
+    batch = 5 if batch_first else 2
+    starts = [numbers(4, batch, 4, seed=s) for s in ((1, 2) if kind == "LSTM" else (1,))]
+
+    def run(network: Any, tensor: Any, ones: Any) -> list[Any]:
+        given = tuple(tensor(s, requires_grad=True) for s in starts)
+        a = tensor(x, requires_grad=True)
+        outputs, last = network(a, given if kind == "LSTM" else given[0])
+        memories = last if kind == "LSTM" else (last,)
+        outputs.backward(ones(numbers(*outputs.shape, seed=9)), retain_graph=True)
+        for memory in memories:
+            memory.backward(ones(numbers(*memory.shape, seed=8)), retain_graph=True)
+        weights = [q.grad for q in network.parameters()]
+        return [outputs, *memories, a.grad, *(g.grad for g in given), *weights]
+
+    def ask(torch: Any) -> Any:
+        theirs = getattr(torch.nn, kind)(3, 4, **options)
+        same_weights(ours, theirs, torch)
+        assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
+        return run(theirs, torch.tensor, torch.tensor)
+
+    weights = [p.data for p in ours.parameters()]
+    expected = answers(f"both ways {kind} {batch_first}", ask, x, *starts, *weights)
+    for found, other in zip(run(ours, Tensor, lambda g: g), expected, strict=True):
+        close(found, other)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_gru_is_that_of_torch(bias: bool, layers: int) -> None:
+    options = {"num_layers": layers, "bias": bias}
+    make = lambda torch: torch.nn.GRU(3, 4, **options)  # noqa: E731
+    compare(f"gru {options}", nn.GRU(3, 4, rng=0, **options), make, numbers(5, 2, 3), itemgetter(0))
+
+
+CAUSAL = np.triu(np.ones((5, 5), bool), 1)
+PADDED = np.array([[False] * 4 + [True], [False] * 5, [False] * 2 + [True] * 3])
+ADDED = np.where(CAUSAL, -np.inf, np.arange(25, dtype=np.float32).reshape(5, 5) / 10).astype(np.float32)
+MASKS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "causal": {"attn_mask": CAUSAL},
+    "added": {"attn_mask": ADDED},
+    "padding": {"key_padding_mask": PADDED},
+    "both": {"attn_mask": CAUSAL, "key_padding_mask": PADDED},
+    "of each head": {"attn_mask": np.random.default_rng(3).random((6, 5, 5)) < 0.3},
+    "each head's weights": {"attn_mask": CAUSAL, "average_attn_weights": False},
+}
+
+
+@pytest.mark.parametrize("kind", ["self", "cross"])
+@pytest.mark.parametrize("name", MASKS)
+def test_attention_is_that_of_torch(name: str, kind: str) -> None:
+    ours = nn.MultiheadAttention(8, 2, batch_first=True, rng=0)
+    for p in ours.parameters():
+        p.data[...] += numbers(*p.shape, seed=5) * 0.3
+    arrays = [numbers(3, 5, 8, seed=s) for s in ((0,) if kind == "self" else (0, 1, 2))]
+    options = MASKS[name]
+
+    def run(attention: Any, tensor: Any, given: Any, gradient: Any) -> list[Any]:
+        inputs = [tensor(x, requires_grad=True) for x in arrays]
+        y, shares = attention(*(inputs * 3 if kind == "self" else inputs), **given)
+        y.backward(gradient(numbers(*y.shape, seed=9)))
+        return [y, shares, *(t.grad for t in inputs), *(p.grad for p in attention.parameters())]
+
+    def ask(torch: Any) -> Any:
+        theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        same_weights(ours, theirs, torch)
+        assert [n for n, _ in ours.named_parameters()] == [n for n, _ in theirs.named_parameters()]
+        given = {key: torch.tensor(v) if isinstance(v, np.ndarray) else v for key, v in options.items()}
+        return run(theirs, torch.tensor, given, torch.tensor)
+
+    expected = answers(f"attention {name} {kind}", ask, *arrays, *(p.data for p in ours.parameters()))
+    for found, other in zip(run(ours, Tensor, options, lambda g: g), expected, strict=True):
+        close(found, other)
+
+
+@pytest.mark.parametrize("how", ["plain", "causal", "mask", "added", "scale", "nothing allowed"])
+def test_scaled_dot_product_attention_is_that_of_torch(how: str) -> None:
+    arrays = [numbers(2, 3, *shape, seed=s) for s, shape in enumerate([(5, 4), (6, 4), (6, 2)])]
+    mask = np.random.default_rng(4).random((5, 6)) < 0.6
+    if how == "nothing allowed":
+        mask[2] = False
+    options: dict[str, Any] = {
+        "plain": {},
+        "causal": {"is_causal": True},
+        "mask": {"attn_mask": mask},
+        "nothing allowed": {"attn_mask": mask},
+        "added": {"attn_mask": np.where(mask, numbers(5, 6), -np.inf).astype(np.float32)},
+        "scale": {"scale": 0.3},
+    }[how]
+
+    def run(function: Any, tensor: Any, given: Any, gradient: Any) -> list[Any]:
+        inputs = [tensor(x, requires_grad=True) for x in arrays]
+        y = function(*inputs, **given)
+        y.backward(gradient(numbers(*y.shape, seed=9)))
+        return [y, *(t.grad for t in inputs)]
+
+    def ask(torch: Any) -> Any:
+        given = {key: torch.tensor(v) if isinstance(v, np.ndarray) else v for key, v in options.items()}
+        return run(torch.nn.functional.scaled_dot_product_attention, torch.tensor, given, torch.tensor)
+
+    expected = answers(f"sdpa {how}", ask, *arrays)
+    for found, other in zip(
+        run(F.scaled_dot_product_attention, Tensor, options, lambda g: g), expected, strict=True
+    ):
+        close(found, other)
+
+
+def test_the_padding_row_of_an_embedding_is_zero_and_gets_no_gradient() -> None:
+    ours, indices, start = nn.Embedding(6, 3, -2, rng=0), np.array([[1, 4], [4, 0]]), numbers(2, 2, 3)
+    assert not ours.weight.data[4].any() and ours.weight.data[5].any()
+
+    def ask(torch: Any) -> Any:
+        theirs = torch.nn.Embedding(6, 3, -2)
+        same_weights(ours, theirs, torch)
+        y = theirs(torch.tensor(indices))
+        y.backward(torch.tensor(start))
+        return [y, theirs.weight.grad]
+
+    y = ours(indices)
+    y.backward(start)
+    for found, other in zip((y, ours.weight.grad), answers("padding row", ask, indices, start), strict=True):
+        close(found, other)
 
 
 def test_recurrent_layers_start_from_a_given_state_and_return_the_last() -> None:
@@ -222,11 +436,28 @@ def test_losses_are_those_of_torch(loss: str, reduction: str) -> None:
         return [z, b.grad]
 
     a = Tensor(x, requires_grad=True)
-    ours = getattr(F, name)(a, given, reduction, **smoothed)
+    ours = getattr(F, name)(a, given, reduction=reduction, **smoothed)
     ours.backward(np.ones(ours.shape, np.float32))
     z, gradient = answers(f"loss {loss} {reduction}", ask, x, given)
     close(ours, z)
     close(a.grad, gradient)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_by_the_picture_itself_is_that_of_torch(mode: str) -> None:
+    x, start = numbers(1, 2, 3, 4), numbers(1, 2, 5, 7, seed=1)
+
+    def ask(torch: Any) -> Any:
+        b = torch.tensor(x, requires_grad=True)
+        y = torch.nn.functional.pad(b, (1, 2, 2, 0), mode=mode)
+        y.backward(torch.tensor(start))
+        return [y, b.grad]
+
+    a = Tensor(x, requires_grad=True)
+    y = F.pad(a, (1, 2, 2, 0), mode=mode)
+    y.backward(start)
+    for found, other in zip((y, a.grad), answers(f"pad {mode}", ask, x, start), strict=True):
+        close(found, other)
 
 
 @pytest.mark.parametrize("padding", [(1, 2), (1, 2, 0, 3)])
@@ -235,7 +466,7 @@ def test_padding_counts_from_the_last_axis_as_in_torch(padding: tuple[int, ...])
     expected = answers(
         f"pad {padding}", lambda torch: torch.nn.functional.pad(torch.tensor(x), padding, value=7.0), x
     )
-    close(F.pad(Tensor(x), padding, 7.0), expected)
+    close(F.pad(Tensor(x), padding, value=7.0), expected)
 
 
 def build_ours(rng: np.random.Generator) -> nn.Module:

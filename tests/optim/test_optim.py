@@ -266,7 +266,6 @@ def test_zero_grad_forgets_or_fills() -> None:
     [
         (lambda: optim.SGD([]), "none"),
         (lambda: optim.SGD([1.0]), "float"),  # type: ignore[list-item]
-        (lambda: optim.SGD([Tensor([1.0], name="frozen")]), "'frozen'"),
         (lambda: optim.SGD([weight([1.0]) * 2]), "leaf"),
         (lambda: optim.SGD([(w := weight([1.0])), w]), "second time"),
         (lambda: optim.SGD([weight([1.0])], lr=-1.0), "lr"),

@@ -1,4 +1,4 @@
-"""The operations that treat each element by itself: arithmetic, functions, activations, selection.
+"""The operations that treat each element by itself: arithmetic, functions, selection.
 
 Arithmetic computes in ``node.work`` (float32 where that is wide enough, see numeric.py), functions are
 correctly rounded by `floatlab.functions.evaluate`, and formulas of several steps are taken in float64.
@@ -12,12 +12,15 @@ import numpy as np
 
 from floatlab.autograd.operation import Array, Kernel, Node, Op, moved, rounded, wide
 from floatlab.autograd.rounding import combine, fill, is_subset, round_to, zero_where
-from floatlab.errors import ShapeError, check_option
-from floatlab.formats import FloatFormat
+from floatlab.errors import ShapeError
+from floatlab.formats import FloatFormat, get_format
 from floatlab.functions import evaluate as functions
-from floatlab.functions.float64 import erf64, exp64, log64, sigmoid64, softplus64
+from floatlab.functions.float64 import exp64, log64
 from floatlab.operations.operate import operate
+from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
+
+_FLOAT64 = get_format("float64")
 
 # -- arithmetic --------------------------------------------------------------------------------------
 
@@ -42,6 +45,14 @@ def _power(node: Node, base: Array, exponent: Array) -> Array:
         return _operate("divide", node, 1.0, base)
     rules = node.arithmetic.for_results
     return np.asarray(functions.evaluate_pair("power", base, exponent, node.target, **rules))
+
+
+def _add_scaled(node: Node, a: Array, b: Array, *, alpha: float) -> Array:
+    return _operate("fma", node, b, as_source(alpha, _FLOAT64), a)
+
+
+def _scaled(node: Node, g: Array) -> Array:
+    return combine(node, np.multiply, g, np.array(float(node.params["alpha"])), np.float64)
 
 
 def _negate(node: Node, x: Array) -> Array:
@@ -82,65 +93,20 @@ def _pow_base_derivative(node: Node, g: Array) -> Array:
 
 def _pow_exponent_derivative(node: Node, g: Array) -> Array:
     base = node.wide(node.a)
-    # 0 ** b does not depend on b > 0, although log 0 is infinite.
-    return np.where((base == 0) & (node.b > 0), 0.0, g * node.wide(node.out) * log64(base))
+    # 0 ** b does not depend on b > 0, although log 0 is infinite; at 0 ** 0 it is 0 by agreement, as in PyTorch.
+    return np.where((base == 0) & (node.b >= 0), 0.0, g * node.wide(node.out) * log64(base))
 
 
 # -- functions ---------------------------------------------------------------------------------------
 
 
-def _evaluate(name: str, node: Node, x: Array) -> Array:
+def evaluated(name: str, node: Node, x: Array) -> Array:
+    """Return a function of the values, correctly rounded to the node's target."""
     return np.asarray(functions.evaluate(name, x, node.target, **node.arithmetic.for_results))
 
 
 def _function(name: str) -> Kernel:
-    return rounded(lambda node, x: _evaluate(name, node, x))
-
-
-# -- activations -------------------------------------------------------------------------------------
-
-_SQRT_HALF = 0.7071067811865476
-_SQRT_2_OVER_PI = 0.7978845608028654
-_1_OVER_SQRT_2PI = 0.3989422804014327
-
-
-def _gelu(node: Node, x: Array, *, approximate: str = "none") -> Array:
-    check_option("approximate", approximate, ("none", "tanh"))
-    if approximate == "none":
-        return _evaluate("gelu", node, x)
-    x = node.wide(x)
-    twice = 2.0 * _SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
-    return round_to(x * sigmoid64(twice), node.target, node.arithmetic)  # (1 + tanh t) / 2 = sigmoid(2t)
-
-
-def _gelu_derivative(node: Node, g: Array) -> Array:
-    x = node.wide(node.a)
-    if node.params.get("approximate") == "tanh":
-        inner = _SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)
-        half = sigmoid64(np.asarray(2.0 * inner))
-        slope = 2.0 * _SQRT_2_OVER_PI * (1.0 + 3 * 0.044715 * x * x)
-        return np.asarray(g * (half + x * half * (1.0 - half) * slope))
-    density = exp64(np.asarray(-0.5 * x * x)) * _1_OVER_SQRT_2PI
-    return np.asarray(g * (0.5 * (1.0 + erf64(np.asarray(x * _SQRT_HALF))) + x * density))
-
-
-def _softplus(node: Node, x: Array, *, beta: float = 1.0) -> Array:
-    if beta == 1:
-        return _evaluate("softplus", node, x)
-    return round_to(softplus64(node.wide(x) * beta) / beta, node.target, node.arithmetic)
-
-
-def _softplus_derivative(node: Node, g: Array) -> Array:
-    return np.asarray(g * sigmoid64(np.asarray(node.wide(node.a) * node.params.get("beta", 1.0))))
-
-
-def _leaky_relu(node: Node, x: Array, *, slope: float = 0.01) -> Array:
-    return np.where(x > 0, x, combine(node, np.multiply, x, np.array(float(slope)), np.float64))
-
-
-def _leaky_relu_derivative(node: Node, g: Array) -> Array:
-    slope = np.array(float(node.params.get("slope", 0.01)))
-    return np.where(node.a > 0, g, combine(node, np.multiply, g, slope, np.float64))
+    return rounded(lambda node, x: evaluated(name, node, x))
 
 
 # -- selection ---------------------------------------------------------------------------------------
@@ -156,7 +122,8 @@ def larger(a: Array, b: Array) -> Array:
 
 def _bound(value: float, fmt: FloatFormat) -> Array:
     """Return a bound as a value of the format, so that what it cuts off becomes one."""
-    return np.asarray(quantize(float(value), fmt, overflow="saturate"), dtype=fmt.value_dtype)
+    policy = None if np.isinf(value) and fmt.has_infinity else "saturate"
+    return np.asarray(quantize(float(value), fmt, overflow=policy), dtype=fmt.value_dtype)
 
 
 def _clamp(node: Node, x: Array, *, low: float | None = None, high: float | None = None) -> Array:
@@ -167,16 +134,16 @@ def _clamp(node: Node, x: Array, *, low: float | None = None, high: float | None
 
 def _clamp_derivative(node: Node, g: Array) -> Array:
     low, high, x = node.params.get("low"), node.params.get("high"), node.a
-    outside = np.zeros(x.shape, bool)
+    inside = x == x  # a NaN passes, and its gradient does not, as in PyTorch
     if low is not None:
-        outside |= x < _bound(low, node.format)
+        inside &= x >= _bound(low, node.format)
     if high is not None:
-        outside |= x > _bound(high, node.format)
-    return zero_where(outside, g)
+        inside &= x <= _bound(high, node.format)
+    return zero_where(np.logical_not(inside), g)
 
 
 def _masked_fill(node: Node, x: Array, *, mask: Any, value: float) -> Array:
-    return np.where(mask, fill(value, node), x)
+    return np.where(mask, fill(value, node, finite_too=True), x)  # a mask of -1e9 is not meant to be NaN
 
 
 def _share(node: Node, g: Array, loses: Any) -> Array:
@@ -217,6 +184,12 @@ OPS = (
         (moved(lambda n, g: g), wide(lambda n, g: np.negative(g))),
         "a - b",
         exact=_exactly("subtract"),
+    ),
+    Op(
+        "add_scaled",
+        rounded(_add_scaled),
+        (moved(lambda n, g: g), wide(_scaled)),
+        "a + alpha * b, rounded once",
     ),
     Op(
         "mul",
@@ -309,27 +282,6 @@ OPS = (
         (moved(lambda n, g: zero_where(n.out <= 0, g)),),
         "max(a, 0)",
         keeps_output=True,
-    ),
-    Op(
-        "leaky_relu",
-        wide(_leaky_relu),
-        (wide(_leaky_relu_derivative),),
-        "a where positive, slope * a elsewhere",
-        keeps=(0,),
-    ),
-    Op(
-        "gelu",
-        rounded(_gelu),
-        (wide(_gelu_derivative),),
-        "a times the normal distribution function of a",
-        keeps=(0,),
-    ),
-    Op(
-        "softplus",
-        rounded(_softplus),
-        (wide(_softplus_derivative),),
-        "log(1 + e ** (beta a)) / beta",
-        keeps=(0,),
     ),
     Op("clamp", moved(_clamp), (moved(_clamp_derivative),), "a, kept between low and high", keeps=(0,)),
     Op(

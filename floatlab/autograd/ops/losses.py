@@ -1,20 +1,27 @@
-"""The operations that end a network: softmax and the losses. Each is taken in float64 and rounded once.
+"""The operations that end a classifier: softmax, and the losses over classes. Each is taken in float64, rounded once.
 
-Labels are arrays of class numbers. A loss's `reduction` is "mean", "sum" or "none", as in PyTorch.
+Labels are arrays of class numbers. The classes lie on axis 1 of the scores (N, classes, d1, ...), as in PyTorch, or on
+the only axis of scores without a batch. A loss's `reduction` is "mean", "sum" or "none".
+
+The largest score of a row has a share near 1 as soon as the others are far below, and 1 minus that share would keep no
+digit of it. So what is left is never a difference: the others are added up by themselves.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from floatlab.autograd.operation import Array, Node, Op, wide
 from floatlab.autograd.rounding import tree_sum
-from floatlab.errors import DataError, ShapeError, check_option
-from floatlab.functions.float64 import exp64, log64, sigmoid64, softplus64
+from floatlab.errors import DataError, OptionError, ShapeError, check_option
+from floatlab.functions.float64 import exp64, expm1_64, log1p64
 
 REDUCTIONS = ("mean", "sum", "none")
+
+
+# -- softmax -----------------------------------------------------------------------------------------
 
 
 def _shifted(x: Array, axis: int) -> Array:
@@ -22,27 +29,31 @@ def _shifted(x: Array, axis: int) -> Array:
     return np.asarray(x - (x.max(axis=axis, keepdims=True) + 0.0))  # + 0: never -0, on any processor
 
 
-def _softmax64(x: Array, axis: int) -> Array:
-    powers = exp64(_shifted(x, axis))
-    return np.asarray(powers / tree_sum(powers, axis))
-
-
-def _log_softmax64(x: Array, axis: int) -> Array:
-    shifted = _shifted(x, axis)
-    return np.asarray(shifted - log64(tree_sum(exp64(shifted), axis)))
-
-
-def _need_axis(node: Node, x: Array, axis: int) -> None:
-    if not -x.ndim <= axis < x.ndim or x.shape[axis] == 0:
+def _need_axis(node: Node, x: Array, axis: Any) -> None:
+    if not isinstance(axis, int | np.integer) or not -x.ndim <= axis < x.ndim or x.shape[axis] == 0:
         raise ShapeError(
-            f"{node.op.name} needs an axis with at least one element. Got axis {axis} of shape {x.shape}. "
+            f"{node.op.name} needs an axis with at least one element. Got axis {axis!r} of shape {x.shape}. "
             "Check the tensor's shape."
         )
 
 
-def _softmax(node: Node, x: Array, *, axis: int = -1) -> Array:
+def _softmax(node: Node, x: Array, *, axis: int = -1, mask: Any = None) -> Array:
     _need_axis(node, x, axis)
-    return _softmax64(node.wide(x), axis)
+    if mask is None:
+        powers = exp64(_shifted(node.wide(x), axis))
+        return np.asarray(powers / tree_sum(powers, axis))
+    # What the mask leaves out takes no part: no infinity is needed, which the format may not have. Where it leaves
+    # nothing, the shares are 0, as those of PyTorch's scaled_dot_product_attention.
+    try:
+        mask = np.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ShapeError(
+            f"{node.op.name} needs a mask that broadcasts to x. Got {np.shape(mask)} for {x.shape}. Reshape it."
+        ) from None
+    allowed = np.where(mask, node.wide(x), -np.inf)
+    powers = np.where(mask, exp64(_shifted(allowed, axis)), 0.0)
+    total = tree_sum(powers, axis)
+    return np.where(mask.any(axis=axis, keepdims=True), powers / total, 0.0)
 
 
 def _softmax_derivative(node: Node, g: Array) -> Array:
@@ -50,27 +61,71 @@ def _softmax_derivative(node: Node, g: Array) -> Array:
     return np.asarray(y * (g - tree_sum(g * y, node.params.get("axis", -1))))
 
 
+class _Shares(NamedTuple):
+    """What is known of the scores along an axis: the powers' sum is 1 + `rest`, 1 the power of the largest score."""
+
+    shifted: Array
+    top: Array  # where the largest score is
+    rest: Array  # the sum of the other powers
+    powers: Array
+
+    @property
+    def log_total(self) -> Array:
+        return log1p64(self.rest)
+
+    @property
+    def shares(self) -> Array:
+        return np.asarray(self.powers / (1.0 + self.rest))
+
+
+def _without(x: Array, place: Array, axis: int) -> Array:
+    """Return a sum along an axis that leaves out the one element at `place`."""
+    others = np.array(x)
+    np.put_along_axis(others, place, 0.0, axis)
+    return tree_sum(others, axis)
+
+
+def _shares(x: Array, axis: int) -> _Shares:
+    shifted = _shifted(x, axis)
+    powers = exp64(shifted)
+    top = np.expand_dims(powers.argmax(axis=axis), axis)
+    rest = _without(powers, top, axis) + (np.take_along_axis(powers, top, axis) - 1.0)  # + 0, or NaN
+    return _Shares(shifted, top, rest, powers)
+
+
 def _log_softmax(node: Node, x: Array, *, axis: int = -1) -> Array:
     _need_axis(node, x, axis)
-    return _log_softmax64(node.wide(x), axis)
+    found = _shares(node.wide(x), axis)
+    return np.asarray(found.shifted - found.log_total)
 
 
 def _log_softmax_derivative(node: Node, g: Array) -> Array:
-    axis = node.params.get("axis", -1)
-    g = node.wide(g)
-    return np.asarray(g - exp64(node.wide(node.out)) * tree_sum(g, axis))
+    """Return g - e^y * sum(g); at the largest y that is -g expm1(y) - e^y * (the other g's sum)."""
+    axis, g, y = node.params.get("axis", -1), node.wide(g), node.wide(node.out)
+    shares = exp64(y)
+    slope = np.asarray(g - shares * tree_sum(g, axis))
+    top = np.expand_dims(y.argmax(axis=axis), axis)
+    at = [np.take_along_axis(array, top, axis) for array in (g, y, shares)]
+    np.put_along_axis(slope, top, -at[0] * expm1_64(at[1]) - at[2] * _without(g, top, axis), axis)
+    return slope
 
 
-# -- losses over classes -----------------------------------------------------------------------------
+# -- what a loss is given ----------------------------------------------------------------------------
 
 
-def _check_labels(node: Node, x: Array, given: Any) -> Array:
+def class_axis(ndim: int) -> int:
+    """Return the axis of the classes: 1, or 0 of scores without a batch."""
+    return min(1, ndim - 1)
+
+
+def _check_labels(node: Node, x: Array, given: Any, ignored: int) -> Array:
+    """Return the labels as an array of class numbers, one for each example; ignored ones may be any number."""
     labels: Array = np.asarray(given)
-    name = node.op.name
-    if x.ndim < 1 or labels.shape != x.shape[:-1]:
+    name, axis = node.op.name, class_axis(x.ndim)
+    if x.ndim < 1 or labels.shape != (*x.shape[:axis], *x.shape[axis + 1 :]):
         raise ShapeError(
-            f"{name} needs scores of shape (..., classes) and labels of shape (...). "
-            f"Got {x.shape} and {labels.shape}. Give one class number for each row of scores."
+            f"{name} needs scores of shape (N, classes, ...) and labels of shape (N, ...). "
+            f"Got {x.shape} and {labels.shape}. Give one class number for each example; classes are axis 1."
         )
     if labels.dtype.kind not in "iu":
         raise DataError(
@@ -78,105 +133,176 @@ def _check_labels(node: Node, x: Array, given: Any) -> Array:
         )
     if labels.size == 0:
         raise ShapeError(f"{name} needs at least one row. Got shape {x.shape}. Skip an empty batch.")
-    if labels.min() < 0 or labels.max() >= x.shape[-1]:
-        bad = labels[(labels < 0) | (labels >= x.shape[-1])].reshape(-1)[0]
+    wrong = (labels != ignored) & ((labels < 0) | (labels >= x.shape[axis]))
+    if wrong.any():
         raise DataError(
-            f"{name} has labels 0 to {x.shape[-1] - 1} for scores of shape {x.shape}. Got label {bad}. "
-            "Check the labels, or the size of the last layer."
+            f"{name} has labels 0 to {x.shape[axis] - 1} for scores of shape {x.shape}. "
+            f"Got label {labels[wrong].reshape(-1)[0]}. Check the labels, or the size of the last layer."
         )
     return labels
 
 
-def _reduce(rows: Array, reduction: str) -> Array:
+class _Counted(NamedTuple):
+    """Which labels count, and how much."""
+
+    kept: Array  # the labels, and 0 in place of those that do not count
+    counts: Array  # whether they do
+    weights: Array  # of the classes
+    each: Array  # of the examples
+    total: Any  # the sum of those, by which a mean divides
+
+
+def _counted(node: Node, classes: int, labels: Array) -> _Counted:
+    counts = np.asarray(labels != node.params.get("ignore_index", -100))
+    kept, weights = np.where(counts, labels, 0), _class_weights(node, classes)
+    each = np.asarray(weights[kept] * counts)
+    total = tree_sum(each, range(each.ndim), keepdims=False) if each.ndim else each
+    return _Counted(kept, counts, weights, each, np.float64(total))
+
+
+def _class_weights(node: Node, classes: int) -> Array:
+    """Return one weight for each class."""
+    weight = node.params.get("weight")
+    weights = np.ones(classes) if weight is None else np.asarray(weight, np.float64)
+    if weights.shape != (classes,):
+        raise ShapeError(
+            f"{node.op.name} needs one weight for each of {classes} classes. Got shape {weights.shape}. "
+            "Check weight."
+        )
+    return weights
+
+
+def reduced(rows: Array, reduction: str, divisor: float | None = None) -> Array:
+    """Return the losses of all rows as they are, their sum, or that divided by their number (or another divisor)."""
     check_option("reduction", reduction, REDUCTIONS)
     if reduction == "none":
         return rows
     total = tree_sum(rows, range(rows.ndim), keepdims=False) if rows.ndim else rows
-    return np.asarray(total / rows.size if reduction == "mean" else total)
+    return np.asarray(total / (rows.size if divisor is None else divisor) if reduction == "mean" else total)
 
 
-def _weight(node: Node, g: Array, count: int) -> Array:
+def weight_of(node: Node, g: Array, count: float) -> Array:
     """Return the gradient that each row or element of a loss receives."""
-    reduction = node.params.get("reduction", "mean")
-    return node.wide(g) / count if reduction == "mean" else node.wide(g)
+    is_mean = node.params.get("reduction", "mean") in ("mean", "batchmean")
+    return node.wide(g) / count if is_mean else node.wide(g)
+
+
+# -- losses over classes -----------------------------------------------------------------------------
+
+
+def smoothing_of(value: Any) -> float:
+    """Return how much of the target is spread over all classes, a number from 0 to 1."""
+    if not isinstance(value, int | float | np.number) or not 0 <= value <= 1:
+        raise OptionError(
+            f"label_smoothing is a share of the target, from 0 to 1. Got {value!r}. Use a value such as 0.1."
+        )
+    return float(value)
 
 
 def _cross_entropy(
-    node: Node, x: Array, *, labels: Any, reduction: str = "mean", label_smoothing: float = 0.0
+    node: Node,
+    x: Array,
+    *,
+    labels: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Array:
-    labels = _check_labels(node, x, labels)
-    if not 0 <= label_smoothing <= 1:
-        raise ShapeError(
-            f"label_smoothing is a share of the target, from 0 to 1. Got {label_smoothing}. "
-            "Use a value such as 0.1."
-        )
-    x = node.wide(x)
-    shifted = _shifted(x, -1)
-    powers = exp64(shifted)
-    total = tree_sum(powers, -1)
-    node.saved = (powers / total, labels)
-    log_total = log64(total[..., 0])
-    chosen = np.take_along_axis(shifted, labels[..., None], -1)[..., 0]
-    rows = np.asarray(log_total - chosen)
-    if label_smoothing:
-        even = log_total - tree_sum(shifted, -1, keepdims=False) / x.shape[-1]
-        rows = (1.0 - label_smoothing) * rows + label_smoothing * even
-    return _reduce(np.asarray(rows), reduction)
+    labels = _check_labels(node, x, labels, ignore_index)
+    count, smoothing = _counted(node, x.shape[class_axis(x.ndim)], labels), smoothing_of(label_smoothing)
+    found = _shares(np.moveaxis(node.wide(x), class_axis(x.ndim), -1), -1)
+    node.saved = (found.shares, labels)
+    chosen = np.take_along_axis(found.shifted, count.kept[..., None], -1)[..., 0]
+    rows = np.where(count.counts, count.weights[count.kept] * (found.log_total[..., 0] - chosen), 0.0)
+    if smoothing:
+        weights = count.weights
+        even = tree_sum(weights * (found.log_total - found.shifted), -1, keepdims=False) / len(weights)
+        rows = np.where(count.counts, (1.0 - smoothing) * rows + smoothing * even, 0.0)
+    return reduced(np.asarray(rows), reduction, count.total)
 
 
 def _cross_entropy_derivative(node: Node, g: Array) -> Array:
     shares, labels = node.saved
-    classes = shares.shape[-1]
-    smoothing = node.params.get("label_smoothing", 0.0)
-    target = np.full(shares.shape, smoothing / classes)
-    np.put_along_axis(target, labels[..., None], 1.0 - smoothing + smoothing / classes, -1)
-    return np.asarray((shares - target) * _weight(node, g, labels.size)[..., None])
+    classes, smoothing = shares.shape[-1], float(node.params.get("label_smoothing", 0.0))
+    count = _counted(node, classes, labels)
+    target = np.zeros(shares.shape) + smoothing / classes * count.weights
+    own = (1.0 - smoothing + smoothing / classes) * count.weights[count.kept]
+    np.put_along_axis(target, count.kept[..., None], own[..., None], -1)
+    slope = _pull(shares, target) * np.asarray(weight_of(node, g, count.total))[..., None]
+    return np.moveaxis(np.where(count.counts[..., None], slope, 0.0), -1, class_axis(slope.ndim))
 
 
-def _nll(node: Node, x: Array, *, labels: Any, reduction: str = "mean") -> Array:
-    labels = _check_labels(node, x, labels)
-    node.saved = labels
-    return _reduce(-np.take_along_axis(node.wide(x), labels[..., None], -1)[..., 0], reduction)
+def _pull(shares: Array, target: Array) -> Array:
+    """Return share * (sum of targets) - target for each class, without a difference at the largest share."""
+    total, top = tree_sum(target, -1), shares.argmax(axis=-1)[..., None]
+    slope = np.asarray(shares * total - target)
+    np.put_along_axis(slope, top, _without(target, top, -1) - _without(shares, top, -1) * total, -1)
+    return slope
+
+
+def _soft_target(node: Node, target: Array) -> tuple[Array, Array]:
+    """Return what each class counts, smoothed and weighed, and by how much it grows with the target."""
+    weights = _class_weights(node, target.shape[class_axis(target.ndim)])
+    smoothing = smoothing_of(node.params.get("label_smoothing", 0.0))
+    given = np.moveaxis(node.wide(target), class_axis(target.ndim), -1)
+    return ((1.0 - smoothing) * given + smoothing / len(weights)) * weights, (1.0 - smoothing) * weights
+
+
+def _soft_cross_entropy(
+    node: Node,
+    x: Array,
+    target: Array,
+    *,
+    weight: Any = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
+    if x.shape != target.shape or x.ndim < 1 or not x.size:
+        raise ShapeError(
+            f"cross_entropy needs a share of the target for each score. Got {x.shape} and {target.shape}. "
+            "Give targets of the shape of the scores, or class numbers."
+        )
+    axis = class_axis(x.ndim)
+    found = _shares(np.moveaxis(node.wide(x), axis, -1), -1)
+    node.saved = surprise = found.log_total - found.shifted
+    counted, _ = _soft_target(node, target)
+    # A share of 0 counts nothing, however small the probability is.
+    rows = tree_sum(np.where(counted == 0.0, 0.0, counted * surprise), -1, keepdims=False)
+    return reduced(rows, reduction)
+
+
+def _soft_derivative(node: Node, g: Array, index: int) -> Array:
+    surprise = node.saved
+    target, growth = _soft_target(node, node.b)
+    slope = growth * surprise if index else _pull(exp64(-surprise), target)
+    count = surprise.size // surprise.shape[-1]
+    return np.moveaxis(slope * weight_of(node, g, count)[..., None], -1, class_axis(slope.ndim))
+
+
+def _nll(
+    node: Node,
+    x: Array,
+    *,
+    labels: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Array:
+    node.saved = labels = _check_labels(node, x, labels, ignore_index)
+    axis = class_axis(x.ndim)
+    count = _counted(node, x.shape[axis], labels)
+    chosen = np.take_along_axis(node.wide(x), np.expand_dims(count.kept, axis), axis).squeeze(axis)
+    return reduced(np.where(count.counts, -count.each * chosen, 0.0), reduction, count.total)
 
 
 def _nll_derivative(node: Node, g: Array) -> Array:
-    labels: Array = node.saved
     out = np.zeros(node.inputs[0].shape)
-    weight = np.broadcast_to(-_weight(node, g, labels.size), labels.shape)
-    np.put_along_axis(out, labels[..., None], weight[..., None], -1)
+    axis = class_axis(out.ndim)
+    count = _counted(node, out.shape[axis], node.saved)
+    slope = np.where(count.counts, -count.each * weight_of(node, g, count.total), 0.0)
+    np.put_along_axis(out, np.expand_dims(count.kept, axis), np.expand_dims(slope, axis), axis)
     return out
-
-
-# -- losses over elements ----------------------------------------------------------------------------
-
-
-def _check_targets(node: Node, x: Array, target: Array) -> None:
-    if x.shape != target.shape:
-        raise ShapeError(
-            f"{node.op.name} compares two tensors of one shape. Got {x.shape} and {target.shape}. "
-            "Reshape one of them."
-        )
-    if x.size == 0:
-        raise ShapeError(
-            f"{node.op.name} needs at least one element. Got shape {x.shape}. Skip an empty batch."
-        )
-
-
-def _mse(node: Node, x: Array, target: Array, *, reduction: str = "mean") -> Array:
-    _check_targets(node, x, target)
-    return _reduce(np.square(node.wide(x) - target), reduction)
-
-
-def _mse_derivative(node: Node, g: Array) -> Array:
-    return 2.0 * (node.wide(node.a) - node.b) * _weight(node, g, node.a.size)
-
-
-def _bce_with_logits(node: Node, x: Array, target: Array, *, reduction: str = "mean") -> Array:
-    _check_targets(node, x, target)
-    x = node.wide(x)
-    # -log of the probability of the target, without taking the logarithm of a rounded probability
-    rows = softplus64(x) - x * target
-    return _reduce(np.asarray(rows), reduction)
 
 
 OPS = (
@@ -200,22 +326,12 @@ OPS = (
         (wide(_cross_entropy_derivative),),
         "-log softmax at the labels",
     ),
+    Op(
+        "soft_cross_entropy",
+        wide(_soft_cross_entropy),
+        (wide(lambda n, g: _soft_derivative(n, g, 0)), wide(lambda n, g: _soft_derivative(n, g, 1))),
+        "-log softmax, weighed by the targets",
+        keeps=(1,),
+    ),
     Op("nll", wide(_nll), (wide(_nll_derivative),), "minus the log-probability at the labels"),
-    Op(
-        "mse",
-        wide(_mse),
-        (wide(_mse_derivative), wide(lambda n, g: -_mse_derivative(n, g))),
-        "the squared difference",
-        keeps=(0, 1),
-    ),
-    Op(
-        "bce_with_logits",
-        wide(_bce_with_logits),
-        (
-            wide(lambda n, g: (sigmoid64(n.wide(n.a)) - n.b) * _weight(n, g, n.a.size)),
-            wide(lambda n, g: -n.wide(n.a) * _weight(n, g, n.a.size)),
-        ),
-        "the binary cross entropy of sigmoid(a) against a target",
-        keeps=(0, 1),
-    ),
 )

@@ -45,6 +45,17 @@ def squeezed(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
     return tuple(n for i, n in enumerate(shape) if i != axis or n != 1)
 
 
+def plain_index(key: Any) -> Any:
+    """Return an index as NumPy takes it; values of a float format are none."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if hasattr(part, "gradient_format"):
+            raise ShapeError(
+                f"An index is made of whole numbers, slices and masks. Got a tensor of format {part.format.spec}. "
+                "Use x.long(), or a mask such as x > 0."
+            )
+    return key
+
+
 # -- the kernels
 
 
@@ -81,6 +92,15 @@ def is_basic(key: Any) -> bool:
     """Whether an index only cuts and steps, so that no element can be taken twice."""
     parts = key if isinstance(key, tuple) else (key,)
     return all(k is None or k is Ellipsis or isinstance(k, slice | int | np.integer) for k in parts)
+
+
+def _index(node: Node, x: Array, *, key: Any) -> Array:
+    taken = x[key]
+    if isinstance(taken, np.ndarray):
+        return taken
+    return np.asarray(
+        x[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+    )  # one element, as a view as well
 
 
 def _scatter(node: Node, g: Array) -> Array:
@@ -155,7 +175,7 @@ OPS = (
     ),
     Op(
         "index",
-        moved(lambda n, x, *, key: np.asarray(x[key])),
+        moved(_index),
         (rounded(_scatter),),
         "the elements that a NumPy index takes",
     ),

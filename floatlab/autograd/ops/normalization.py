@@ -1,12 +1,15 @@
-"""Layer and batch normalization: taken in float64 as a whole, each output and each gradient rounded once.
+"""Layer, group, batch and RMS normalization: taken in float64 as a whole, each output and gradient rounded once.
 
     y = (x - mean) / sqrt(variance + eps) * weight + bias
 
-Layer norm takes mean and variance over the last axes of each row; batch norm over all axes but the second
-(the channels), or is given both, as in evaluation.
+Layer norm takes mean and variance over the last axes of each row; group norm over groups of channels of each example;
+batch norm over all axes but the second (the channels), or is given both, as in evaluation. RMS norm takes no mean off:
+y = x / sqrt(mean of x ** 2 + eps) * weight.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -63,18 +66,23 @@ def _layer_norm(
     axes: int = 1,
     eps: float = 1e-5,
 ) -> Array:
-    for name, vector in (("weight", weight), ("bias", bias)):
+    y = _normalize(node, x, _last_axes(node, x, axes, weight=weight, bias=bias), eps)
+    return _affine(y, weight, bias)
+
+
+def _last_axes(node: Node, x: Array, axes: int, **vectors: Array | None) -> tuple[int, ...]:
+    """Return the last axes, whose shape the vectors must have."""
+    for name, vector in vectors.items():
         if vector is not None and vector.shape != x.shape[x.ndim - axes :]:
             raise ShapeError(
-                f"layer_norm needs a {name} of the shape of the last {axes} axes. "
+                f"{node.op.name} needs a {name} of the shape of the last {axes} axes. "
                 f"Got {vector.shape} for {x.shape}. Check the layer's normalized_shape."
             )
     if not 1 <= axes <= x.ndim:
         raise ShapeError(
-            f"layer_norm works on the last axes. Got {axes} of shape {x.shape}. Check the shape."
+            f"{node.op.name} works on the last axes. Got {axes} of shape {x.shape}. Check the shape."
         )
-    y = _normalize(node, x, tuple(range(x.ndim - axes, x.ndim)), eps)
-    return _affine(y, weight, bias)
+    return tuple(range(x.ndim - axes, x.ndim))
 
 
 def _affine(normal: Array, weight: Array | None, bias: Array | None) -> Array:
@@ -116,6 +124,71 @@ def _per_channel(g: Array) -> Array:
     return tree_sum(g, tuple(a for a in range(g.ndim) if a != 1), keepdims=False)
 
 
+# -- groups of channels ------------------------------------------------------------------------------
+
+
+def _group_norm(
+    node: Node,
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    *,
+    groups: int,
+    eps: float = 1e-5,
+) -> Array:
+    if x.ndim < 2 or not x.shape[1] or x.shape[1] % groups:
+        raise ShapeError(
+            f"group_norm needs x of shape (batch, channels, ...), with channels that {groups} groups divide. "
+            f"Got {x.shape}. Check num_groups."
+        )
+    for name, vector in (("weight", weight), ("bias", bias)):
+        if vector is not None and vector.shape != (x.shape[1],):
+            raise ShapeError(
+                f"group_norm needs a {name} of shape (channels,). Got {vector.shape} for {x.shape}. "
+                "Check the layer's num_channels."
+            )
+    y = _normalize(node, _grouped(x, groups), (2,), eps).reshape(x.shape)
+    return _affine(y, _channels(weight, x.ndim), _channels(bias, x.ndim))
+
+
+def _grouped(x: Array, groups: int) -> Array:
+    """Return an array of shape (batch, groups, all that is normalized together)."""
+    return x.reshape(len(x), groups, x[:1, : x.shape[1] // groups].size)
+
+
+def _group_input(node: Node, g: Array) -> Array:
+    weight, groups = _batch_weight(node), node.params["groups"]
+    scaled = node.wide(g) if weight is None else node.wide(g) * weight
+    return _by_input(node, _grouped(scaled, groups), None).reshape(g.shape)
+
+
+# -- without a mean ----------------------------------------------------------------------------------
+
+
+def _rms_norm(
+    node: Node, x: Array, weight: Array | None = None, *, axes: int = 1, eps: float | None = None
+) -> Array:
+    last = _last_axes(node, x, axes, weight=weight)
+    count = math.prod(x.shape[a] for a in last)
+    if count == 0:
+        raise ShapeError(
+            f"rms_norm needs elements to take a mean of. Got shape {x.shape}. Skip an empty batch."
+        )
+    x = node.wide(x)
+    least = 2.0 ** (1 - node.format.precision) if eps is None else eps
+    inverse = 1.0 / np.sqrt(tree_sum(x * x, last) / count + least)
+    normal = x * inverse
+    node.saved = (normal, inverse, last)
+    return _affine(normal, weight, None)
+
+
+def _rms_input(node: Node, g: Array) -> Array:
+    normal, inverse, last = node.saved
+    g = node.wide(g) * node.b if len(node.inputs) > 1 else node.wide(g)
+    count = math.prod(g.shape[a] for a in last)
+    return np.asarray((g - normal * (tree_sum(g * normal, last) / count)) * inverse)
+
+
 OPS = (
     Op(
         "layer_norm",
@@ -137,6 +210,24 @@ OPS = (
             wide(lambda n, g: _per_channel(n.wide(g))),
         ),
         "each channel shifted and scaled to mean 0 and variance 1, then * weight + bias",
+        keeps=(1,),
+    ),
+    Op(
+        "group_norm",
+        wide(_group_norm),
+        (
+            wide(_group_input),
+            wide(lambda n, g: _per_channel(n.wide(g) * n.saved[0].reshape(g.shape))),
+            wide(lambda n, g: _per_channel(n.wide(g))),
+        ),
+        "groups of channels shifted and scaled to mean 0 and variance 1, then * weight + bias",
+        keeps=(1,),
+    ),
+    Op(
+        "rms_norm",
+        wide(_rms_norm),
+        (wide(_rms_input), wide(lambda n, g: n.wide(g) * n.saved[0])),
+        "each row scaled to a mean square of 1, then * weight",
         keeps=(1,),
     ),
 )

@@ -24,10 +24,13 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
         raise ShapeError(
             f"axis is a number from {-ndim} to {ndim - 1} here. Got {axis!r}. Check the tensor's shape."
         )
-    return tuple(sorted({int(a) % ndim for a in axes}))
+    found = sorted({int(a) % ndim for a in axes})
+    if len(found) < len(axes):
+        raise ShapeError(f"axis names each axis once. Got {axis!r} for {ndim} axes. Leave one out.")
+    return tuple(found)
 
 
-def _spread(node: Node, g: Array) -> Array:
+def spread(node: Node, g: Array) -> Array:
     """Return a reduction's gradient, stretched over the elements that were reduced."""
     x = node.inputs[0]
     if not node.params.get("keepdims", False):
@@ -47,7 +50,8 @@ def _sum(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> 
     return np.expand_dims(total, axes) if keepdims else total
 
 
-def _need_elements(node: Node, what: str) -> int:
+def need_elements(node: Node, what: str) -> int:
+    """Return how many elements are reduced; of none it raises."""
     count = _count(node)
     if count == 0:
         raise ShapeError(
@@ -58,7 +62,7 @@ def _need_elements(node: Node, what: str) -> int:
 
 
 def _mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    count = _need_elements(node, "mean")
+    count = need_elements(node, "mean")
     if isinstance(node.arithmetic.for_rounded_sums["accumulator"], Exact):
         return _exact_mean(node, x, axis=axis, keepdims=keepdims)
     if node.arithmetic.adds_exactly:
@@ -69,7 +73,7 @@ def _mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) ->
 
 
 def _exact_mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    _need_elements(node, "mean")
+    need_elements(node, "mean")
     axes = axes_of(axis, x.ndim)
     return np.asarray(
         accumulate.mean(x, node.target, axis=axes, keepdims=keepdims, **node.arithmetic.for_sums)
@@ -77,7 +81,7 @@ def _exact_mean(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = Fal
 
 
 def _var(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False, correction: int = 1) -> Array:
-    count = _need_elements(node, "variance")
+    count = need_elements(node, "variance")
     axes = axes_of(axis, x.ndim)
     centred = node.wide(x) - tree_sum(node.wide(x), axes) / count
     node.saved = centred
@@ -86,12 +90,12 @@ def _var(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False, cor
 
 def _var_derivative(node: Node, g: Array) -> Array:
     divisor = np.float64(_count(node) - node.params.get("correction", 1))
-    return np.asarray(node.wide(_spread(node, g)) * node.saved * (2.0 / divisor))
+    return np.asarray(node.wide(spread(node, g)) * node.saved * (2.0 / divisor))
 
 
 def _extreme(ufunc: np.ufunc) -> Any:
     def kernel(node: Node, x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        _need_elements(node, ufunc.__name__)
+        need_elements(node, ufunc.__name__)
         # + 0: which of 0 and -0 is the larger is left to the processor
         return np.asarray(ufunc.reduce(x, axis=axes_of(axis, x.ndim), keepdims=keepdims)) + 0.0
 
@@ -100,9 +104,9 @@ def _extreme(ufunc: np.ufunc) -> Any:
 
 def _extreme_derivative(node: Node, g: Array) -> Array:
     # Equal elements share the gradient evenly, as in PyTorch's amax.
-    chosen = node.a == _spread(node, node.out)
+    chosen = node.a == spread(node, node.out)
     share = tree_sum(chosen.astype(np.float64), axes_of(node.params.get("axis"), chosen.ndim))
-    return np.where(chosen, node.wide(_spread(node, g)) / share, 0.0)
+    return np.where(chosen, node.wide(spread(node, g)) / share, 0.0)
 
 
 # -- matrix products ---------------------------------------------------------------------------------
@@ -198,11 +202,11 @@ def _linear_input(node: Node, g: Array) -> Array:
 
 
 OPS = (
-    Op("sum", rounded(_sum), (moved(_spread),), "the sum over axes, with the chosen accumulator"),
+    Op("sum", rounded(_sum), (moved(spread),), "the sum over axes, with the chosen accumulator"),
     Op(
         "mean",
         wide(_mean),
-        (wide(lambda n, g: n.wide(_spread(n, g)) / _count(n)),),
+        (wide(lambda n, g: n.wide(spread(n, g)) / _count(n)),),
         "the mean over axes",
         exact=rounded(_exact_mean),
     ),

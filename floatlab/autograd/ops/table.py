@@ -7,12 +7,40 @@ file where it belongs; tests/autograd/test_autograd_ops.py then fails until it h
 from __future__ import annotations
 
 from floatlab.autograd.operation import Op
-from floatlab.autograd.ops import convolution, elementwise, losses, movement, normalization, reductions
+from floatlab.autograd.ops import (
+    activations,
+    convolution,
+    element_losses,
+    elementwise,
+    functions,
+    losses,
+    movement,
+    normalization,
+    places,
+    pooling,
+    rectifiers,
+    reductions,
+    statistics,
+)
 from floatlab.errors import OptionError, check_option
 
 __all__ = ["TABLE", "find_op"]
 
-GROUPS = (elementwise, movement, reductions, losses, convolution, normalization)
+GROUPS = (
+    elementwise,
+    functions,
+    rectifiers,
+    activations,
+    movement,
+    places,
+    reductions,
+    statistics,
+    losses,
+    element_losses,
+    convolution,
+    pooling,
+    normalization,
+)
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 
 

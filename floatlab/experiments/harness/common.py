@@ -4,12 +4,15 @@ A configuration is a frozen dataclass derived from `Run`. Of each one a predicti
 then a record of the run itself. Both are plain dictionaries, the same on every machine, with these entries:
 
     prediction   expected (a number: the share of gradients that will be lost, say), predicted_failure (a bool)
-    record       found (what became of that number), outcome (an accuracy, an error), failed (a bool), and more
+    record       found (what became of that number, in the run), outcome (an accuracy, an error), first_loss,
+                 epoch_losses, and more
+
+Whether a run has failed is said by `criterion`, the same for all; it is in the records that the registry returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -27,13 +30,11 @@ from floatlab.experiments.harness.prediction import zero_threshold
 from floatlab.experiments.harness.training import weights_sha256
 
 __all__ = [
-    "FAILED_BELOW",
     "Claim",
     "Experiment",
     "Inside",
     "Run",
     "accuracy",
-    "below",
     "lost",
     "record",
     "scores",
@@ -43,8 +44,6 @@ __all__ = [
 
 Array = NDArray[Any]
 Record = dict[str, Any]
-
-FAILED_BELOW = 0.5  # test accuracy, ten classes
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,10 @@ class Run:
         values |= {f.name: getattr(plain, f.name) for f in fields(Run)}
         return type(self)(**(values | changes))
 
+    def reference(self) -> Self:
+        """Return the fp32 run that this one is judged by; an experiment that adds something narrow undoes it here."""
+        return self.twin()
+
     @property
     def threshold(self) -> float:
         """The largest magnitude of an unscaled gradient that becomes zero in this run's first step."""
@@ -146,11 +149,10 @@ class Experiment:
         What the numbers `expected` (and `found`) and `outcome` are.
     minutes : float
         About how long three seeds take on two cores.
-    judge : callable, optional
-        Takes a record and that of the first run with its seed, and says whether the run failed, where that can only
-        be said by comparison.
     claims : callable, optional
         What must come out beside each run failing or not as predicted: takes all records, gives claims.
+    vary : mapping of str to number
+        Which settings may change, and how far, where the rule shall hold: see `neighbours`.
     notes : str
         What the experiment does not show, or shows and surprises.
     logarithmic : bool
@@ -166,8 +168,8 @@ class Experiment:
     expected: str
     outcome: str
     minutes: float = 1.0
-    judge: Callable[[Record, Record], bool] | None = None
     claims: Callable[[list[Record]], list[Claim]] = field(default=lambda records: [])
+    vary: Mapping[str, float | int] = field(default_factory=dict)
     notes: str = ""
     logarithmic: bool = False
 
@@ -219,15 +221,6 @@ def accuracy(found: Array, labels: Array) -> float:
     return float((guesses == labels).mean())
 
 
-def below(value: float | None, limit: float) -> bool:
-    """Return whether a number of a record is below a limit; one that is no number (null in JSON) is not.
-
-    >>> below(0.5, 1.0), below(None, 1.0)
-    (True, False)
-    """
-    return value is not None and value < limit
-
-
 def lost(threshold: float, *gradients: Array) -> float:
     """Return the share of the entries that are not zero and are at most `threshold` in magnitude.
 
@@ -243,6 +236,7 @@ def record(config: Run, network: nn.Module, history: History, **findings: Any) -
     """Return the record of a run: its configuration, what it noted on the way, and its findings."""
     return {
         **{f.name: getattr(config, f.name) for f in fields(config)},
+        "first_loss": history.first_loss,
         "epoch_losses": history.epoch_losses,
         "zero_share_by_epoch": history.zero_shares,
         "scale_changes": history.scale_changes,

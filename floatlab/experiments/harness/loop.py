@@ -16,7 +16,7 @@ from floatlab.errors import check_option
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.optim import Optimizer
 
-__all__ = ["LOSS_SCALINGS", "History", "Precision", "fit", "format_name"]
+__all__ = ["LOSS_SCALINGS", "History", "Precision", "Watcher", "fit", "format_name"]
 
 LOSS_SCALINGS = ("none", "static", "dynamic")
 
@@ -76,6 +76,8 @@ class History:
 
     Attributes
     ----------
+    first_loss : float
+        The loss of the first batch, before anything has been learned, and before its weight.
     epoch_losses : list of float
         The mean loss of each epoch, before its weight; NaN for an epoch that was not run.
     zero_shares : list of float
@@ -90,6 +92,7 @@ class History:
         Whether the loss scale fell below the normal numbers of fp32, and the run was ended.
     """
 
+    first_loss: float = math.nan
     epoch_losses: list[float] = field(default_factory=list)
     zero_shares: list[float] = field(default_factory=list)
     scale_changes: list[tuple[int, float]] = field(default_factory=list)
@@ -97,6 +100,19 @@ class History:
     steps: int = 0
     final_scale: float = 1.0
     collapsed: bool = False
+
+
+class Watcher:
+    """Is told of the steps of a run as they happen, and notes what an experiment measures; this one notes nothing."""
+
+    def before_step(self, step: int) -> None:
+        """Before the forward pass of a step, from 0."""
+
+    def after_backward(self, step: int) -> None:
+        """When gradients are there, the loss scale still on them."""
+
+    def after_step(self, step: int) -> None:
+        """When the weights have been updated, or the step has been skipped."""
 
 
 def fit(
@@ -108,6 +124,7 @@ def fit(
     *,
     epochs: int,
     loss_weight: float = 1.0,
+    watcher: Watcher | None = None,
 ) -> History:
     """Train, and return what happened.
 
@@ -127,19 +144,23 @@ def fit(
         How often to go through the batches.
     loss_weight : float
         What the loss is multiplied by.
+    watcher : Watcher, optional
+        Is told of every step.
     """
-    scaler, history = precision.scaler(), History()
+    scaler, history, watcher = precision.scaler(), History(), watcher or Watcher()
     for _ in range(epochs):
         losses: list[float] = []
         zeros = entries = 0
         for inputs, targets in batches():
             if history.collapsed:
                 break
+            watcher.before_step(history.steps)
             optimizer.zero_grad()
             with precision.context():
                 loss = loss_of(network(Tensor(inputs)), targets)
                 weighted = loss * loss_weight
             scaler.scale(weighted).backward()
+            watcher.after_backward(history.steps)
             if not history.scale_changes or history.scale_changes[-1][1] != scaler.get_scale():
                 history.scale_changes.append((history.steps, scaler.get_scale()))
             for parameter in network.parameters():
@@ -148,6 +169,7 @@ def fit(
                     entries += parameter.size
             scaler.step(optimizer)  # a disabled scaler steps and does nothing else
             scaler.update()
+            watcher.after_step(history.steps)
             if precision.loss_scaling != "none" and scaler.last_step_was_skipped:
                 history.skipped.append(history.steps)
             # Weights so large that the forward pass overflows: every step is skipped, and the scale halves until
@@ -155,6 +177,8 @@ def fit(
             history.final_scale = scaler.get_scale()
             history.collapsed = history.final_scale < get_format("float32").smallest_normal
             losses.append(loss.item())
+            if not history.steps:
+                history.first_loss = losses[0]
             history.steps += 1
         history.epoch_losses.append(float(np.mean(losses)) if losses else math.nan)
         history.zero_shares.append(zeros / entries if entries else math.nan)

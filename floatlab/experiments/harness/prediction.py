@@ -32,11 +32,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.quantize import quantize
 
-__all__ = ["LayerGradients", "Prediction", "lost_share", "predict", "predicted_cliff", "zero_threshold"]
+__all__ = [
+    "LayerGradients",
+    "Prediction",
+    "breaks",
+    "lost_share",
+    "predict",
+    "predicted_cliff",
+    "zero_threshold",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +106,33 @@ def lost_share(exact: NDArray[Any], result: NDArray[Any]) -> float:
     """
     alive = exact != 0
     return float((result[alive] == 0).mean()) if alive.any() else 0.0
+
+
+def breaks(
+    forward: ArrayLike,
+    backward: ArrayLike,
+    fmt: FloatFormat | str,
+    gradient_format: FloatFormat | str,
+    scaling: str,
+) -> bool:
+    """Return whether overflows ruin a run whose steps have these largest magnitudes, the loss scale on the gradients.
+
+    An infinity reaches the weights, and stays there, unless a loss scaler skips the step. With one, a run is ruined if
+    more than half of its steps are skipped: less than half of fp32's speed is left. A dynamic scale comes down until
+    the gradients fit, so that only the forward pass counts, which no scale can help.
+
+    >>> breaks([1.0, 1.0, 20.0], [0.1, 0.1, 0.1], "e3m4", "e3m4", "none")
+    True
+    >>> breaks([1.0, 1.0, 20.0], [0.1, 0.1, 0.1], "e3m4", "e3m4", "static")
+    False
+    >>> [breaks([1.0, 1.0], [9e4, 9e4], "fp16", "fp16", scaling) for scaling in ("static", "dynamic")]
+    [True, False]
+    """
+    ahead = ~np.isfinite(quantize(np.asarray(forward, np.float64), fmt))
+    back = ~np.isfinite(quantize(np.asarray(backward, np.float64), gradient_format))
+    if scaling == "none":
+        return bool((ahead | back).any())
+    return bool((ahead if scaling == "dynamic" else ahead | back).mean() > 0.5)
 
 
 def predict(

@@ -21,13 +21,12 @@ from floatlab import nn
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset, digits
 from floatlab.errors import OptionError, check_option
-from floatlab.experiments.harness.loop import LOSS_SCALINGS, Precision, fit, format_name
+from floatlab.experiments.harness.loop import LOSS_SCALINGS, Precision, Watcher, fit, format_name
+from floatlab.experiments.harness.measure import Layers
 from floatlab.experiments.harness.prediction import LayerGradients, lost_share, predict
 from floatlab.optim import SGD
 
 __all__ = ["TrainingConfig", "build_network", "first_step", "train", "weights_sha256", "whole_batches"]
-
-FAILED_BELOW = 0.5  # test accuracy; runs that learn reach 0.95, those that do not stay near 0.1
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,10 @@ class TrainingConfig:
         """How many steps the run takes on the digits."""
         return self.epochs * (len(digits(seed=self.seed).train_labels) // self.batch_size)
 
+    def reference(self) -> TrainingConfig:
+        """Return the fp32 run that this one is judged by: it has the same data, weights and loss weight."""
+        return fp32_twin(self)
+
     @property
     def precision(self) -> Precision:
         """The formats and the loss scaling."""
@@ -102,27 +105,26 @@ def build_network(config: TrainingConfig) -> nn.Sequential:
 
 
 def first_step(config: TrainingConfig, data: Dataset | None = None) -> dict[str, LayerGradients]:
-    """Return what the first backward pass of a run leaves at each layer, the loss scale still on it."""
+    """Return what a first backward pass leaves at each layer, the loss scale still on it."""
     data = digits(seed=config.seed) if data is None else data
     images, labels = next(data.batches(config.batch_size, np.random.default_rng(config.seed)))
-    network = build_network(config)
-    seen: dict[str, tuple[nn.Linear, Tensor, Tensor]] = {}
+    network = Layers(build_network(config))
     with config.precision.context():
-        x = Tensor(images)
-        for module in network:
-            out = module(x)
-            if isinstance(module, nn.Linear):
-                out.retain_grad()
-                seen[f"layer{len(seen) + 1}"] = (module, x, out)
-            x = out
-        loss = nn.functional.cross_entropy(x, labels) * config.loss_weight
+        loss = nn.functional.cross_entropy(network(Tensor(images)), labels) * config.loss_weight
     (loss * config.initial_scale).backward()
-    return {name: _layer_gradients(*layer) for name, layer in seen.items()}
+    return network.gradients()
 
 
-def _layer_gradients(module: nn.Linear, x: Tensor, out: Tensor) -> LayerGradients:
-    assert out.grad is not None and module.weight.grad is not None
-    return LayerGradients(x.data, out.grad.data, module.weight.grad.data)
+class _FirstStep(Watcher):
+    """Notes what the first backward pass of the run itself leaves at each layer."""
+
+    def __init__(self, network: Layers) -> None:
+        self.network = network
+        self.found: dict[str, LayerGradients] = {}
+
+    def after_backward(self, step: int) -> None:
+        if step == 0:
+            self.found = self.network.gradients()
 
 
 def whole_batches(
@@ -142,13 +144,14 @@ def train(config: TrainingConfig) -> dict[str, Any]:
     """Do one run and return its record: plain numbers, strings, lists and dicts, the same on every machine.
 
     Shares of zeros are those of the first step, where all runs still have the same weights. They count the
-    gradients that are zero here and not in fp32: lost by the format, that is, not zero to begin with.
+    gradients that are zero in this run's first step and not in fp32's: lost by the format, that is, not zero to begin
+    with. Whether the run has failed is said by `criterion`, beside its fp32 run.
     """
     data = digits(seed=config.seed)
     exact = first_step(fp32_twin(config), data)
     prediction = predict(exact, config.gradient_format, scale=config.initial_scale)
-    measured = first_step(config, data)
-    network = build_network(config)
+    network = Layers(build_network(config))
+    first = _FirstStep(network)
     optimizer = SGD(
         network.parameters(), lr=config.learning_rate / config.loss_weight, momentum=config.momentum
     )
@@ -161,6 +164,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
         config.precision,
         epochs=config.epochs,
         loss_weight=config.loss_weight,
+        watcher=first,
     )
     accuracy = _accuracy(network, data.test_images, data.test_labels)
     return {
@@ -171,17 +175,16 @@ def train(config: TrainingConfig) -> dict[str, Any]:
         "loss_weight": config.loss_weight,
         "seed": config.seed,
         "test_accuracy": accuracy,
-        "failed": accuracy < FAILED_BELOW,
         "predicted_failure": prediction.fails,
         "train_loss": history.epoch_losses[-1],
         "zero_gradient_share": {
             name: lost_share(exact[name].weight_gradient, layer.weight_gradient)
-            for name, layer in measured.items()
+            for name, layer in first.found.items()
         },
         "predicted_zero_share": prediction.weight_gradients,
         "zero_output_gradient_share": {
             name: lost_share(exact[name].output_gradient, layer.output_gradient)
-            for name, layer in measured.items()
+            for name, layer in first.found.items()
         },
         "predicted_zero_output_share": prediction.output_gradients,
         "zero_share_by_epoch": history.zero_shares,
@@ -190,6 +193,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
         "initial_scale": config.initial_scale,
         "final_scale": history.final_scale,
         "scale_changes": history.scale_changes,
+        "first_loss": history.first_loss,
         "epoch_losses": history.epoch_losses,
         "steps": history.steps,
         "steps_per_epoch": config.steps // config.epochs,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from floatlab.backend import array_module, asnumpy, is_gpu_array
+from floatlab.backend import array_module, asnumpy, blocks, is_gpu_array
 
 __all__ = ["MAGIC", "Floats", "Ints", "bits_of", "nearest_place", "run"]
 
@@ -30,8 +30,8 @@ def run(kernel: Callable[[Floats, Floats], None], x: ArrayLike, out: Floats | No
     flat = result.reshape(-1) if result.flags.c_contiguous else np.empty(x.size)
     source = x.reshape(-1)
     with np.errstate(all="ignore"):
-        for start in range(0, flat.size, _BLOCK):
-            kernel(source[start : start + _BLOCK], flat[start : start + _BLOCK])
+        for block in blocks(flat.size, _BLOCK):
+            kernel(source[block], flat[block])
     if not result.flags.c_contiguous:
         result[...] = flat.reshape(result.shape)
     return result

@@ -1,0 +1,6 @@
+"""``python -m floatlab`` is the floatlab command."""
+
+from floatlab.cli import main
+
+if __name__ == "__main__":
+    main()

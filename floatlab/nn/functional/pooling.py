@@ -1,0 +1,141 @@
+"""Pooling and shapes: windows of pictures, pictures in another size, padding, flattening."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from floatlab.autograd import Tensor, apply
+from floatlab.errors import DataError, OptionError, ShapeError, check_option
+from floatlab.nn.arguments import Pair, axis_of, is_whole, number, pair, positive, switches
+from floatlab.nn.functional.inputs import numbers_of
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "flatten",
+    "interpolate",
+    "max_pool2d",
+    "one_hot",
+    "pad",
+]
+
+
+def _window(kernel_size: Any, stride: Any, padding: Any) -> dict[str, Any]:
+    step = None if stride is None else pair("stride", stride)
+    return {
+        "kernel": pair("kernel_size", kernel_size),
+        "stride": step,
+        "padding": pair("padding", padding, 0),
+    }
+
+
+def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
+    """Return the largest value of each window; `stride` is the window's size if not given."""
+    return apply("max_pool2d", x, **_window(kernel_size, stride, padding))
+
+
+def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
+    """Return the mean of each window, padding counted in; `stride` is the window's size if not given."""
+    return apply("avg_pool2d", x, **_window(kernel_size, stride, padding))
+
+
+def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:
+    """Return the means of areas that cover the picture, as many as asked for; None keeps an axis as it is."""
+    given = (output_size, output_size) if output_size is None or is_whole(output_size) else output_size
+    if isinstance(given, tuple | list) and len(given) == 2 and x.ndim == 4:
+        given = tuple(n if size is None else size for size, n in zip(given, x.shape[2:], strict=True))
+    return apply("adaptive_avg_pool2d", x, size=pair("output_size", given))
+
+
+def interpolate(
+    x: Tensor,
+    size: Pair | None = None,
+    scale_factor: float | tuple[float, float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Return pictures (N, C, H, W) in another size: that given, or the old one times `scale_factor`, rounded down.
+
+    `mode` is "nearest" or "bilinear". With `align_corners` the centres of the corner pixels lie on each other,
+    otherwise their outer edges do, as in PyTorch.
+    """
+    check_option("mode", mode, ("nearest", "bilinear"))
+    if (size is None) == (scale_factor is None):
+        raise OptionError(
+            "A size or a scale_factor says how large the result is. Got both or none. Give one."
+        )
+    if align_corners is not None:
+        switches(align_corners=align_corners)
+        if mode == "nearest":
+            raise OptionError(
+                f'align_corners belongs to "bilinear". Got {align_corners!r} with "nearest". Leave it out.'
+            )
+    if x.ndim != 4:
+        raise ShapeError(f"interpolate needs pictures (N, C, H, W). Got {x.shape}. Reshape x.")
+    scales: tuple[float | None, float | None] = (None, None)
+    if scale_factor is not None:
+        both = scale_factor if isinstance(scale_factor, tuple | list) else (scale_factor, scale_factor)
+        if len(both) != 2:
+            raise OptionError(f"scale_factor is a number, or two. Got {scale_factor!r}. Use 2.0.")
+        down, across = (number("scale_factor", factor, 0.0, beyond=True) for factor in both)
+        scales = (down, across)
+        size = (math.floor(x.shape[2] * down), math.floor(x.shape[3] * across))
+    return apply(
+        "interpolate", x, size=pair("size", size), scales=scales, mode=mode, align_corners=bool(align_corners)
+    )
+
+
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Return the values with the axes from `start_dim` to `end_dim` made one."""
+    first, last = (
+        axis_of(name, d, max(x.ndim, 1)) for name, d in (("start_dim", start_dim), ("end_dim", end_dim))
+    )
+    if first > last:
+        raise ShapeError(
+            f"flatten needs a start_dim before its end_dim. Got {start_dim} and {end_dim} for {x.shape}. "
+            "Exchange them."
+        )
+    return x.reshape(*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+
+
+_EDGES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def pad(x: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> Tensor:
+    """Surround the last axes; `pad` is (left, right, top, bottom, ...), counted from the last axis.
+
+    `mode` is "constant" (of this `value`), "reflect", "replicate" or "circular".
+    """
+    check_option("mode", mode, ("constant", *_EDGES))
+    widths = tuple(pad) if isinstance(pad, tuple | list) else (pad,)
+    if len(widths) % 2 or len(widths) > 2 * x.ndim or not all(is_whole(n) and n >= 0 for n in widths):
+        raise ShapeError(
+            f"padding has two numbers an axis, from the last one. Got {pad} for shape {x.shape}. Give 2 or 4."
+        )
+    sides = [(0, 0)] * (x.ndim - len(widths) // 2)
+    sides += [(widths[i], widths[i + 1]) for i in range(len(widths) - 2, -1, -2)]
+    if mode == "constant":
+        return apply("pad", x, widths=tuple(sides), value=value)
+    if mode == "reflect" and any(max(side) >= n for side, n in zip(sides, x.shape, strict=True) if any(side)):
+        raise ShapeError(
+            f"reflect pads by less than an axis is long. Got {pad} for shape {x.shape}. Pad less."
+        )
+    places = [np.pad(np.arange(n), side, mode=_EDGES[mode]) for n, side in zip(x.shape, sides, strict=True)]
+    return x[np.ix_(*places)]
+
+
+def one_hot(labels: Any, classes: int) -> np.ndarray[Any, Any]:
+    """Return a float32 array with a 1 at each label and 0 elsewhere."""
+    positive(classes=classes)
+    numbers = numbers_of("labels", labels)
+    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() < classes):
+        span = f"from {numbers.min()} to {numbers.max()}" if numbers.size else "of which there is none"
+        raise DataError(
+            f"Labels are integers from 0 to {classes - 1}. Got {numbers.dtype} labels {span}. "
+            "Check the labels, or the number of classes."
+        )
+    rows: np.ndarray[Any, Any] = np.eye(classes, dtype=np.float32)[numbers]
+    return rows
