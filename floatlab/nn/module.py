@@ -22,6 +22,7 @@ import numpy as np
 from floatlab.autograd import Tensor, scope
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError, nearest_name
 from floatlab.formats import FloatFormat, get_format
+from floatlab.nn.shown import module_in_html
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["Module", "Parameter"]
@@ -444,6 +445,9 @@ class Module(metaclass=_ModuleType):
         if not inside:
             return f"{type(self).__name__}({self.extra_repr()})"
         return "\n".join([f"{type(self).__name__}({self.extra_repr()}", *inside, ")"])
+
+    def _repr_html_(self) -> str:
+        return module_in_html(self)
 
 
 def _convert(tensor: Tensor, target: FloatFormat) -> None:
