@@ -112,7 +112,7 @@ def source_of(call: str) -> list[str]:
     for function in (wave, gradients, logistic):
         if function.__name__ in call:
             lines = inspect.getsource(function).replace(" -> Any", "").replace("x: Any", "x").splitlines()
-            return ["import numpy as np", "", *lines[:1], *lines[2:], ""]
+            return ["import numpy as np", "", "", *lines[:1], *lines[2:], "", ""]
     return []
 
 

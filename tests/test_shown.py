@@ -68,11 +68,16 @@ SHOWN = {
     "record": "flags",
     "data": "fl.data.digits()",
     "memory": "report",
+    "tensor": "fl.Tensor([0.5, 0.25])",
+    "module": "fl.nn.Linear(8, 4, rng=0)",
+    "log": "log",
 }
 SETUP = """
 import numpy as np, floatlab as fl
 with fl.track_flags() as flags:
     sums = fl.array([1e9, 0.1], "fp16") + 1
+with fl.telemetry.watch() as log:
+    fl.Tensor([0.5]) + 1
 report = fl.memory.measure(fl.nn.Linear(8, 4, rng=0), fl.Tensor(np.ones((2, 8), np.float32)))
 """
 
@@ -205,3 +210,33 @@ def test_a_picture_holds_its_pixels(shape):
     rows = np.frombuffer(lines, np.uint8).reshape(2, 1 + 3 * channels)[:, 1:].reshape(2, 3, channels)
     expected = np.moveaxis(image.reshape(-1, 2, 3), 0, -1)
     assert np.abs(rows / 255 - expected).max() <= 0.5 / 255 + 1e-12
+
+
+def test_a_tensor_shows_its_values_and_where_it_comes_from():
+    x = fl.Tensor(np.float32([0.5, -0.0]), requires_grad=True)
+    assert read(x).rows[1:] == [["0", "0.5", ""], ["1", "−0", ""]]
+    assert read(x).words[0] == "float32, 2 elements, requires_grad"
+    assert read(x * 2).words[0].startswith("float32, 2 elements, made by ")
+    assert len(read(fl.Tensor(np.ones((30, 40), np.float32))).rows) == 14
+
+
+def test_a_module_shows_its_layers_with_parameters_and_formats():
+    model = fl.nn.Sequential(fl.nn.Linear(8, 4, rng=0), fl.nn.ReLU(), fl.nn.Linear(4, 2, rng=0).to("bf16"))
+    rows = {row[0]: row[1:] for row in read(model).rows[1:]}
+    assert rows["0"][1:] == ["weight 4 × 8, bias 4", "float32", "36"]
+    assert rows["2"][1:] == ["weight 2 × 4, bias 2", "bfloat16", "10"]
+    assert rows["1"][1:] == ["", "", ""] and "46 numbers in all" in read(model).words
+
+
+def test_a_log_shows_layers_and_parameters_and_is_a_line_in_a_terminal():
+    model = fl.nn.Linear(8, 4, rng=0)
+    optimizer = fl.optim.SGD(model.parameters(), lr=0.1)
+    with fl.telemetry.watch(model, optimizer) as log:
+        model(fl.Tensor(np.ones((2, 8), np.float32))).sum().backward()
+        optimizer.step()
+    words = read(log).words
+    assert words[0] == "Layers, 1 steps" and "Parameters" in words and "weight" in words
+    assert repr(log).startswith("<Log of 1 steps: ") and len(repr(log)) < 100
+    with fl.telemetry.watch() as empty:
+        pass
+    assert "An empty log" in read(empty).words

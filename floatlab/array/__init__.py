@@ -1,7 +1,6 @@
 """Arrays that compute in a format: `FloatArray`, the functions on it, and NumPy's protocols.
 
 - `protocols.py`: who computes a function of NumPy.
-- `shown.py`: how an array looks in a notebook.
 - `storage.py`: what an array holds, and what can be read from it.
 - `core.py`: the class, and how one is made.
 - `calls.py`: what one call was asked for, and what it hands back.

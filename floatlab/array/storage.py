@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from floatlab.array.shown import array_in_html
 from floatlab.backend import Array, is_gpu_array
 from floatlab.codes.decode import decode
 from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat
+from floatlab.formats.values import values_in_html
 
 __all__ = ["Storage", "common_format", "has_own_type", "zero_of"]
 
@@ -104,7 +104,7 @@ class Storage:
             return str(self.values)
 
     def _repr_html_(self) -> str:
-        return array_in_html(self.values, self.codes, self._format)
+        return values_in_html(self.values, self._format, self.codes)
 
     def _print_options(self) -> AbstractContextManager[Any]:
         """Do without powers of ten where numbers are moderate; NumPy has them if any two differ by a factor of 1000."""

@@ -16,6 +16,7 @@ from floatlab.autograd.discrete import Questions, Size, size_of
 from floatlab.autograd.operation import Array, Node
 from floatlab.errors import AutogradError, DtypeError, FormatMismatchError, ShapeError
 from floatlab.formats import FloatFormat
+from floatlab.formats.values import values_in_html
 from floatlab.rounding.inputs import as_array
 from floatlab.rounding.quantize import quantize
 
@@ -221,6 +222,11 @@ class Value(Questions):
         if self.name:
             parts.append(f"name={self.name!r}")
         return f"Tensor({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        made = f", made by {self._node.op.name}" if self._node is not None else ""
+        leaf = ", requires_grad" if self._node is None and self.requires_grad else ""
+        return values_in_html(self._data, self.format, remarks=made + leaf)
 
     # -- copies
 

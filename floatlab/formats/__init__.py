@@ -3,6 +3,7 @@
 - `notation.py`: the five fields that make a format, and how they are written in one word.
 - `shown.py`: how a format looks in a notebook.
 - `format.py`: `FloatFormat`, whose constants all follow from the fields.
+- `values.py`: how values of a format look in a notebook.
 - `catalogue.py`: the formats that have a name, one line each; `get_format`.
 - `info.py`: `finfo`, the constants under NumPy's names.
 """

@@ -22,6 +22,7 @@ from floatlab.autograd import Tensor, scope
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.making import ModuleType, found_instead, is_device
+from floatlab.nn.shown import module_in_html
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["Module", "Parameter"]
@@ -390,6 +391,9 @@ class Module(metaclass=ModuleType):
         if not inside:
             return f"{type(self).__name__}({self.extra_repr()})"
         return "\n".join([f"{type(self).__name__}({self.extra_repr()}", *inside, ")"])
+
+    def _repr_html_(self) -> str:
+        return module_in_html(self)
 
 
 def _convert(tensor: Tensor, target: FloatFormat) -> None:

@@ -29,8 +29,10 @@ from floatlab.plots.quantization import plot_quantization, quantization_data
 from floatlab.plots.ranges import plot_ranges, range_data
 from floatlab.plots.rounding import plot_rounding, rounding_data
 from floatlab.plots.style import SIZES, subplots
-from floatlab.plots.telemetry import plot_layers, plot_lost_updates, plot_underflow
+from floatlab.plots.sweep import plot_sweep
+from floatlab.plots.telemetry import plot_layers, plot_underflow
 from floatlab.plots.training import plot_training
+from floatlab.plots.updates import plot_lost_updates
 from floatlab.plots.values import plot_values, value_data
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "plot_quantization",
     "plot_ranges",
     "plot_rounding",
+    "plot_sweep",
     "plot_training",
     "plot_underflow",
     "plot_values",

@@ -1,32 +1,48 @@
-"""From which loss weight down does each format stop learning? Accuracy against the loss weight."""
+"""From which loss weight down does each format stop learning? Accuracy against the loss weight, in steps."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from floatlab.errors import ExperimentError
+from floatlab.plots.colours import THEMES
 from floatlab.plots.style import heading, label_lines, new_figure, run_style, tidy
 
 __all__ = ["plot_cliff"]
 
+_THEME = THEMES[False]
+_NAN = -7.0  # where a NaN is marked, below an accuracy of 0
+
+Records = Sequence[Mapping[str, Any]]
+
 
 def plot_cliff(
-    records: Sequence[Mapping[str, Any]], *, predicted: Mapping[str, float] | None = None, title: str = ""
+    records: Records,
+    *,
+    predicted: Mapping[str, float] | None = None,
+    criterion: str = "",
+    title: str = "",
 ) -> Figure:
     """Draw the final accuracy of every run against its loss weight, with the predicted cliffs as lines.
 
     Parameters
     ----------
     records : sequence of mappings
-        One for each run, with ``run``, ``loss_weight`` and ``test_accuracy`` (0 to 1). Runs of one name and loss
-        weight are seeds of the same run: the line goes through their means, the band is their range.
+        One for each run, with ``run``, ``loss_weight`` and ``test_accuracy`` (0 to 1, or None for NaN). Runs of one
+        name and loss weight are seeds of the same run: the steps go through their means, the band is their range. One
+        whose ``test_accuracy`` or last of ``epoch_losses`` is NaN has no accuracy, and is marked below the axis. Where
+        most seeds of a run have ``failed``, its marker is open.
     predicted : mapping of run name to loss weight, optional
         Where each run is predicted to fail; a vertical line in the run's colour. One that lies outside of the
         weights that were run is left out.
+    criterion : str
+        What "fails" means, in a sentence; written below the axes.
     title : str
         A line above the axes.
 
@@ -37,32 +53,80 @@ def plot_cliff(
     """
     if not records:
         raise ExperimentError("A figure of cliffs needs a finished run. Got none. Run the experiment first.")
-    figure, axis = new_figure(size=(13, 7.2))
-    names = list(dict.fromkeys(r["run"] for r in records))
-    labels: list[tuple[str, float, str]] = []
-    cliffs: list[tuple[float, str, str]] = []
+    figure, axis = new_figure(size=(13, 7.4))
+    names = list(dict.fromkeys(str(r["run"]) for r in records))
     smallest = min(float(r["loss_weight"]) for r in records)
     largest = max(float(r["loss_weight"]) for r in records)
     axis.set_xscale("log")
-    axis.set_ylim(0, 104)
     axis.set_xlim(largest * 1.6, smallest / 1.6)  # large weights to the left: down the cliff to the right
+    labels, any_nan = [], False
     for index, name in enumerate(names):
         mine = [r for r in records if r["run"] == name]
-        weights = sorted({float(r["loss_weight"]) for r in mine}, reverse=True)
-        by_weight = [
-            [100 * float(r["test_accuracy"]) for r in mine if float(r["loss_weight"]) == w] for w in weights
-        ]
-        mean = [float(np.mean(a)) for a in by_weight]
-        style = run_style(name, index)
-        axis.plot(weights, mean, **style, ms=8, zorder=3)
-        low, high = [min(a) for a in by_weight], [max(a) for a in by_weight]
-        axis.fill_between(weights, low, high, color=style["color"], alpha=0.13, lw=0)
-        labels.append((name, mean[-1], style["color"]))
-        cliff = (predicted or {}).get(name)
-        if cliff is not None and smallest / 1.6 < cliff < largest * 1.6:
-            axis.axvline(cliff, color=style["color"], linewidth=2, linestyle=(0, (1.5, 2)), zorder=2)
-            cliffs.append((cliff, name, style["color"]))
+        end, nan = _steps(axis, mine, run_style(name, index), index)
+        any_nan = any_nan or nan
+        labels.append((name, end, run_style(name, index)["color"]))
+    cliffs = [
+        (cliff, name, run_style(name, index)["color"])
+        for index, name in enumerate(names)
+        if (cliff := (predicted or {}).get(name)) is not None and smallest / 1.6 < cliff < largest * 1.6
+    ]
+    _draw_cliffs(axis, cliffs)
+    ticks = {float(t): f"{t}%" for t in range(0, 101, 20)} | ({_NAN: "NaN"} if any_nan else {})
+    axis.set_ylim(_NAN - 4 if any_nan else 0, 104)
+    axis.set_yticks(list(ticks), list(ticks.values()))
+    open_ones = "   (open: fails)" if any(r.get("failed") for r in records) else ""
+    note = "\n".join(["", *textwrap.wrap(criterion, 110)]) if criterion else ""
+    axis.set_xlabel(f"loss weight (the learning rate is divided by it){open_ones}{note}")
+    axis.set_ylabel("test accuracy")
+    tidy(axis)
+    label_lines(axis, labels, smallest / 1.6, gap=0.06)
+    if title:
+        heading(axis, title)
+    return figure
+
+
+def _steps(axis: Axes, records: Records, style: Mapping[str, Any], index: int) -> tuple[float, bool]:
+    """Draw a run; return where its line ends, and whether a seed has become NaN."""
+    weights = sorted({float(r["loss_weight"]) for r in records}, reverse=True)
+    by_weight = [[r for r in records if float(r["loss_weight"]) == w] for w in weights]
+    accuracies = [[a for r in mine if not np.isnan(a := _accuracy(r))] for mine in by_weight]
+    mean = np.array([float(np.mean(a)) if a else np.nan for a in accuracies])
+    low, high = (np.array([f(a) if a else np.nan for a in accuracies]) for f in (min, max))
+    # A step goes up or down in the middle of two weights, on the logarithmic axis.
+    middles = np.sqrt(np.array(weights[1:]) * np.array(weights[:-1]))
+    x = np.concatenate([weights[:1], np.repeat(middles, 2), weights[-1:]])
+    steps, bottom, top = (np.repeat(y, 2) for y in (mean, low, high))
+    axis.plot(
+        x, steps, color=style["color"], linestyle=style["linestyle"], zorder=3, gid=str(records[0]["run"])
+    )
+    axis.fill_between(x, bottom, top, color=style["color"], alpha=0.13, lw=0)
+    for weight, mine, y in zip(weights, by_weight, mean, strict=True):
+        failed = 2 * sum(bool(r.get("failed")) for r in mine) > len(mine)
+        fill = _THEME.paper if failed else style["color"]
+        axis.plot(
+            [weight], [y], marker=style["marker"], ms=9, color=style["color"], mfc=fill, ls="", zorder=4
+        )
+        if any(np.isnan(_accuracy(r)) for r in mine):  # beside the others, so that none hides another
+            place = weight * 1.09 ** (index - 3)
+            axis.plot([place], [_NAN], marker=style["marker"], ms=8, color=style["color"], ls="", zorder=4)
+    ends = mean[~np.isnan(mean)]
+    there = float(mean[-1]) if not np.isnan(mean[-1]) else _NAN
+    return there, bool(
+        len(ends) < len(mean) or any(len(a) < len(m) for a, m in zip(accuracies, by_weight, strict=True))
+    )
+
+
+def _accuracy(record: Mapping[str, Any]) -> float:
+    """Return an accuracy in per cent; NaN where the run has no number for a loss any more."""
+    accuracy, losses = record["test_accuracy"], record.get("epoch_losses") or [0.0]
+    if accuracy is None or losses[-1] is None or not np.isfinite(losses[-1]):
+        return float("nan")
+    return 100 * float(accuracy)
+
+
+def _draw_cliffs(axis: Axes, cliffs: list[tuple[float, str, str]]) -> None:
     for k, (cliff, name, colour) in enumerate(sorted(cliffs, reverse=True)):
+        axis.axvline(cliff, color=colour, linewidth=2, linestyle=(0, (1.5, 2)), zorder=2)
         axis.annotate(
             f"predicted\nfor {name}",
             xy=(cliff, 72 - 14 * (k % 4)),  # one below the other, so that near lines do not collide
@@ -71,14 +135,6 @@ def plot_cliff(
             va="center",
             color=colour,
             fontsize=13,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
+            bbox={"facecolor": _THEME.paper, "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
             zorder=5,
         )
-    axis.set_xlabel("loss weight (the learning rate is divided by it)")
-    axis.set_ylabel("test accuracy")
-    axis.set_yticks(range(0, 101, 20), [f"{t}%" for t in range(0, 101, 20)])
-    tidy(axis)
-    label_lines(axis, labels, smallest / 1.6, gap=0.06)
-    if title:
-        heading(axis, title)
-    return figure

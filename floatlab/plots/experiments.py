@@ -39,7 +39,7 @@ def plot_experiment(
     logarithmic : bool
         Whether the outcome's axis is logarithmic.
     criterion : str
-        A line below the axes: the rule by which ``failed`` was decided.
+        What "fails" means, in a sentence; written below the axes.
 
     Raises
     ------
@@ -51,14 +51,19 @@ def plot_experiment(
             "A figure of an experiment needs a finished run. Got none. Run the experiment first."
         )
     names = list(dict.fromkeys(str(r["run"]) for r in records))
-    height = 2.1 + 0.46 * len(names)
+    height = 2.4 + 0.5 * len(names)
     figure, (left, right) = new_figure(1, 2, size=(13, height), sharey=True, width_ratios=[2, 3])
     for row, name in enumerate(names):
         mine = [r for r in records if r["run"] == name]
-        predicted = sum(float(r["expected"]) for r in mine) / len(mine)
-        left.barh(row, predicted, height=0.62, color=THEMES[False].grid, zorder=2)
-        measured = [float(r["found"]) for r in mine if r["found"] is not None]
-        left.plot(measured, [row] * len(measured), "|", color=THEMES[False].ink, ms=15, mew=2.2, zorder=3)
+        for k, record in enumerate(
+            mine
+        ):  # a line for each seed, from what was predicted to what was measured
+            y = row + 0.5 * ((k + 0.5) / len(mine) - 0.5)
+            wanted, found = float(record["expected"]), record["found"]
+            if found is not None:
+                left.plot([wanted, found], [y, y], color=_GOOD, lw=1.4, zorder=2)
+                left.plot([found], [y], "|", clip_on=False, color=THEMES[False].ink, ms=9, mew=2.4, zorder=4)
+            left.plot([wanted], [y], "o", clip_on=False, color=THEMES[False].ink, mfc="none", ms=6, zorder=3)
         for record in mine:
             if record["outcome"] is not None:
                 colour, marker = (_BAD, "X") if record["failed"] else (_GOOD, "o")
@@ -69,7 +74,7 @@ def plot_experiment(
         text = f"predicted: {_word(fails, len(mine))}   came out: {_word(failed, len(mine))}"
         colour = _BAD if failed else _GOOD
         right.annotate(
-            text if any(r["outcome"] is not None for r in mine) else text + " (NaN)",
+            text + _nans(mine),
             xy=(1.02, row),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -84,8 +89,11 @@ def plot_experiment(
     left.set_xlim(0, 1.04 * largest)
     ticks = [0, 0.25, 0.5, 0.75, 1]
     left.set_xticks(ticks, [f"{t:.0%}" for t in ticks])
-    left.set_xlabel(f"{_wrapped(expected, 40)}\n(bar: predicted, line: measured)")
-    right.set_xlabel(outcome)
+    left.set_xlabel(f"{_wrapped(expected, 40)}\n(ring: predicted, stroke: measured)")
+    marks = "dot: learns, cross: fails"
+    right.set_xlabel(f"{outcome}\n({marks})")
+    if criterion:
+        figure.supxlabel(_wrapped(criterion, 120), fontsize=12, color=_GOOD)
     if logarithmic:
         right.set_xscale("log")
         right.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -102,6 +110,12 @@ def plot_experiment(
     if title:
         figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
     return figure
+
+
+def _nans(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many seeds have no number for an outcome."""
+    count = sum(r["outcome"] is None for r in records)
+    return "" if not count else " (NaN)" if count == len(records) else f" (NaN: {count} of {len(records)})"
 
 
 def _word(failures: int, seeds: int) -> str:

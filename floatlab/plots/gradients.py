@@ -83,7 +83,7 @@ def plot_gradients(
                         xycoords=("data", "axes fraction"),
                         xytext=(3, 5),
                         textcoords="offset points",
-                        ha="right",
+                        ha="right" if lost - low > 0.3 * (high - low) else "left",  # beside the heading
                         color=style.light,
                         fontsize=13,
                     )
@@ -149,7 +149,8 @@ def _histograms(axis: Axes, kinds: Curves, *, top: float) -> None:
                 share, edges, color=colour, fill=fill, alpha=0.5 if fill else 1.0, linewidth=2.2, zorder=3
             )
     axis.set_ylim(0, top)
-    axis.set_yticks(np.arange(0, top, 0.1), [f"{100 * t:.0f}%" for t in np.arange(0, top, 0.1)])
+    ticks = np.arange(0, min(top, 1.01), 0.1 if top < 0.55 else 0.25)
+    axis.set_yticks(ticks, [f"{100 * t:.0f}%" for t in ticks])
     tidy(axis)
     axis.tick_params(labelbottom=False)
 

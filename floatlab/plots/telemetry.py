@@ -20,7 +20,7 @@ from floatlab.plots.colours import REGIONS, THEMES, format_styles
 from floatlab.plots.edges import format_regions
 from floatlab.plots.style import LINES, label_lines, new_figure, tidy
 
-__all__ = ["plot_layers", "plot_lost_updates", "plot_underflow"]
+__all__ = ["plot_layers", "plot_underflow", "shares_over_steps"]
 
 Records = Sequence[Mapping[str, Any]]
 _NO_LAYER = "(no layer)"
@@ -213,7 +213,7 @@ def plot_underflow(records: Records, *, phase: str = "backward", title: str = ""
         If there is no such record.
     """
     check_option("phase", phase, _PHASES)
-    lines = _shares(
+    lines = shares_over_steps(
         [r for r in records if r.get("phase") == phase and r["rounded"]], "layer", "underflows", "rounded"
     )
     order = [layer or _NO_LAYER for layer in _layers(records)]
@@ -222,29 +222,10 @@ def plot_underflow(records: Records, *, phase: str = "backward", title: str = ""
     )
 
 
-def plot_lost_updates(records: Records, *, title: str = "") -> Figure:
-    """Draw over the steps which share of each parameter's updates is lost: ``w + dw == w``.
-
-    Parameters
-    ----------
-    records : sequence of mappings
-        A log's update records; others are passed over.
-    title : str
-        A line above the axes.
-
-    Raises
-    ------
-    ExperimentError
-        If there is no such record.
-    """
-    lines = _shares([r for r in records if "driven" in r], "parameter", "lost", "driven")
-    return _over_steps(lines, "updates lost against their weight", title)
-
-
 _Line = tuple[NDArray[Any], NDArray[Any]]
 
 
-def _shares(records: Records, name: str, part: str, whole: str) -> dict[str, _Line]:
+def shares_over_steps(records: Records, name: str, part: str, whole: str) -> dict[str, _Line]:
     """Return for each layer or parameter the steps, and the share of `part` in `whole` at each."""
     sums: dict[str, dict[int, tuple[int, int]]] = {}
     for record in records:

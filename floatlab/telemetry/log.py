@@ -28,7 +28,7 @@ from floatlab.optim import Optimizer
 from floatlab.system.files import write_whole
 from floatlab.telemetry.counts import Counts, count
 from floatlab.telemetry.records import FATES, First, OperationRecord, Records, StepRecord, UpdateRecord
-from floatlab.telemetry.table import as_text, make_table, show
+from floatlab.telemetry.table import as_html, as_text, make_table, show
 from floatlab.telemetry.updates import Updates
 
 __all__ = ["Log", "watch"]
@@ -145,6 +145,13 @@ class Log:
 
     def __str__(self) -> str:
         return as_text(self._records())
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.operations)} records of operations, {len(self.updates)} of updates"
+        return f"<Log of {len(self.steps)} steps: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self._records())
 
     def _records(self) -> Records:
         return Records(self.operations, self.updates, self.steps, self.first, self.stagnated())

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from floatlab.system.html import Raw, table
 from floatlab.system.terminal import make_console
 from floatlab.telemetry.counts import Counts
 from floatlab.telemetry.records import Records
 
-__all__ = ["as_text", "make_table", "show"]
+__all__ = ["as_html", "as_text", "make_table", "show"]
 
 #: "made here": the share of zeros that rounding made of other numbers.
 _LAYERS = (
@@ -110,6 +111,22 @@ def _text(head: Row, rows: list[Row]) -> str:
         numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
         lines.append("  ".join(words + numbers))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def as_html(log: Records) -> Raw:
+    """Return both tables and the first happenings for a notebook."""
+    parts = []
+    for title, head, rows in (
+        (f"Layers, {len(log.steps)} steps", _LAYERS, _layer_rows(log, None)),
+        ("Parameters", _PARAMETERS, _parameter_rows(log, None)),
+    ):
+        if rows:
+            names, cells = _filled(head, rows)
+            parts.append(table(title, cells, head=names))
+    parts += [table("", [], note=remark) for remark in _remarks(log)]
+    return (
+        Raw("".join(parts)) if parts else table("An empty log", [], note="no operation ran while it listened")
+    )
 
 
 def make_table(log: Records, step: int | None = None) -> Any:

@@ -113,10 +113,54 @@ def test_the_cliff_figure_draws_means_and_predictions():
     records = [record(weight=w, seed=s, accuracy=a) for w, a in ((1.0, 0.9), (1e-6, 0.1)) for s in (0, 1)]
     records += [record(weight=1.0, seed=2, accuracy=0.6), record(weight=1e-6, seed=2, accuracy=0.1)]
     figure = plots.plot_cliff(records, predicted={"fp16": 2e-5, "bf16": 1e-38}, title="Cliffs")
-    curve, cliff = figure.axes[0].lines
-    np.testing.assert_allclose(curve.get_ydata(), [80, 10])
+    curve, *_, cliff = figure.axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), [80, 80, 10, 10])
+    np.testing.assert_allclose(
+        curve.get_xdata(), [1, 1e-3, 1e-3, 1e-6]
+    )  # a step in the middle of a logarithmic axis
     assert list(cliff.get_xdata()) == [2e-5, 2e-5]
     assert "predicted\nfor fp16" in words(figure) and "predicted\nfor bf16" not in words(figure)
+
+
+@pytest.mark.parametrize(
+    "nan", [{"losses": (2.0, None)}, {"losses": (2.0, float("nan"))}, {"accuracy": None}]
+)
+def test_a_nan_is_drawn_as_one_and_never_as_an_accuracy(nan):
+    records = [record(weight=w, seed=s, accuracy=0.9) for w in (1.0, 1e-3) for s in (0, 1)]
+    records += [record(weight=1e-6, seed=s, **({"accuracy": 0.1} | nan)) for s in (0, 1)]
+    axes = plots.plot_cliff(records).axes[0]
+    drawn = axes.lines[0].get_ydata()
+    assert np.isnan(drawn[-2:]).all() and set(drawn[:-2]) == {90.0}
+    assert "NaN" in [label.get_text() for label in axes.get_yticklabels()]
+    assert sum(list(line.get_ydata()) == [-7.0] for line in axes.lines) == 1
+    mixed = plots.plot_cliff([*records[:-1], record(weight=1e-6, seed=1, accuracy=0.8)]).axes[0]
+    assert mixed.lines[0].get_ydata()[-1] == 80.0  # of the seed that has one
+
+
+def test_what_fails_has_an_open_marker_and_the_criterion_is_written_down():
+    records = [record(weight=w, accuracy=a, failed=a < 0.5) for w, a in ((1.0, 0.9), (1e-6, 0.1))]
+    figure = plots.plot_cliff(records, criterion="A run fails if it is slow.")
+    fills = [line.get_markerfacecolor() for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert fills == [FORMATS["float16"].light, "#FFFFFF"]
+    assert "A run fails if it is slow." in words(figure) and "open: fails" in words(figure)
+
+
+def test_every_run_has_a_panel_with_fp32_in_grey_behind_it():
+    records = [record(run, 1.0, seed=s, losses=losses) for run, losses in (("fp32", (2.0, 0.5)), ("bf16", (2.0, 1.0)))
+               for s in (0, 1)]  # fmt: skip
+    figure = plots.plot_training(records)
+    own, behind = figure.axes[0].lines
+    assert own.get_ydata().tolist() == [2.0, 1.0] and behind.get_ydata().tolist() == [2.0, 0.5]
+    assert len(figure.axes) == 2 and own.get_zorder() > behind.get_zorder()
+    assert "grey: fp32" in words(figure) and "2 seeds" in words(figure)
+
+
+def test_the_figure_says_whose_scale_it_shows_and_who_has_become_nan():
+    records = [
+        record("fp16 dynamic", scaling="dynamic", seed=s, losses=(2.0, x)) for s, x in ((3, None), (5, 1.0))
+    ]
+    text = words(plots.plot_training(records))
+    assert "scale: seed 3" in text and "NaN: 1 of 2 seeds" in text
 
 
 @pytest.mark.parametrize("draw", [plots.plot_training, plots.plot_cliff, plots.plot_experiment])
@@ -202,3 +246,20 @@ def test_an_experiment_shows_every_seed_and_says_what_came_true():
     ):  # fmt: skip
         assert part in text
     assert len(figure.axes[1].lines) == 6  # three seeds of two runs; a NaN has no place
+
+
+def test_a_prediction_is_drawn_beside_what_was_measured_for_every_seed():
+    records = [
+        {"run": "fp16", "outcome": 0.1, "expected": e, "found": f, "predicted_failure": True, "failed": True}
+        for e, f in ((0.2, 0.9), (0.9, 0.2), (0.5, None))
+    ]
+    left = plots.plot_experiment(records, criterion="A run fails if it is slow.").axes[0]
+    rings = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    strokes = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "|"]
+    pairs = [
+        list(line.get_xdata())
+        for line in left.lines
+        if line.get_linestyle() == "-" and len(line.get_xdata()) == 2
+    ]
+    assert rings == [0.2, 0.9, 0.5] and strokes == [0.9, 0.2] and pairs == [[0.2, 0.9], [0.9, 0.2]]
+    assert "A run fails if it is slow." in words(left.figure)

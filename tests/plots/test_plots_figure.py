@@ -21,6 +21,7 @@ PLAIN = {
     "plot_training": "plots.plot_training([RUN])",
     "plot_experiment": "plots.plot_experiment([RUN])",
     "plot_gradients": "plots.plot_gradients({'a': {'b': ([-3, -2], [1, 2])}})",
+    "plot_sweep": "plots.plot_sweep([RUN], 'loss_weight')",
     "plot_memory": "plots.plot_memory({'a': [dict(kind='weights', bytes=4, format='float32')]})",
     "plot_layers": "plots.plot_layers([OPERATION])",
     "plot_underflow": "plots.plot_underflow([OPERATION])",

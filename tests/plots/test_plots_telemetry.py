@@ -18,7 +18,8 @@ from floatlab.telemetry import watch
 pytest.importorskip("matplotlib")
 
 from floatlab.plots.figure import save
-from floatlab.plots.telemetry import plot_layers, plot_lost_updates, plot_underflow
+from floatlab.plots.telemetry import plot_layers, plot_underflow
+from floatlab.plots.updates import plot_lost_updates
 
 
 def operation(**changes):
@@ -151,16 +152,34 @@ def test_the_share_of_zeros_is_that_of_the_rounded_results():
     assert {"0", "(no layer)"} == set(texts(axis))
 
 
+def heat(figure):
+    """Return the shares of a heat map, a row for each parameter, NaN where there is none."""
+    return figure.axes[0].collections[0].get_array().filled(np.nan)
+
+
 def test_lost_updates_are_a_share_of_those_that_had_a_reason_to_move():
-    axis = plot_lost_updates(
+    figure = plot_lost_updates(
         [update(), update(step=1, lost=2), update(step=2, driven=0, lost=0), operation()]
-    ).axes[0]
-    assert axis.lines[0].get_ydata().tolist() == [75.0, 25.0, 0.0]
+    )
+    np.testing.assert_array_equal(heat(figure), [[75.0, 25.0, np.nan]])
+    assert texts(figure.axes[0]) == ["50%"]  # 8 of 16, whatever the steps
+
+
+def test_every_parameter_has_a_row_and_every_step_a_column():
+    records = [
+        update(parameter=f"p{i}", driven=10, lost=i, step=5 * s) for i in range(9) for s in range(3) if i != s
+    ]
+    figure = plot_lost_updates(records)
+    expected = [[10.0 * i if i != s else np.nan for s in range(3)] for i in range(9)]
+    np.testing.assert_array_equal(heat(figure), expected)
+    axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [f"p{i}" for i in range(9)]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "5", "10"]
 
 
 def test_beyond_six_lines_the_smaller_ones_are_grey_and_counted():
-    records = [update(parameter=f"p{i}", driven=10, lost=i, step=s) for i in range(9) for s in range(2)]
-    axis = plot_lost_updates(records).axes[0]
+    records = [operation(layer=f"p{i}", rounded=10, underflows=i, step=s) for i in range(9) for s in range(2)]
+    axis = plot_underflow(records).axes[0]
     grey = [line for line in axis.lines if line.get_color() == "#C9C9C9"]
     assert len(axis.lines) == 9 and len(grey) == 3
     assert sorted(texts(axis)) == [f"p{i}" for i in range(3, 9)]
