@@ -39,7 +39,7 @@ class _Bits(RegexHighlighter):
 
 
 BITS = _Bits()
-BIT_COLOURS = Theme({"bits.sign": "magenta", "bits.exponent": "green", "bits.fraction": "bright_blue"})
+BIT_COLOURS = Theme({"bits.sign": "bold", "bits.exponent": "dark_orange", "bits.fraction": "bright_blue"})
 
 _MOST_SEEDS = 100
 

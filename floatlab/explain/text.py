@@ -36,7 +36,8 @@ __all__ = [
 
 
 _WIDTH = 80  # columns of a terminal
-BIT_COLOURS = ("#8e24aa", "#1b7f3b", "#1f5fbf")  # of sign, exponent and fraction: 4.5 to 1 and more on white
+# Paper and ink of sign, exponent and fraction, as in the charts of floatlab.plots, on whatever a page is.
+BIT_COLOURS = (("#4a4a4a", "#ffffff"), ("#e8a33d", "#000000"), ("#cfe6f7", "#000000"))
 _BITS = re.compile(r"(?<![\w.])([01]) ([01]+) ([01]+)(?![\w.])")  # the three of them in a line of text
 
 Rows = Sequence[tuple[str, str]]
@@ -53,7 +54,10 @@ def as_lines(title: str, rows: Rows) -> str:
 
 def as_html(title: str, rows: Rows) -> str:
     """Return rows of a label and a text as a table that gets no wider than its page, the bits in colour."""
-    spans = [f'<span style="color:{colour}">\\{k}</span>' for k, colour in enumerate(BIT_COLOURS, start=1)]
+    spans = [
+        f'<span style="background:{paper};color:{ink}">\\{k}</span>'
+        for k, (paper, ink) in enumerate(BIT_COLOURS, start=1)
+    ]
     cells = "".join(
         f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
         '<td style="text-align:left"><code style="white-space:pre-wrap;overflow-wrap:anywhere">'

@@ -15,7 +15,9 @@ import floatlab as fl
 from floatlab import reference
 from floatlab.errors import DtypeError, FloatlabError, OptionError, ShapeError
 from floatlab.explain import Explanation, explain
+from floatlab.explain.text import BIT_COLOURS
 from floatlab.formats import get_format
+from floatlab.plots.colours import BITS, contrast
 
 FORMATS = [
     get_format(name)
@@ -459,8 +461,11 @@ def test_a_number_too_long_to_be_written_down_is_refused_in_words():
 
 def test_bits_have_colours_and_nothing_is_wider_than_the_page():
     page = explain(0.1, "e4m3")._repr_html_()
-    for colour, bits in zip(("#8e24aa", "#1b7f3b", "#1f5fbf"), ("0", "0011", "101"), strict=True):
-        assert f'<span style="color:{colour}">{bits}</span>' in page
+    for (paper, ink), bits, part in zip(BIT_COLOURS, ("0", "0011", "101"), BITS, strict=True):
+        assert f'<span style="background:{paper};color:{ink}">{bits}</span>' in page
+        assert (
+            paper == BITS[part][0].lower() and contrast(paper, ink) >= 4.5
+        )  # one meaning for a colour everywhere
     assert "overflow-wrap:anywhere" in page and "white-space:pre-wrap" in page
 
 
