@@ -107,7 +107,9 @@ def test_fp8_scales_of_a_weight_that_is_gone_are_not_those_of_a_new_one():
             layer(x).sum().backward()
     assert recipe.slots(layer.weight)["input"].scale != 1.0
     weight = Tensor(np.ones((2, 2)), requires_grad=True)
-    recipe._slots[id(weight)] = recipe._slots.pop(id(layer.weight))  # as if it lived where the other one did
+    entries = recipe._slots._entries
+    entries[id(weight), ""] = entries.pop((id(layer.weight), ""))  # as if it lived where the other one did
+    assert recipe._slots.of(weight, "")["input"].history == []
     assert recipe.slots(weight)["input"].scale == 1.0 and recipe.slots(weight)["input"].history == []
 
 

@@ -270,13 +270,12 @@ class GradScaler:
             return
         self._require_scaled("update()")
         if new_scale is not None:
-            if isinstance(new_scale, Tensor) and new_scale.size == 1:
-                new_scale = new_scale.item()
-            if not (is_number(new_scale) and 0.0 < new_scale <= 2.0**127):
-                raise OptionError(
-                    f"A scale lies above 0, up to 2**127. Got {new_scale!r}. Use a power of two."
-                )
-            self._state.scale = float32(float(new_scale))
+            number: Any = (
+                new_scale.item() if isinstance(new_scale, Tensor) and new_scale.size == 1 else new_scale
+            )
+            if not (is_number(number) and 0.0 < number <= 2.0**127):
+                raise OptionError(f"A scale lies above 0, up to 2**127. Got {number!r}. Use a power of two.")
+            self._state.scale = float32(number)
         else:
             found = [p.found_inf for p in self._progress.values() if p.found_inf is not None]
             if not found:

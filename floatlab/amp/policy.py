@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from floatlab.autograd import Tensor, cast_policy
-from floatlab.errors import FormatError, check_option, nearest_name
+from floatlab.errors import FormatError, OptionError, check_option, nearest_name
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn import Module
 
@@ -78,6 +78,8 @@ class Policy:
 
     def wrap(self, module: Module) -> PolicyModule:
         """Return `module` under this policy; its weights are converted to `param`, in place."""
+        if not isinstance(module, Module):
+            raise OptionError(f"A policy is that of a module. Got {type(module).__name__}. Pass the model.")
         return PolicyModule(module.to(self.param), self)
 
     def __str__(self) -> str:

@@ -208,7 +208,7 @@ def randn(
     """Return standard normal numbers, rounded to the format.
 
     >>> randn(2, rng=0)
-    Tensor([0.486073, 1.120903], format=float32)
+    Tensor([0.182007, 0.578163], format=float32)
     """
     return _made(
         standard_normal(several(shape), _given(rng, generator)), _chosen(dtype, format), requires_grad

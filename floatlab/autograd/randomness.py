@@ -28,7 +28,8 @@ _seeded: list[np.random.Generator] = []  # empty, or the one of manual_seed
 def manual_seed(seed: int) -> np.random.Generator:
     """Let everything that is given no generator draw from one with this seed, from now on; return that one.
 
-    Layers that are made, dropout and `floatlab.randn` draw from it, in the order in which they do.
+    Layers that are made from now on, their dropout and `floatlab.randn` draw from it, in the order in which they do. A
+    second seed holds for all of them too; a layer that was made before the first keeps its own.
 
     Raises
     ------
@@ -50,8 +51,11 @@ def manual_seed(seed: int) -> np.random.Generator:
         )
     made = checked(seed)
     assert made is not None
-    _seeded[:] = [made]
-    return made
+    if _seeded:
+        _seeded[0].bit_generator.state = made.bit_generator.state  # layers hold it
+    else:
+        _seeded.append(made)
+    return _seeded[0]
 
 
 def source(rng: Rng = None) -> np.random.Generator:

@@ -18,7 +18,7 @@ from floatlab.autograd.operation import Array
 from floatlab.autograd.shapes import Shapes
 from floatlab.autograd.value import Value, as_values
 from floatlab.context import current
-from floatlab.errors import AutogradError, DtypeError
+from floatlab.errors import AutogradError, DtypeError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
@@ -300,6 +300,10 @@ class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
         made = getattr(first, operators[0])(*inputs[1:])
         if out is None:
             return made
+        if made.shape != out.shape:
+            raise ShapeError(
+                f"An in-place change keeps the shape. Got {made.shape} for an array of shape {out.shape}. Reshape one."
+            )
         out[...] = made.data
         return out
 

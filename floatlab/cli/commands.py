@@ -368,6 +368,7 @@ def run(
 
 def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: Path) -> str:
     from floatlab import plots
+    from floatlab.experiments.harness.criterion import CRITERION
 
     figure = plots.plot_experiment(
         records,
@@ -375,5 +376,6 @@ def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder:
         outcome=experiment.outcome,
         expected=experiment.expected,
         logarithmic=experiment.logarithmic,
+        criterion=CRITERION,
     )
     return plots.save(figure, folder / "outcome.png").name

@@ -98,9 +98,9 @@ def _run(
                     progress.update(bar, description="running", completed=0)
                 else:
                     progress.update(bar, advance=1)
-            else:
+            else:  # finished, or an fp32 run that is not listed
                 text = f"{config.run}, seed {config.seed}: {_number(record['outcome'])}"
-                progress.update(bar, advance=1, description=f"{text:<45}")
+                progress.update(bar, advance=stage == "finished", description=f"{text:<45}")
 
         def say(text: str) -> None:
             console.print(text, highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 Nothing here downloads anything. The digits and their licence lie beside this file.
 """
 
-from floatlab.data.dataset import Dataset, digits
+from floatlab.data.dataset import Dataset, digits, split
 from floatlab.data.readers import cifar10, mnist, read_idx
 
-__all__ = ["Dataset", "cifar10", "digits", "mnist", "read_idx"]
+__all__ = ["Dataset", "cifar10", "digits", "mnist", "read_idx", "split"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from floatlab.errors import DataError, OptionError
 from floatlab.system.html import Raw, picture, table
 
-__all__ = ["Dataset", "digits"]
+__all__ = ["Dataset", "digits", "make_dataset", "split"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,22 @@ class Dataset:
             rows = order[start : start + int(size)]
             yield self.train_images[rows], self.train_labels[rows]
 
+    def hold_out(self, share: float = 0.1, seed: np.random.Generator | int = 0) -> Dataset:
+        """Return the training part alone, split again: a share of it, the validation part, stands for the test part.
+
+        What is chosen by looking at it (when to stop, which rate) is chosen without the test images.
+
+        Examples
+        --------
+        >>> data = digits()
+        >>> tuning = data.hold_out(0.1)
+        >>> len(data.train_labels), len(tuning.train_labels), len(tuning.test_labels)
+        (1438, 1294, 144)
+        """
+        kept, held = _parts(len(self.train_labels), share, seed)
+        images, labels = self.train_images, self.train_labels
+        return Dataset(images[kept], labels[kept], images[held], labels[held], self.image_shape, self.classes)
+
 
 def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
     """Return the handwritten digits that ship with floatlab, split into a training and a test part.
@@ -126,7 +142,9 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Dataset:
             f"Got test_share={test_share!r} of {len(labels)} images. Use 0.2."
         )
     order = shuffled(len(labels), seed)
-    return split(images, labels, order[n_test:], order[:n_test], largest_pixel=16, image_shape=(1, 8, 8))
+    return make_dataset(
+        images, labels, order[n_test:], order[:n_test], largest_pixel=16, image_shape=(1, 8, 8)
+    )
 
 
 def shuffled(n: int, rng: np.random.Generator | int) -> NDArray[np.intp]:
@@ -140,7 +158,56 @@ def shuffled(n: int, rng: np.random.Generator | int) -> NDArray[np.intp]:
     return np.argsort(generator.bit_generator.random_raw(n), kind="stable")
 
 
-def split(
+def split(*arrays: Any, share: float = 0.1, seed: np.random.Generator | int = 0) -> list[tuple[Any, Any]]:
+    """Split arrays of as many rows at random in two: for each, what stays, and what is held out.
+
+    Parameters
+    ----------
+    *arrays : array_like
+        Images and labels, say; row i of each belongs together, and stays together.
+    share : float
+        The share that is held out, above 0 and below 1.
+    seed : int or numpy.random.Generator
+        Which split. The same seed gives the same split everywhere.
+
+    Raises
+    ------
+    DataError
+        If the arrays have not as many rows each.
+    OptionError
+        If one part would be empty.
+
+    Examples
+    --------
+    >>> (x, x_held), (y, y_held) = split(np.arange(10.0), np.arange(10) % 2, share=0.3)
+    >>> x.shape, x_held.shape, sorted([*x, *x_held]) == list(range(10))
+    ((7,), (3,), True)
+    """
+    found = [np.asarray(array) for array in arrays]
+    rows = {len(array) if array.ndim else None for array in found}
+    if len(rows) != 1 or None in rows:
+        shapes = " and ".join(str(array.shape) for array in found) or "none"
+        raise DataError(
+            f"What is split has as many rows each. Got {shapes}. Give arrays that belong together."
+        )
+    kept, held = _parts(len(found[0]), share, seed)
+    return [(array[kept], array[held]) for array in found]
+
+
+def _parts(n: int, share: Any, seed: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return which of `n` rows stay, and which are held out."""
+    if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < float(share) < 1:
+        raise OptionError(f"share is above 0 and below 1. Got {share!r}. Use 0.1.")
+    count = round(n * float(share))
+    if not 0 < count < n:
+        raise OptionError(
+            f"Both parts of a split need a row. Got share={share!r} of {n} rows. Use another share."
+        )
+    order = shuffled(n, seed)
+    return order[count:], order[:count]
+
+
+def make_dataset(
     images: NDArray[Any],
     labels: NDArray[Any],
     train: NDArray[Any],

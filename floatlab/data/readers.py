@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.data.dataset import Dataset, split
+from floatlab.data.dataset import Dataset, make_dataset
 from floatlab.errors import DataError
 from floatlab.system.files import as_path, cannot_read
 
@@ -176,7 +176,7 @@ def _join(parts: list[tuple[NDArray[Any], NDArray[Any]]], image_shape: tuple[int
         )
     channels, height, width = image_shape
     n = len(train_labels)
-    return split(
+    return make_dataset(
         np.concatenate([train_images, test_images]),
         np.concatenate([train_labels, test_labels]),
         np.arange(n),

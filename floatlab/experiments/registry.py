@@ -20,6 +20,7 @@ from floatlab.experiments import (
     small_units,
     stagnation,
     through_time,
+    transformer,
 )
 from floatlab.experiments.harness.common import Claim, Experiment, Record
 from floatlab.experiments.harness.criterion import CRITERION, judged, references_of
@@ -42,6 +43,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         optimizer_state.EXPERIMENT,
         cnn.EXPERIMENT,
         lstm.EXPERIMENT,
+        transformer.EXPERIMENT,
     )
 }
 

@@ -7,7 +7,7 @@ unit of 0.001 it lies a factor of 10^6 lower. Adam divides by the gradient's siz
 most 2^-25 is zero, and Adam moves nothing.
 
 Prediction: the share of weight gradients of the first fp32 step that lie at or below the threshold of the format.
-If more than half of them are lost, the run fails: it repeats the digits with an error of more than a half.
+If more than half of them are lost, the run fails. (Made on the seeds 0 to 3.)
 """
 
 from __future__ import annotations

@@ -9,16 +9,32 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, overload
 
 from floatlab.errors import OptionError, check_switch
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
 from floatlab.explain.story import Explanation, Neighbour, Story
+from floatlab.explain.sums import SumExplanation, explain_sum
 from floatlab.rounding.options import RoundingOptions, check_names, make_rule
 
-__all__ = ["Explanation", "Neighbour", "explain"]
+__all__ = ["Explanation", "Neighbour", "SumExplanation", "explain"]
 
 
+@overload
+def explain(x: tuple[Literal["sum"], Any], fmt: Any = None, **options: Any) -> SumExplanation: ...
+@overload
+def explain(
+    x: Any,
+    fmt: Any = None,
+    *,
+    rounding: str = ...,
+    overflow: str | None = ...,
+    subnormals: str = ...,
+    flush_inputs: bool = ...,
+    random_bits: int | None = ...,
+    random_integers: int | None = ...,
+    full: bool = ...,
+) -> Explanation: ...
 def explain(
     x: Any,
     fmt: Any = None,
@@ -31,7 +47,7 @@ def explain(
     random_integers: int | None = None,
     full: bool = False,
     **unknown: Any,
-) -> Explanation:
+) -> Explanation | SumExplanation:
     """Explain how a number, or the result of an operation, is rounded to a format.
 
     Parameters
@@ -39,8 +55,8 @@ def explain(
     x : number, str, Fraction, FloatArray of one element, or tuple
         A number, taken exactly; a string is a number, a quotient or a power, taken exactly too ("0.1" is one tenth, 0.1
         is the float64 next to it; "1/3", "2^-24", "0x1.8p-3"), and so is a `Decimal`. A tuple is an operation:
-        ``(a, "+", b)`` with + - * or /, ``("sqrt", a)``, ``("fma", a, b, c)``, or the name of an elementary function
-        and its argument, ``("exp", a)``.
+        ``(a, "+", b)`` with + - * or /, ``("sqrt", a)``, ``("fma", a, b, c)``, the name of an elementary function
+        and its argument, ``("exp", a)``, or ``("sum", terms)``: where does it stall?
     fmt : str, FloatFormat or dtype
         The format. It may be left out where an operand is a FloatArray.
     rounding, overflow, subnormals, flush_inputs, random_bits, random_integers
@@ -50,7 +66,8 @@ def explain(
 
     Returns
     -------
-    Explanation
+    Explanation or SumExplanation
+        The latter for ``("sum", terms)``.
 
     Examples
     --------
@@ -78,7 +95,10 @@ def explain(
       error     0.0015624999999999... = 0.2 ulp, 1.56 %
       flags     inexact
     """
+    check_switch("full", full)
     check_names("explain", unknown, [name for name in RoundingOptions.__annotations__ if name != "rng"])
+    if isinstance(x, tuple) and len(x) == 2 and x[0] == "sum":
+        return explain_sum(x[1], format_of([x[1]], fmt), rounding, overflow, subnormals)
     name, operands = read(x)
     fmt = format_of(operands, fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
@@ -119,5 +139,5 @@ def explain(
         value,
         unflushed,
         (raised,) if raised else flags,
-        check_switch("full", full),
+        full,
     ).tell()

@@ -91,6 +91,13 @@ def measure(
     (16.0, 6144)
     (16.0, 3072)
     """
+    if not isinstance(model, Module):
+        raise OptionError(f"A step is one of a model. Got {type(model).__name__}. Pass a Module.")
+    for option, function in (("loss", loss), ("optimizer", optimizer)):
+        if not (function is None or callable(function) or isinstance(function, Optimizer)):
+            raise OptionError(
+                f"{option} is a function. Got {function!r:.80}. Write it as in lambda x: ..., or leave it out."
+            )
     given = optimizer if isinstance(optimizer, Optimizer) else None
     context = _context(autocast)
     model, given, context, inputs = copy.deepcopy((model, given, context, inputs))
@@ -124,7 +131,13 @@ def measure(
 def _context(choice: Any) -> AbstractContextManager[Any]:
     if choice is None:
         return nullcontext()
-    return amp.autocast(choice) if isinstance(choice, str | FloatFormat) else choice
+    if isinstance(choice, str | FloatFormat):
+        return amp.autocast(choice)
+    if not isinstance(choice, AbstractContextManager):
+        raise OptionError(
+            f'autocast is a format, or a context to run in. Got {choice!r:.80}. Use a name such as "fp16".'
+        )
+    return choice
 
 
 def _sum(output: Any) -> Tensor:

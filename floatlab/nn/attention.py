@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor
+from floatlab.autograd.randomness import source
 from floatlab.errors import OptionError, ShapeError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
@@ -56,7 +57,7 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise OptionError(f"num_heads divides embed_dim. Got {num_heads} and {embed_dim}. Use a divisor.")
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
-        self.dropout, self._rng = probability("dropout", dropout), np.random.default_rng(rng)
+        self.dropout, self._rng = probability("dropout", dropout), source(rng)
         self.in_proj_weight = Parameter(np.zeros((3 * embed_dim, embed_dim), np.float32))
         init.xavier_uniform_(self.in_proj_weight, rng=self._rng)
         zeros = np.zeros(3 * embed_dim, np.float32)
@@ -207,7 +208,7 @@ class TransformerEncoderLayer(Module):
         check_option("activation", activation, ("relu", "gelu"))
         switches(batch_first=batch_first, norm_first=norm_first, bias=bias)
         number("layer_norm_eps", layer_norm_eps, 0.0)
-        generator = np.random.default_rng(rng)
+        generator = source(rng)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, rng=generator
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor
+from floatlab.autograd.randomness import source
 from floatlab.errors import OptionError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
@@ -36,7 +37,7 @@ class _Convolution(Module):
         super().__init__()
         self.in_channels, self.out_channels = channels
         self.groups = int(groups)
-        generator = np.random.default_rng(rng)
+        generator = source(rng)
         self.weight = Parameter(np.zeros(weight_shape, np.float32))
         init.kaiming_uniform_(self.weight, a=math.sqrt(5.0), rng=generator)
         self.register_parameter("bias", Parameter(np.zeros(channels[1], np.float32)) if bias else None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor
+from floatlab.autograd.randomness import source
 from floatlab.errors import OptionError
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
@@ -38,7 +39,7 @@ class Linear(Module):
         positive(in_features=in_features, out_features=out_features)
         switches(bias=bias)
         self.in_features, self.out_features = in_features, out_features
-        generator = np.random.default_rng(rng)
+        generator = source(rng)
         self.weight = Parameter(np.zeros((out_features, in_features), np.float32))
         init.kaiming_uniform_(self.weight, a=math.sqrt(5.0), rng=generator)
         self.register_parameter("bias", Parameter(np.zeros(out_features, np.float32)) if bias else None)
@@ -133,7 +134,7 @@ class Dropout(Module):
         super().__init__()
         switches(inplace=inplace)
         self.p, self.inplace = probability("p", p), bool(inplace)
-        self.rng = np.random.default_rng(rng)
+        self.rng = source(rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop while training; return `x` itself otherwise."""

@@ -13,15 +13,15 @@ A `Module` finds what it is made of by the attributes that are assigned to it, a
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
 from floatlab.autograd import Tensor, scope
-from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError, nearest_name
+from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.nn.making import ModuleType, found_instead, is_device
 from floatlab.nn.shown import module_in_html
 from floatlab.rounding.quantize import quantize
 
@@ -41,61 +41,11 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=requires_grad, format=format)
 
 
-_M = TypeVar("_M")
-
-
-class _ModuleType(type):
-    """The class of module classes: it says in our words which arguments a layer takes."""
-
-    def __call__(cls: type[_M], *args: Any, **options: Any) -> _M:
-        try:
-            made: _M = super().__call__(*args, **options)  # type: ignore[misc]
-        except TypeError as error:
-            if isinstance(error, FloatlabError) or cls._fits(args, options):  # type: ignore[attr-defined]
-                raise
-            if "device" in options:  # there is one memory here, and it is called by any name
-                is_device(options.pop("device"), refuse=True)
-                return cls(*args, **options)
-            raise OptionError(cls._misfit(options, error)) from None  # type: ignore[attr-defined]
-        return made
-
-    def _fits(cls, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """Whether the arguments can be passed at all: if so, the error is one of what is done with them."""
-        try:
-            inspect.signature(cls.__init__).bind(None, *args, **options)  # type: ignore[misc]
-        except TypeError:
-            return False
-        return True
-
-    def _misfit(cls, options: dict[str, Any], error: TypeError) -> str:
-        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-        known = list(signature.parameters)[1:]
-        unknown = next((name for name in options if name not in known), None)
-        takes = f"{cls.__name__} takes {', '.join(known) or 'no options'}."
-        if unknown is None:
-            return (
-                f"{takes} Got arguments that do not fit: {error}. Give each once, in this order or by name."
-            )
-        nearest = nearest_name(unknown, known)
-        way_out = f'Use "{nearest}".' if nearest else "Leave it out."
-        return f"{takes} Got {unknown!r}. {way_out}"
-
-
-def is_device(value: Any, refuse: bool = False) -> bool:
-    """Return whether a value names a device: "cpu", "cuda:1". With `refuse`, anything else is an error."""
-    name = str(getattr(value, "type", value)).partition(":")[0]
-    found = name in _DEVICES
-    if refuse and value is not None and not found:
-        raise OptionError(f"device is one of: {', '.join(_DEVICES)}. Got {value!r}. Leave it out.")
-    return found
-
-
 #: What a module keeps about itself.
 _OWN = ("_parameters", "_buffers", "_modules", "_scope", "training")
-_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 
-class Module(metaclass=_ModuleType):
+class Module(metaclass=ModuleType):
     """The base of all layers and models: subclasses define `forward`.
 
     Examples
@@ -151,11 +101,9 @@ class Module(metaclass=_ModuleType):
         )
         for home, what, kind in homes:
             if name in home:
-                way_out = (
-                    f"Use nn.Parameter(...), or change its values with {name}.data = ... or {name}.copy_(...)."
-                    if home is self._parameters
-                    else f"Use a {kind}, or del it first."
-                )
+                way_out = f"Use a {kind}, or del it first."
+                if home is self._parameters:
+                    way_out = f"Use nn.Parameter(...), or change its values: {name}.copy_(...)."
                 raise DtypeError(
                     f"{what} of a module is replaced by another {kind}, or by None. "
                     f"Got {type(value).__name__} for {name!r} of {type(self).__name__}. {way_out}"
@@ -211,7 +159,7 @@ class Module(metaclass=_ModuleType):
         """Keep a submodule under `name`; None says that there is none."""
         self._check_name(name)
         if module is not None and not isinstance(module, Module):
-            raise DtypeError(f"{type(self).__name__} is made of modules. {_found(module)}")
+            raise DtypeError(f"{type(self).__name__} is made of modules. {found_instead(module)}")
         setattr(self, name, module)
 
     def _check_name(self, name: Any) -> None:
@@ -343,9 +291,7 @@ class Module(metaclass=_ModuleType):
         'bfloat16'
         """
         is_device(device, refuse=True)
-        if is_device(fmt):
-            fmt = None
-        fmt = dtype if fmt is None else fmt
+        fmt = dtype if fmt is None or is_device(fmt) else fmt
         if fmt is None:
             return self
         target = get_format(fmt)
@@ -455,15 +401,3 @@ def _convert(tensor: Tensor, target: FloatFormat) -> None:
     tensor.format = tensor.gradient_format = target
     tensor.data = values  # rounds
     tensor.grad = None
-
-
-def _found(given: Any) -> str:
-    """Return what was given in place of a module, and the way out."""
-    if isinstance(given, type) and issubclass(given, Module):
-        return f"Got the class {given.__name__}. Make one: nn.{given.__name__}(...)."
-    if callable(given):
-        name = getattr(given, "__name__", type(given).__name__)
-        return f"Got the function {name!r}. Use a layer such as nn.ReLU(), or call it in forward()."
-    if isinstance(given, list | tuple):
-        return f"Got a {type(given).__name__}. Write a star before it: Sequential(*layers)."
-    return f"Got {type(given).__name__}. Use modules."

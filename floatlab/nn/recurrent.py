@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor, apply
+from floatlab.autograd.randomness import source
 from floatlab.errors import OptionError, ShapeError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
@@ -54,7 +55,7 @@ class _Recurrent(Module):
             raise OptionError(
                 f"dropout lies between layers. Got {dropout} with one layer. Use more layers, or nn.Dropout."
             )
-        self._rng = np.random.default_rng(rng)
+        self._rng = source(rng)
         for suffix, width in self._sets():
             self._add_weights(suffix, width)
 

@@ -7,6 +7,8 @@ from floatlab.optim.checkpoint import load_state, save_state
 from floatlab.optim.clipping import clip_grad_norm_, clip_grad_value_, grad_norm
 from floatlab.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LinearWarmup, LRScheduler, StepLR
 from floatlab.optim.optimizer import Optimizer, require_all
+from floatlab.optim.stopping import EarlyStopping
+from floatlab.optim.variants import Adamax, Lion, RAdam
 
 __all__ = [
     "SGD",
@@ -14,12 +16,16 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "CosineAnnealingLR",
+    "EarlyStopping",
     "LRScheduler",
     "LambdaLR",
     "LinearWarmup",
+    "Lion",
     "NAdam",
     "Optimizer",
+    "RAdam",
     "RMSprop",
     "StepLR",
     "clip_grad_norm_",

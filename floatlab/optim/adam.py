@@ -64,6 +64,8 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
         defaults = {
@@ -72,6 +74,7 @@ class SGD(Optimizer):
             "dampening": dampening,
             "weight_decay": weight_decay,
             "nesterov": nesterov,
+            "maximize": maximize,
         }
         super().__init__(params, defaults, **arithmetic)
 
@@ -105,7 +108,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam: the mean of the gradient divided by the root of the mean of its square.
 
-    See `Optimizer` for `params` and for the formats. In pure fp16 the default epsilon of 1e-8 rounds to
+    See `Optimizer` for `params` and for the formats. With `amsgrad` the largest mean of the square so far takes the
+    place of the mean (Reddi et al. 2018). In pure fp16 the default epsilon of 1e-8 rounds to
     0, so a weight whose gradient is 0 becomes 0/0; in pure bf16 a second moment decayed by 0.999 never
     shrinks.
 
@@ -130,9 +134,19 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+        }
         super().__init__(params, defaults, **arithmetic)
 
     def _update(self, b: Workbench, weight: Array, grad: Array, state: State, group: State) -> None:
@@ -150,6 +164,10 @@ class Adam(Optimizer):
         # Both means start at 0 and are too small at first by the factor 1 - beta**step.
         correction1 = 1.0 - power(beta1, state["step"])
         correction2 = 1.0 - power(beta2, state["step"])
+        if group["amsgrad"]:  # the largest mean so far
+            if "max_exp_avg_sq" not in state:
+                state["max_exp_avg_sq"] = b.new_state()
+            square = b.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
         root = b.sqrt(square, to=b.compute, out=b.b)
         b.divide(root, math.sqrt(correction2), to=b.compute, out=root)
         b.shift(root, group["eps"], to=b.compute, out=root)
@@ -177,9 +195,12 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, **arithmetic)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **arithmetic)
 
 
 class NAdam(Optimizer):
@@ -205,6 +226,8 @@ class NAdam(Optimizer):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
         defaults = {
@@ -214,6 +237,7 @@ class NAdam(Optimizer):
             "weight_decay": weight_decay,
             "momentum_decay": momentum_decay,
             "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
         }
         super().__init__(params, defaults, **arithmetic)
 

@@ -1,7 +1,7 @@
 """How does a weight move? RMSprop, Adagrad and Adadelta: the gradient divided by its own size so far.
 
 The rules, defaults and order of operations are those of torch.optim (single-tensor forms); how to read them
-is said in algorithms.py. Papers: RMSprop, Hinton's lecture 6e, 2012; Adagrad, Duchi et al. 2011; Adadelta,
+is said in adam.py. Papers: RMSprop, Hinton's lecture 6e, 2012; Adagrad, Duchi et al. 2011; Adadelta,
 Zeiler 2012.
 """
 
@@ -40,6 +40,8 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
         defaults = {
@@ -49,6 +51,7 @@ class RMSprop(Optimizer):
             "weight_decay": weight_decay,
             "momentum": momentum,
             "centered": centered,
+            "maximize": maximize,
         }
         super().__init__(params, defaults, **arithmetic)
 
@@ -102,6 +105,8 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
         defaults = {
@@ -110,6 +115,7 @@ class Adagrad(Optimizer):
             "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value,
             "eps": eps,
+            "maximize": maximize,
         }
         super().__init__(params, defaults, **arithmetic)
 
@@ -145,9 +151,11 @@ class Adadelta(Optimizer):
         rho: float = 0.9,
         eps: float = 1e-6,
         weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
         **arithmetic: Unpack[Arithmetic],
     ) -> None:
-        defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
+        defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults, **arithmetic)
 
     def _check_group(self, group: State) -> None:

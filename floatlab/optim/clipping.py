@@ -23,8 +23,19 @@ _FP32 = get_format("float32")
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    return [p.grad for p in tensors if p.grad is not None]
+    return [p.grad for p in _tensors(parameters) if p.grad is not None]
+
+
+def _tensors(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Return the parameters as a list; raise OptionError if they are none."""
+    tensors = [parameters] if isinstance(parameters, Tensor) else parameters
+    tensors = list(tensors) if isinstance(tensors, Iterable) else [tensors]
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise OptionError(
+                f"Gradients are those of parameters. Got {type(tensor).__name__}. Pass model.parameters()."
+            )
+    return tensors
 
 
 def grad_norm(parameters: Tensor | Iterable[Tensor], norm_type: float = 2.0) -> float:
@@ -42,7 +53,7 @@ def grad_norm(parameters: Tensor | Iterable[Tensor], norm_type: float = 2.0) -> 
     >>> grad_norm(w), grad_norm(w, 1), grad_norm(w, math.inf)
     (5.0, 7.0, 4.0)
     """
-    if norm_type not in (1.0, 2.0, math.inf):
+    if not _is_limit(norm_type) or norm_type not in (1.0, 2.0, math.inf):
         raise OptionError(f"norm_type is 1, 2 or inf. Got {norm_type!r}. Use 2, the Euclidean norm.")
     gradients = [gradient for gradient in _gradients(parameters) if gradient.data.size]
     exponent = _exponent(gradients) if norm_type == 2.0 else 0
@@ -61,6 +72,10 @@ def grad_norm(parameters: Tensor | Iterable[Tensor], norm_type: float = 2.0) -> 
         return total
     with np.errstate(over="ignore"):
         return float(np.ldexp(math.sqrt(total), exponent))
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _exponent(gradients: list[Tensor]) -> int:
@@ -99,9 +114,9 @@ def clip_grad_norm_(
     >>> w.grad.data
     array([0.5999999 , 0.79999983], dtype=float32)
     """
-    if not max_norm >= 0.0:
+    if not (_is_limit(max_norm) and max_norm >= 0.0):
         raise OptionError(f"max_norm is at least 0. Got {max_norm!r}. Give the largest allowed norm.")
-    gradients = _gradients(parameters := [parameters] if isinstance(parameters, Tensor) else list(parameters))
+    gradients = _gradients(parameters := _tensors(parameters))
     norm = grad_norm(parameters, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise AutogradError(
@@ -130,7 +145,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> w.grad.data
     array([ 1. , -0.5], dtype=float32)
     """
-    if not clip_value >= 0.0:
+    if not (_is_limit(clip_value) and clip_value >= 0.0):
         raise OptionError(
             f"clip_value is at least 0. Got {clip_value!r}. Give the largest allowed magnitude."
         )

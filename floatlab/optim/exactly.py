@@ -88,8 +88,9 @@ def settle(
             places = _beside(part, fmt, is_nearest, None if compared is None else compared[here])
         if not places.size:
             continue
-        if name == "scale" and odd and _is_short(columns):
-            part[places] = _scaled(columns[0][here][places], columns[1], part[places])  # type: ignore[index, arg-type]
+        if name in _FAST and odd and _is_short(columns):
+            arrays = [x[here][places].astype(np.float64) for x in columns[:-1]]  # type: ignore[index]
+            part[places] = _FAST[name](*arrays, float(columns[-1]), part[places])
         else:
             chosen = [
                 x[here][places].astype(np.float64, copy=False) if isinstance(x, np.ndarray) else float(x)
@@ -125,17 +126,35 @@ _NOWHERE = np.empty(0, np.intp)
 
 
 def _is_short(columns: list[Operand]) -> bool:
-    """Whether an array of float32 is scaled by an ordinary number."""
-    x, factor = columns
-    return isinstance(x, np.ndarray) and x.dtype == np.float32 and 2.0**-300 < abs(float(factor)) < 2.0**300
+    """Whether all arrays hold float32 numbers, and the factor is an ordinary number."""
+    *arrays, factor = columns
+    short = all(isinstance(x, np.ndarray) and x.dtype == np.float32 for x in arrays)
+    return short and not isinstance(factor, np.ndarray) and 2.0**-300 < abs(factor) < 2.0**300
 
 
 def _scaled(x: Array, factor: float, plain: Array) -> Array:
     """Return float32 numbers times a factor, rounded to odd: the most frequent case, in few steps."""
     high = float((np.float64(factor).view(np.int64) & -(1 << 24)).view(np.float64))  # of 29 bits
-    x = x.astype(np.float64)
     error = (x * high - plain) + x * (factor - high)  # both products are exact, and so is the difference
     return nudge(plain, error)
+
+
+def _summed(x: Array, y: Array, factor: float, plain: Array) -> Array:
+    """Return x + factor * y, of float32 numbers, rounded to odd: the second most frequent case.
+
+    Where neither term is much smaller than the sum, x - plain is exact, and all but cancels the product.
+    """
+    high = float((np.float64(factor).view(np.int64) & -(1 << 24)).view(np.float64))  # of 29 bits
+    product = y * high
+    nearest, rest = two_sum(plain, ((x - plain) + product) + y * (factor - high))
+    found = nudge(nearest, rest)
+    size = np.abs(plain) * 2.0**-20
+    for i in np.flatnonzero(~((np.abs(x) > size) & (np.abs(product) > size))):
+        found[i] = _by_fractions("add", [x[i], y[i], factor], plain[i], True)
+    return found
+
+
+_FAST: dict[str, Callable[..., Array]] = {"scale": _scaled, "add": _summed}
 
 
 def _exactly(name: str, operands: list[Operand], plain: Array, odd: bool) -> Array:

@@ -74,6 +74,8 @@ class Optimizer:
         Tensors, ``(name, Tensor)`` pairs, or dictionaries with the key "params" and options of their own.
     defaults : dict
         The options of a group that does not set them itself.
+    maximize : bool
+        An option of every optimizer, by name: go up instead of down. The gradient counts with the other sign.
     state_format : str or FloatFormat, optional
         The format of the state. Default: the one the update computes in.
     master_weights : bool
@@ -256,12 +258,13 @@ class Optimizer:
                 state["master"] = p.data.astype(np.float32)
         state["step"] += 1
         assert p.grad is not None
+        grad = -p.grad.data if group.get("maximize") else p.grad.data
         if not self.master_weights:
-            self._update(bench, p.data, p.grad.data, state, group)
+            self._update(bench, p.data, grad, state, group)
         else:
             master = state["master"]
             follow_weight(master, p.data, self._written.get(p), p.format, self.rounding)
-            self._update(bench, master, p.grad.data, state, group)
+            self._update(bench, master, grad, state, group)
             Rounding(p.format, self.rounding, self.rng)(master.astype(np.float32), p.data)
             self._written[p] = p.data.copy()
         p.mark_changed()

@@ -664,3 +664,9 @@ def test_a_block_can_be_entered_again_inside_itself() -> None:
             assert not is_autocast_enabled()
         assert is_autocast_enabled()
     assert not is_autocast_enabled()
+
+
+@pytest.mark.parametrize("module", [5, None, Tensor([1.0])])
+def test_a_policy_wraps_a_module(module: Any) -> None:
+    with pytest.raises(OptionError, match="A policy is that of a module"):
+        Policy().wrap(module)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from fractions import Fraction
 from typing import Any
 
@@ -178,6 +179,8 @@ def test_data_plus_equals_a_tensor_changes_the_weight() -> None:
     with pytest.raises(DtypeError, match=r"numpy.floor of a tensor"):
         np.floor(p)
     assert np.exp(p * 0).requires_grad
+    with pytest.raises(ShapeError, match=r"keeps the shape. Got \(2, 2\) for an array of shape \(2,\)"):
+        p.data += Tensor(np.ones((2, 2)))
 
 
 # -- with a graph ------------------------------------------------------------------------------------
@@ -361,3 +364,70 @@ def test_what_does_not_fit_is_told_and_changes_nothing() -> None:
     with pytest.raises(FormatMismatchError):
         x += Tensor([1.0, 1.0], format="fp16")
     assert x.tolist() == [1, 2]
+
+
+# -- beside PyTorch ------------------------------------------------------------------------------------
+
+
+def program(leaf: Any, constant: Any, seed: int) -> list[Any]:
+    """Run a random program of changes to tensors and their views; return the values and the gradients."""
+    draw, rng = random.Random(seed), np.random.default_rng(seed)
+    x, w = (leaf(rng.normal(size=(3, 4)).astype(np.float32)) for _ in range(2))
+    v = leaf(rng.normal(size=4).astype(np.float32))
+    tensors, views = [x * 1.0, w * 2.0, x + w, constant(np.zeros((3, 4), np.float32))], []
+    for _ in range(draw.randint(2, 8)):
+        t, other = draw.choice(tensors), draw.choice(tensors)
+        row, column, what = draw.randrange(3), draw.randrange(4), draw.randrange(12)
+        if what == 0:
+            t += other
+        elif what == 1:
+            t *= w
+        elif what == 2:
+            t[row] = v
+        elif what == 3:
+            t[row] *= v
+        elif what == 4:
+            t[:, column] = other[:, (column + 1) % 4]
+        elif what == 5:
+            views.append(t[row])
+        elif what == 6:
+            views.append(t.reshape(-1)[:4])
+        elif what == 7:
+            tensors.append(t.T.T)
+        elif what == 8:
+            t[t.detach() > 0.5] = 0.25
+        elif what == 9:
+            tensors.append(t * other)
+        elif what == 10 and views:
+            draw.choice(views).mul_(v)
+        elif what == 11 and views:
+            draw.choice(views).add_(v, alpha=0.5)
+    loss = (tensors[0] * 0.0).sum()
+    for weight, t in enumerate([*tensors, *views], 1):
+        loss = loss + (t * weight).sum()
+    loss.backward()
+    return [t.detach() for t in (*tensors, *views)] + [t.grad for t in (x, w, v)]
+
+
+def test_random_programs_of_changes_give_pytorchs_values_and_gradients_or_an_error() -> None:
+    """Where only one of the two refuses, it is for a value that PyTorch does not keep, or an oddity of its views."""
+    torch = pytest.importorskip("torch")
+    agreed = 0
+    for seed in range(150):
+        found = []
+        for leaf, constant in (
+            (lambda a: torch.tensor(a, requires_grad=True), torch.tensor),
+            (lambda a: Tensor(a, requires_grad=True), Tensor),
+        ):
+            try:
+                found.append(program(leaf, constant, seed))
+            except (AutogradError, RuntimeError):
+                break
+        if len(found) < 2:
+            continue
+        agreed += 1
+        for theirs, ours in zip(*found, strict=True):
+            assert (theirs is None) == (ours is None), seed
+            if ours is not None:
+                np.testing.assert_allclose(ours.data, theirs.numpy(), rtol=1e-4, atol=1e-4, err_msg=str(seed))
+    assert agreed > 75

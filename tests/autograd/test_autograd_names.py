@@ -185,6 +185,28 @@ def test_a_seed_gives_the_same_numbers_and_its_generator_goes_on() -> None:
             fl.manual_seed(wrong)
 
 
+def test_layers_without_a_generator_draw_from_the_seed_and_those_with_one_do_not() -> None:
+    def outcome(seed: int, **options: Any) -> list[Any]:
+        fl.manual_seed(seed)
+        layers = [
+            fl.nn.Linear(3, 2, **options),
+            fl.nn.Conv2d(1, 2, 2, **options),
+            fl.nn.LSTM(2, 2, **options),
+        ]
+        dropout = fl.nn.Dropout(0.5, **options)
+        weights = [w.tolist() for layer in layers for w in layer.parameters()]
+        return [*weights, dropout(Tensor(np.ones(50))).tolist()]
+
+    assert outcome(1) == outcome(1) and outcome(1) != outcome(2)
+    assert outcome(1, rng=5) == outcome(2, rng=5)
+    dropout = fl.nn.Dropout(0.5)
+    masks = []
+    for _ in range(2):
+        fl.manual_seed(9)  # holds for a layer that draws from it already
+        masks.append(dropout(Tensor(np.ones(50))).tolist())
+    assert masks[0] == masks[1]
+
+
 def test_what_is_made_takes_a_format_a_device_and_a_gradient() -> None:
     x = fl.zeros(2, 3, dtype=fl.bfloat16, device="cuda:0", requires_grad=True)
     assert (x.shape, x.format.name, x.requires_grad, x.device) == ((2, 3), "bfloat16", True, "cpu")

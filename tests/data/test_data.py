@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -415,3 +416,50 @@ def test_a_cifar_bomb_is_not_unpacked(tmp_path, monkeypatch):
         (tmp_path / "data_batch_1.bin.gz").write_bytes(gzip.compress(bytes(3073 * count), mtime=0))
         with pytest.raises(DataError, match=words):
             data.cifar10(tmp_path)
+
+
+# -- holding out -----------------------------------------------------------------------------------------
+
+
+def test_a_split_keeps_rows_together_and_loses_none() -> None:
+    images, labels = np.arange(200.0).reshape(100, 2), np.arange(100)
+    for share in (0.1, 0.33, 0.99):
+        (x, x_held), (y, y_held) = data.split(images, labels, share=share, seed=3)
+        assert len(y_held) == round(100 * share)
+        assert sorted([*y, *y_held]) == list(range(100))
+        assert np.array_equal(x, images[y]) and np.array_equal(x_held, images[y_held])
+
+
+def test_a_seed_names_the_split() -> None:
+    first, again, other = (data.split(np.arange(50), seed=seed)[0][1] for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert (
+        data.split(np.arange(10), share=0.3)[0][1].tolist() == data.split(range(10), share=0.3)[0][1].tolist()
+    )
+
+
+def test_a_validation_part_is_taken_from_the_training_part_alone() -> None:
+    whole = data.digits()
+    tuning = whole.hold_out(0.2, seed=1)
+    assert len(tuning.test_labels) == round(len(whole.train_labels) * 0.2)
+    rows = {row.tobytes() for row in whole.train_images}
+    assert {row.tobytes() for row in tuning.test_images} <= rows
+    assert len(tuning.train_labels) + len(tuning.test_labels) == len(whole.train_labels)
+    assert (tuning.image_shape, tuning.classes) == (whole.image_shape, whole.classes)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 2, "0.1", None, True, 0.001])
+def test_a_share_that_leaves_a_part_empty_is_refused(share: Any) -> None:
+    with pytest.raises(OptionError, match="share"):
+        data.split(np.arange(10), share=share)
+
+
+@pytest.mark.parametrize("arrays", [(), (np.arange(3), np.arange(4)), (5,), (np.arange(3), 2.0)])
+def test_what_does_not_belong_together_is_not_split(arrays: Any) -> None:
+    with pytest.raises(DataError, match="as many rows"):
+        data.split(*arrays)
+
+
+def test_a_split_wants_a_seed() -> None:
+    with pytest.raises(OptionError, match="seed"):
+        data.split(np.arange(10), seed="first")  # type: ignore[arg-type]

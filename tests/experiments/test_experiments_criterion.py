@@ -119,8 +119,9 @@ def test_the_fp32_run_of_a_listed_run_is_one_where_nothing_can_fail(name):
         reference = run.reference()
         assert replace(reference.reference(), run="") == replace(reference, run="")
         assert reference.format == "float32" and reference.seed == run.seed
-        if name not in ("lstm", "cnn"):  # whose predictions take their time
-            assert not experiment.predict(reference)["predicted_failure"], run.run
+        if name != "lstm":  # whose prediction takes its time
+            short = replace(reference, epochs=1)  # some predictions follow the fp32 run
+            assert not experiment.predict(short)["predicted_failure"], run.run
 
 
 def test_no_experiment_has_a_criterion_of_its_own():

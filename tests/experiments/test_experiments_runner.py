@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from floatlab.errors import ExperimentError
+from floatlab.experiments import registry
 from floatlab.experiments.harness import runner
 from floatlab.experiments.harness.runner import Journal, clean, open_folder, run_all, write_json
 from floatlab.experiments.underflow import RUNS, Underflow, run_underflow
@@ -231,3 +235,42 @@ def test_a_demo_says_what_it_found(tmp_path):
     assert told == []
     run_underflow(setup, tmp_path, on_found=told.append)
     assert told == [f"2 finished runs were found in {tmp_path / 'records.jsonl'}, and are taken over."]
+
+
+KEYS = """
+from floatlab.experiments import registry
+from floatlab.experiments.harness.runner import Journal
+for experiment in registry.EXPERIMENTS.values():
+    print(*(Journal.key(function, experiment.runs[1]) for function in (experiment.train, experiment.predict)))
+"""
+
+
+def test_a_changed_kernel_gives_every_run_another_key_and_a_changed_figure_gives_none(tmp_path):
+    root = Path(__file__).parents[2]
+    copied = shutil.copytree(
+        root / "floatlab", tmp_path / "floatlab", ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+    def keys() -> list[str]:
+        process = subprocess.run(
+            [sys.executable, "-c", KEYS],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        return process.stdout.split()
+
+    before = keys()
+    assert len(set(before)) == len(before) == 2 * len(registry.EXPERIMENTS)
+    for name, other in (
+        ("plots/style.py", False),
+        ("rounding/kernels/magic.py", True),
+        ("telemetry/log.py", True),
+    ):
+        with (copied / name).open("a") as file:
+            file.write("# another line\n")
+        after = keys()
+        assert set(before).isdisjoint(after) if other else before == after, name
+        before = after

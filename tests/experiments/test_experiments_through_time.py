@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from floatlab.experiments.through_time import EXPERIMENT, gradients_by_step, predict, train
+from floatlab.experiments.through_time import EXPERIMENT, gradients_by_step, predict, steps_needed, train
 
 RUNS = {run.run: run for run in EXPERIMENT.runs}
 
@@ -18,8 +18,8 @@ def test_the_gradient_falls_by_half_a_binade_a_step_and_more():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_what_fails_is_what_is_lost_or_below_epsilon(name):
-    expected = predict(RUNS[name])
+def test_what_fails_is_what_is_lost_or_held_up_by_epsilon(name):
+    expected = predict(replace(RUNS[name], epochs=2))
     assert expected["predicted_failure"] == (name in ("fp16", "fp32, epsilon 1e-8"))
     assert (expected["expected"] > 0.5) == (name == "fp16")
 
@@ -33,4 +33,16 @@ def test_in_fp16_the_input_weights_get_no_gradient_and_the_loss_stays_at_chance(
 
 def test_a_short_memory_is_no_problem_for_fp16():
     near = replace(RUNS["fp16"], blank_steps=3)
-    assert predict(near) == {"expected": pytest.approx(0.0, abs=0.01), "predicted_failure": False}
+    expected = predict(replace(near, epochs=1))
+    assert expected["expected"] == pytest.approx(0.0, abs=0.01) and not expected["predicted_failure"]
+
+
+def test_an_epsilon_shortens_steps_by_what_it_is_beside_the_gradients():
+    roots = [np.array([1e-8, 3e-8, 0.0]), np.array([1e-6])]
+    first = 4e-8 / (1e-16 / 2e-8 + 9e-16 / 4e-8)
+    assert steps_needed(roots, 1e-8) == pytest.approx(first + 1.01)
+    assert steps_needed(roots, 1e-30) == pytest.approx(2.0)
+    speeds = [
+        predict(replace(RUNS["fp32"], epochs=1, epsilon=e))["predicted_speed"] for e in (1e-20, 1e-10, 1e-8)
+    ]
+    assert speeds[0] == pytest.approx(1.0) and speeds[0] > speeds[1] > 0.5 > speeds[2]

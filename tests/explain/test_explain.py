@@ -462,3 +462,58 @@ def test_bits_have_colours_and_nothing_is_wider_than_the_page():
     for colour, bits in zip(("#8e24aa", "#1b7f3b", "#1f5fbf"), ("0", "0011", "101"), strict=True):
         assert f'<span style="color:{colour}">{bits}</span>' in page
     assert "overflow-wrap:anywhere" in page and "white-space:pre-wrap" in page
+
+
+# -- sums ------------------------------------------------------------------------------------------------------------
+
+
+def plain_sums(terms, fmt, mode):
+    """Add up with the reference, one rounding after the other."""
+    total, partial = reference.exact(0.0), []
+    for term in terms:
+        total = reference.add(total, reference.exact(float(term)), fmt, rounding=mode).value
+        partial.append(float(total) if isinstance(total, Fraction) else reference.to_float(total))
+    return partial
+
+
+@pytest.mark.parametrize("mode", ["nearest_even", "toward_zero", "toward_negative", "to_odd"])
+@pytest.mark.parametrize("name", ["e4m3", "bf16", "fp16"])
+def test_a_sum_is_that_of_the_reference_term_by_term(name, mode):
+    fmt, rng = get_format(name), np.random.default_rng(3)
+    for scale in (2.0**-8, 1.0, 40.0):
+        terms = fl.quantize(rng.normal(size=40) * scale, fmt, rounding=mode)
+        told = explain(("sum", terms), fmt, rounding=mode)
+        assert told.partial_sums.tolist() == plain_sums(terms.tolist(), fmt, mode)
+        assert (
+            told.exact == sum(map(Fraction, terms.tolist()))
+            and told.error == Fraction(told.value) - told.exact
+        )
+        before = [0.0, *told.partial_sums.tolist()[:-1]]
+        assert told.lost == sum(
+            a == b and t != 0 for a, b, t in zip(before, told.partial_sums, terms, strict=True)
+        )
+
+
+def test_where_a_sum_stalls_is_after_its_last_change():
+    told = explain(("sum", [0.1] * 4096), "fp16")
+    assert told.value == 256 and told.stalls_at == told.partial_sums.tolist().index(256.0) + 1
+    assert "at 256: there one unit is 0.25" in dict(told.rows)["stalls"]
+    assert explain(("sum", [256.0, 1.0]), "bf16").stalls_at == 1
+    for alive in ([1.0, 2.0, 3.0], [256.0, 1.0, 2.0], [1.0, 0.0], [60000.0, 60000.0, 1.0]):
+        assert explain(("sum", alive), "bf16" if alive[0] != 60000 else "fp16").stalls_at is None
+    assert (
+        explain(("sum", [1e-9, 2.0]), "fp16").lost == 0
+    )  # a term that rounds to zero is lost before, not here
+
+
+def test_sums_that_are_infinite_or_of_one_term_are_told_too():
+    assert explain(("sum", [60000.0] * 3), "fp16").value == math.inf
+    told = explain(("sum", [math.inf, 1.0]), "fp16")
+    assert told.exact is None and told.error is None and "exactly" not in dict(told.rows)
+    assert explain(("sum", [3.0]), "fp16").value == 3
+    assert explain(("sum", fl.array([[1.0, 2.0], [3.0, 4.0]], "e4m3"))).value == 10
+    assert "<table" in told._repr_html_() and told.to_dict()["value"] == "infinity"
+    with pytest.raises(ShapeError, match="no terms"):
+        explain(("sum", []), "fp16")
+    with pytest.raises(OptionError, match="draws nothing"):
+        explain(("sum", [1.0]), "fp16", rounding="stochastic", random_bits=3, random_integers=1)

@@ -1,6 +1,7 @@
 """Memory: byte for byte what can be counted by hand, and the claims that circulate about fp16."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -381,3 +382,18 @@ def test_two_formats_of_one_name_are_added_up_apart() -> None:
     other = memory.measure(model[1], fl.Tensor(np.ones((1, 4)), format=short))
     sums = memory.Report(report.items + other.items).by("format")
     assert {fl.get_format(name) for name in sums} == {real, short}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model": 5}, "Got int. Pass a Module"),
+        ({"optimizer": "adam"}, "optimizer is a function. Got 'adam'"),
+        ({"loss": 3}, "loss is a function. Got 3"),
+        ({"autocast": 3}, "autocast is a format, or a context"),
+    ],
+)
+def test_what_makes_no_step_is_refused(arguments: Any, words: str) -> None:
+    model = arguments.pop("model", nn.Linear(2, 2, rng=0))
+    with pytest.raises(OptionError, match=words):
+        memory.measure(model, Tensor([[1.0, 2.0]]), **arguments)

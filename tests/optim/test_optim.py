@@ -18,7 +18,7 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.scalars import cosine_of_pi, power
 from floatlab.rounding.quantize import quantize
 
-ALL = ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Adadelta"]
+ALL = ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Lion", "RMSprop", "Adagrad", "Adadelta"]
 
 
 def weight(values: Any, fmt: str = "fp32", grad: Any = None) -> Tensor:
@@ -773,3 +773,24 @@ def test_clipping_in_fp32_takes_the_factor_as_a_float32() -> None:
     assert np.array_equal(w.grad.data, g * np.float32(0.7 / (norm + 1e-6)))
     factor = np.float64(0.7 / (norm + 1e-6))  # a wider one would round otherwise
     assert not np.array_equal(w.grad.data, (g * factor).astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("fmt", ["fp32", "bf16"])
+def test_to_maximize_is_to_minimize_the_opposite(name: str, fmt: str) -> None:
+    found = []
+    for sign, maximize in ((1.0, False), (-1.0, True)):
+        w = weight([1.0, -2.0, 0.5], fmt)
+        optimizer = getattr(optim, name)([w], lr=0.1, maximize=maximize)
+        for g in (0.3, -0.7, 0.1):
+            w.grad = Tensor([sign * g, sign * 2 * g, 0.0], format=fmt)
+            optimizer.step()
+        found.append(w.data.tobytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_a_direction_is_a_switch(name: str, value: Any) -> None:
+    with pytest.raises(OptionError, match="maximize is True or False"):
+        getattr(optim, name)([weight([1.0])], maximize=value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
-from floatlab import optim
+from floatlab import nn, optim
 from floatlab.autograd import Tensor
 from floatlab.errors import AutogradError, OptionError
 
@@ -124,3 +125,24 @@ def test_a_limit_that_is_none_is_refused(limit):
     with pytest.raises(OptionError, match="max_norm"):
         optim.clip_grad_norm_(mine, limit)
     assert mine[0].grad.data.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    "clip", [optim.clip_grad_norm_, optim.clip_grad_value_, lambda p, limit: optim.grad_norm(p)]
+)
+@pytest.mark.parametrize("parameters", [5, None, nn.Linear(1, 1, rng=0), "weights", [1.0], [[Tensor([1.0])]]])
+def test_what_holds_no_parameters_has_no_gradients_to_clip(clip: Any, parameters: Any) -> None:
+    with pytest.raises(OptionError, match=r"Pass model.parameters\(\)"):
+        clip(parameters, 1.0)
+
+
+@pytest.mark.parametrize("limit", ["1", None, True, -1.0, math.nan, [1.0]])
+def test_a_limit_is_a_number(limit: Any) -> None:
+    w = Tensor([1.0], requires_grad=True)
+    w.grad = Tensor([2.0])
+    for clip in (optim.clip_grad_norm_, optim.clip_grad_value_):
+        with pytest.raises(OptionError, match="at least 0"):
+            clip([w], limit)
+    with pytest.raises(OptionError, match="norm_type"):
+        optim.clip_grad_norm_([w], 1.0, norm_type=limit if limit != 1.0 else "two")
+    assert w.grad.item() == 2.0

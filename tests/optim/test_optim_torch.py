@@ -20,6 +20,21 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"lr": 0.01, "betas": (0.3, 0.95)}),  # lerp by more than a half takes the other branch
     ("AdamW", {}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.2, "eps": 1e-3}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "maximize": True}),
+    ("Adam", {"lr": 0.01, "amsgrad": True}),
+    ("Adam", {"lr": 0.01, "amsgrad": True, "maximize": True, "weight_decay": 0.1, "betas": (0.8, 0.6)}),
+    ("AdamW", {"lr": 0.01, "amsgrad": True}),
+    ("AdamW", {"lr": 0.01, "maximize": True}),
+    ("NAdam", {"maximize": True}),
+    ("RMSprop", {"maximize": True}),
+    ("Adagrad", {"maximize": True}),
+    ("Adadelta", {"maximize": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1}),
+    ("RAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("RAdam", {"lr": 0.01, "betas": (0.9, 0.5)}),  # which is never long enough
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.01, "betas": (0.8, 0.9), "weight_decay": 0.1, "maximize": True}),
     ("NAdam", {}),
     ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "momentum_decay": 0.1}),
     ("NAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
@@ -66,15 +81,35 @@ def test_fifty_steps_follow_torch(name: str, options: dict[str, Any]) -> None:
         np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-5)
 
 
+def test_lion_follows_its_paper() -> None:
+    # Program 1 of Chen et al. 2023: c = b1 m + (1 - b1) g; w -= lr (sign(c) + decay w); m = b2 m + (1 - b2) g.
+    for name, options in [
+        ("Lion", {"lr": 0.01}),
+        ("Lion", {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.3}),
+    ]:
+        rng = np.random.default_rng(0)
+        start, drawn = rng.normal(size=30), rng.normal(size=(50, 30))
+        p = Tensor(start, requires_grad=True, format="fp64")
+        lion = getattr(optim, name)([p], **options)
+        (b1, b2), decay = options.get("betas", (0.9, 0.99)), options.get("weight_decay", 0.0)
+        w, m = start.copy(), np.zeros(30)
+        for g in drawn:
+            p.grad = Tensor(g, format="fp64")
+            lion.step()
+            w -= options["lr"] * (np.sign(b1 * m + (1 - b1) * g) + decay * w)
+            m = b2 * m + (1 - b2) * g
+        np.testing.assert_allclose(p.data, w, rtol=1e-12)
+
+
 def test_the_defaults_are_those_of_torch() -> None:
-    for name in ("SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Adadelta"):
+    for name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta"):
         ours = getattr(optim, name)([Tensor([1.0], requires_grad=True)]).defaults
 
         def ask(torch: Any, name: str = name, ours: Any = ours) -> Any:
             theirs = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)]).defaults
             return np.concatenate([np.ravel(np.float64(theirs[key])) for key in ours])
 
-        expected = answers(f"defaults of {name}", ask)
+        expected = answers(f"all defaults of {name}", ask)
         found = np.concatenate([np.ravel(np.float64(value)) for value in ours.values()])
         assert np.array_equal(found, expected), name
 

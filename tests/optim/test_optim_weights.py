@@ -239,7 +239,7 @@ def test_a_frozen_parameter_is_taken_and_left_alone() -> None:
 # -- bad input ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Adadelta"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RAdam", "Adamax", "Lion", "Adadelta"])
 @pytest.mark.parametrize(
     ("params", "words"),
     [

@@ -231,10 +231,17 @@ def test_an_experiment_shows_every_seed_and_says_what_came_true():
         for seed in range(3)
     ]
     records[0]["failed"] = True
-    figure = plots.plot_experiment(records, outcome="test accuracy", expected="lost", title="What happened")
+    figure = plots.plot_experiment(
+        records,
+        outcome="test accuracy",
+        expected="lost",
+        title="What happened",
+        criterion="A run fails if it does.",
+    )
     text = words(figure)
     for part in (
-        "What happened", "test accuracy", "lost", "fp16", "predicted: learns   came out: fails 1/3",
+        "What happened", "A run fails if it does.", "test accuracy", "lost", "fp16",
+        "predicted: learns   came out: fails 1/3",
         "predicted: fails   came out: fails", "predicted: fails   came out: fails (NaN)",
     ):  # fmt: skip
         assert part in text

@@ -50,10 +50,13 @@ def _softmax(node: Node, x: Array, *, axis: int = -1, mask: Any = None) -> Array
         raise ShapeError(
             f"{node.op.name} needs a mask that broadcasts to x. Got {np.shape(mask)} for {x.shape}. Reshape it."
         ) from None
-    allowed = np.where(mask, node.wide(x), -np.inf)
-    powers = np.where(mask, exp64(_shifted(allowed, axis)), 0.0)
-    total = tree_sum(powers, axis)
-    return np.where(mask.any(axis=axis, keepdims=True), powers / total, 0.0)
+    x = node.wide(x)
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf, where=mask)
+    shifted = np.subtract(x, largest, where=mask, out=np.zeros(x.shape))
+    powers = exp64(shifted, shifted)
+    powers *= mask
+    powers /= tree_sum(powers, axis) + ~mask.any(axis=axis, keepdims=True)
+    return powers
 
 
 def _softmax_derivative(node: Node, g: Array) -> Array:

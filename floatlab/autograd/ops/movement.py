@@ -47,6 +47,8 @@ def squeezed(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
 
 def plain_index(key: Any) -> Any:
     """Return an index as NumPy takes it; values of a float format are none."""
+    if type(key) is int or type(key) is slice:
+        return key
     for part in key if isinstance(key, tuple) else (key,):
         if hasattr(part, "gradient_format"):
             raise ShapeError(

@@ -87,7 +87,10 @@ class FirstOperations(Watcher):
 
 
 class Largest(Watcher):
-    """Notes the largest magnitude of each step: of the products' results on the way ahead, of all gradients back."""
+    """Notes the largest magnitude of each step: of the products' results on the way ahead, of their gradients back.
+
+    Products are what autocast computes in the narrow format; a loss, for example, is not, nor is its gradient.
+    """
 
     _PRODUCTS = ("linear", "conv2d", "matmul")
 
@@ -109,9 +112,8 @@ class Largest(Watcher):
             self._token = None
 
     def _hear(self, event: Event) -> None:
-        ahead = event.phase == "forward"
-        if event.after.size and (not ahead or event.op in self._PRODUCTS):
-            noted = self.forward if ahead else self.backward
+        if event.after.size and event.op in self._PRODUCTS:
+            noted = self.forward if event.phase == "forward" else self.backward
             noted[-1] = max(noted[-1], float(np.abs(event.after).max()))
 
 

@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,20 @@ from floatlab import nn
 from floatlab.autograd import Tensor, no_grad
 from floatlab.data import Dataset, digits
 from floatlab.errors import OptionError, check_option
-from floatlab.experiments.harness.loop import LOSS_SCALINGS, Precision, Watcher, fit, format_name
-from floatlab.experiments.harness.measure import Layers
+from floatlab.experiments.harness.loop import LOSS_SCALINGS, History, Precision, Watcher, fit, format_name
+from floatlab.experiments.harness.measure import Largest, Layers
 from floatlab.experiments.harness.prediction import LayerGradients, lost_share, predict
 from floatlab.optim import SGD
 
-__all__ = ["TrainingConfig", "build_network", "first_step", "train", "weights_sha256", "whole_batches"]
+__all__ = [
+    "TrainingConfig",
+    "build_network",
+    "first_step",
+    "largest_magnitudes",
+    "train",
+    "weights_sha256",
+    "whole_batches",
+]
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,29 @@ def fp32_twin(config: TrainingConfig) -> TrainingConfig:
     return TrainingConfig(**(values | {"loss_scaling": "none", "initial_scale": 1.0}))
 
 
+@lru_cache(maxsize=4)  # the fp32 run is the same for many runs
+def largest_magnitudes(config: TrainingConfig) -> Largest:
+    """Follow a run, and return the largest magnitudes of its steps."""
+    course = Largest()
+    _fit(config, build_network(config), digits(seed=config.seed), course)
+    return course
+
+
+def _fit(config: TrainingConfig, network: nn.Module, data: Dataset, watcher: Watcher) -> History:
+    rate = config.learning_rate / config.loss_weight
+    rng = np.random.default_rng(config.seed)
+    return fit(
+        network,
+        lambda: whole_batches(data, config.batch_size, rng),
+        nn.functional.cross_entropy,
+        SGD(network.parameters(), lr=rate, momentum=config.momentum),
+        config.precision,
+        epochs=config.epochs,
+        loss_weight=config.loss_weight,
+        watcher=watcher,
+    )
+
+
 def train(config: TrainingConfig) -> dict[str, Any]:
     """Do one run and return its record: plain numbers, strings, lists and dicts, the same on every machine.
 
@@ -152,20 +184,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
     prediction = predict(exact, config.gradient_format, scale=config.initial_scale)
     network = Layers(build_network(config))
     first = _FirstStep(network)
-    optimizer = SGD(
-        network.parameters(), lr=config.learning_rate / config.loss_weight, momentum=config.momentum
-    )
-    rng = np.random.default_rng(config.seed)
-    history = fit(
-        network,
-        lambda: whole_batches(data, config.batch_size, rng),
-        nn.functional.cross_entropy,
-        optimizer,
-        config.precision,
-        epochs=config.epochs,
-        loss_weight=config.loss_weight,
-        watcher=first,
-    )
+    history = _fit(config, network, data, first)
     accuracy = _accuracy(network, data.test_images, data.test_labels)
     return {
         "run": config.run,
@@ -187,6 +206,9 @@ def train(config: TrainingConfig) -> dict[str, Any]:
             for name, layer in first.found.items()
         },
         "predicted_zero_output_share": prediction.output_gradients,
+        "first_step_overflows": not all(
+            np.isfinite(layer.weight_gradient).all() for layer in first.found.values()
+        ),
         "zero_share_by_epoch": history.zero_shares,
         "skipped_steps": len(history.skipped),
         "overflow_steps": history.skipped,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor, apply
+from floatlab.autograd.randomness import source
 from floatlab.errors import OptionError, ShapeError
 from floatlab.nn.arguments import Rng, number, probability
 
@@ -157,5 +158,5 @@ def _drop(x: Tensor, p: float, training: bool, shape: tuple[int, ...], rng: Any)
     if not training or p == 0.0:
         return x
     # 24 random bits an element: the same on every machine, and exact in float32.
-    draws = np.random.default_rng(rng).random(shape, dtype=np.float32)
+    draws = source(rng).random(shape, dtype=np.float32)
     return apply("dropout", x, mask=np.broadcast_to(draws >= p, x.shape), p=p)
