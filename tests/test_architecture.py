@@ -296,3 +296,10 @@ def calls_of(function):
 def test_a_small_quantize_makes_no_more_calls_than_it_did(fmt, most):
     x = np.array([0.1, -2.5, 1e-8, 3e4], np.float32)
     assert calls_of(lambda: floatlab.quantize(x, fmt)) <= most
+
+
+def test_no_file_of_the_package_is_longer_than_400_lines():
+    long = {
+        name: n for name in FILES if (n := len((ROOT / name).read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not long, "Split it where it answers two questions."

@@ -12,8 +12,9 @@ from fractions import Fraction
 from typing import Any, Literal, overload
 
 from floatlab.errors import OptionError, check_switch
+from floatlab.explain.facts import Explanation, Neighbour
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
-from floatlab.explain.story import Explanation, Neighbour, Story
+from floatlab.explain.story import Story
 from floatlab.explain.sums import SumExplanation, explain_sum
 from floatlab.rounding.options import RoundingOptions, check_names, make_rule
 

@@ -62,10 +62,7 @@ from floatlab.nn.losses import (
     NLLLoss,
     SmoothL1Loss,
 )
-from floatlab.nn.module import (
-    Module,
-    Parameter,
-)
+from floatlab.nn.module import Module
 from floatlab.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -73,6 +70,7 @@ from floatlab.nn.norm import (
     LayerNorm,
     RMSNorm,
 )
+from floatlab.nn.parameter import Parameter
 from floatlab.nn.recurrent import (
     GRU,
     LSTM,

@@ -16,8 +16,9 @@ from floatlab.nn.arguments import Rng, number, positive, probability, switches
 from floatlab.nn.containers import ModuleList
 from floatlab.nn.functional.inputs import array_of
 from floatlab.nn.layers import Dropout, Linear
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
 from floatlab.nn.norm import LayerNorm
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer"]
 

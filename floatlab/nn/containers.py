@@ -9,7 +9,8 @@ import numpy as np
 
 from floatlab.autograd import Tensor
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterList", "Residual", "Sequential"]
 

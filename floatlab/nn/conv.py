@@ -14,7 +14,8 @@ from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
 from floatlab.nn.arguments import Pair, Rng, is_whole, pair, positive, switches
 from floatlab.nn.functional.products import padding_of
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose2d"]
 

@@ -18,7 +18,8 @@ from floatlab.errors import OptionError
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
 from floatlab.nn.arguments import Rng, is_whole, number, positive, probability, switches
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["Dropout", "Dropout2d", "Embedding", "Linear", "PReLU"]
 

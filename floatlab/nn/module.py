@@ -22,23 +22,11 @@ from floatlab.autograd import Tensor, scope
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.making import ModuleType, found_instead, is_device
+from floatlab.nn.parameter import Parameter
 from floatlab.nn.shown import module_in_html
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["Module", "Parameter"]
-
-
-class Parameter(Tensor):
-    """A tensor that a module owns and an optimizer changes: a leaf that requires a gradient.
-
-    Examples
-    --------
-    >>> Parameter([1.0, 2.0]).requires_grad
-    True
-    """
-
-    def __init__(self, data: Any, requires_grad: bool = True, format: str | FloatFormat = "fp32") -> None:
-        super().__init__(data, requires_grad=requires_grad, format=format)
+__all__ = ["Module"]
 
 
 #: What a module keeps about itself.

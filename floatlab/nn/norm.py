@@ -8,7 +8,8 @@ from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, ShapeError
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn.arguments import number, positive, switches, whole_shape
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm", "RMSNorm"]
 

@@ -22,7 +22,8 @@ from floatlab.errors import OptionError, ShapeError, check_option
 from floatlab.nn import functional as F  # noqa: N812
 from floatlab.nn import init
 from floatlab.nn.arguments import Rng, positive, probability, switches
-from floatlab.nn.module import Module, Parameter
+from floatlab.nn.module import Module
+from floatlab.nn.parameter import Parameter
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
