@@ -134,6 +134,7 @@ def _draw(
         figures["cliff.png"] = plots.plot_cliff(
             records,
             predicted=underflow.predicted_cliffs(setup),
+            criterion=CRITERION,
             title="A format stops learning where its gradients vanish, and loss scaling moves the cliff",
         )
     for name, figure in figures.items():

@@ -105,8 +105,6 @@ def plot_experiment(
     for axis in (left, right):
         tidy(axis, grid="x")
         axis.tick_params(axis="y", length=0)
-    if criterion:
-        figure.supxlabel(_wrapped(criterion, 130), fontsize=11, x=0.01, ha="left", color="#444444")
     if title:
         figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
     return figure
