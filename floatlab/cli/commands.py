@@ -366,7 +366,7 @@ def run(
     )
 
 
-def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: Path) -> str:
+def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: Path) -> list[str]:
     from floatlab import plots
     from floatlab.experiments.harness.criterion import CRITERION
 
@@ -378,4 +378,11 @@ def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder:
         logarithmic=experiment.logarithmic,
         criterion=CRITERION,
     )
-    return plots.save(figure, folder / "outcome.png").name
+    files = [plots.save(figure, folder / "outcome.png").name]
+    held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
+    if experiment.sweep and len({r[experiment.sweep] for r in held}) > 1:
+        figure = plots.plot_sweep(
+            held, experiment.sweep, criterion=CRITERION, title=f"{experiment.title}: {experiment.outcome}"
+        )
+        files.append(plots.save(figure, folder / "sweep.png").name)
+    return files

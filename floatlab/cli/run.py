@@ -19,7 +19,7 @@ from floatlab.experiments.harness.runner import open_folder
 
 __all__ = ["list_experiments", "run_command"]
 
-Draw = Callable[[Experiment, Sequence[Record], Path], str]
+Draw = Callable[[Experiment, Sequence[Record], Path], list[str]]
 
 
 def run_command(
@@ -48,7 +48,7 @@ def run_command(
     neighbours, neighbour_seed : int
         With a number above 0, do so many neighbours of the listed runs instead, drawn at random with this seed.
     draw : callable, optional
-        Draws a figure into the folder and returns its name.
+        Draws figures into the folder and returns their names.
     """
     console = table_console()
     if listing or not name:
@@ -64,7 +64,7 @@ def run_command(
         _print_neighbours(console, listed, experiment, records)
     elif experiment.notes:
         console.print(experiment.notes, highlight=False)
-    files = ["records.jsonl", "summary.json", *([draw(experiment, records, folder)] if draw else [])]
+    files = ["records.jsonl", "summary.json", *(draw(experiment, records, folder) if draw else [])]
     console.print(f"Written to {folder}: {', '.join(files)}", highlight=False, soft_wrap=True)
     return 0 if right else 1
 

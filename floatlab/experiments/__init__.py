@@ -7,6 +7,7 @@ from floatlab.experiments.harness.prediction import (
     predict,
     predicted_cliff,
 )
+from floatlab.experiments.harness.rows import Rows, load
 from floatlab.experiments.harness.runner import Journal, run_all
 from floatlab.experiments.harness.training import TrainingConfig, first_step, train
 from floatlab.experiments.registry import EXPERIMENTS, get, names, run, verdict
@@ -17,10 +18,12 @@ __all__ = [
     "Journal",
     "LayerGradients",
     "Prediction",
+    "Rows",
     "TrainingConfig",
     "Underflow",
     "first_step",
     "get",
+    "load",
     "lost_share",
     "names",
     "predict",

@@ -115,6 +115,7 @@ LADDER = Experiment(
     train=train,
     expected=_EXPECTED,
     outcome="test accuracy",
+    sweep="initial_scale",
     minutes=0.5,
     vary=_VARY,
     notes="A dynamic scale that starts below the window has to grow through scales at which only the gradients of the "

@@ -4,4 +4,5 @@
 - `loop.py`, `training.py`: a network trained in a precision.
 - `common.py`: what the experiments share.
 - `runner.py`: many runs side by side, and their journal.
+- `rows.py`: the records of a folder as rows.
 """

@@ -147,6 +147,8 @@ class Experiment:
         Takes a configuration and returns a record.
     expected, outcome : str
         What the numbers `expected` (and `found`) and `outcome` are.
+    sweep : str
+        The setting that the runs differ in, where it is one number and a figure against it says more; else "".
     minutes : float
         About how long three seeds take on two cores.
     claims : callable, optional
@@ -167,6 +169,7 @@ class Experiment:
     train: Callable[[Any], Record]
     expected: str
     outcome: str
+    sweep: str = ""
     minutes: float = 1.0
     claims: Callable[[list[Record]], list[Claim]] = field(default=lambda records: [])
     vary: Mapping[str, float | int] = field(default_factory=dict)
