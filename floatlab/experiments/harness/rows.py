@@ -40,7 +40,7 @@ def load(folder: str | Path) -> Rows:
     -------
     list of dict
         The settings, the prediction and the outcome of each run; NaN, which JSON does not have, is None. Rows of
-        another source of floatlab are left out, as they are by the command. ``pandas.DataFrame(load(folder))`` is a table.
+        another source of floatlab are left out, as by the command. ``pandas.DataFrame(load(folder))`` is a table.
 
     Raises
     ------
