@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from floatlab.autograd.operation import Array
+from floatlab.autograd.whole import WholeNames
 from floatlab.errors import DtypeError, ShapeError
 
 __all__ = ["DiscreteArray", "Size", "discrete", "is_device", "kind_of", "refuse_gradient", "size_of"]
@@ -53,8 +54,8 @@ Whole: TypeAlias = int  # the names of types that methods below hide
 Switch: TypeAlias = bool
 
 
-class DiscreteArray(np.ndarray[Any, Any]):
-    """An array of whole numbers or truth values; all of NumPy works on it.
+class DiscreteArray(WholeNames, np.ndarray[Any, Any]):  # type: ignore[misc]  # names of two meanings
+    """An array of whole numbers or truth values; NumPy's functions work on it, and PyTorch's methods.
 
     Results that are no such numbers, of a division say, are plain arrays.
 
@@ -86,6 +87,42 @@ class DiscreteArray(np.ndarray[Any, Any]):
     def float(self) -> Any:
         """Return the numbers as a tensor in float32."""
         return self.tensor_class(self)
+
+    def double(self) -> Any:
+        """Return the numbers as a tensor in float64."""
+        return self.tensor_class(self, format="float64")
+
+    def half(self) -> Any:
+        """Return the numbers as a tensor in float16."""
+        return self.tensor_class(self, format="float16")
+
+    def to(
+        self,
+        dtype: Any = None,
+        *further: Any,
+        device: Any = None,
+        non_blocking: Switch = False,
+        copy: Switch = False,
+    ) -> Any:
+        """Return the numbers of another type, or as a tensor of a format; a device means nothing here.
+
+        >>> discrete([0, 1]).to("cpu").tolist(), discrete([0, 1]).to("bfloat16").tolist()
+        ([0, 1], [0.0, 1.0])
+        """
+        if is_device(dtype):
+            dtype = further[0] if further else None
+        if dtype is None or kind_of(dtype) is not None:
+            return self.astype(self.dtype if dtype is None else kind_of(dtype), copy=copy)
+        return self.tensor_class(self, format=dtype)
+
+    def type(self, dtype: Any) -> Any:
+        """Return the numbers of another type, or as a tensor of a format."""
+        return self.to(dtype)
+
+    @property
+    def size(self) -> Size:
+        """The number of elements; called, ``y.size()`` is the shape and ``y.size(0)`` the length of an axis."""
+        return size_of(self.shape, math.prod(self.shape))
 
     def detach(self) -> DiscreteArray:
         """Return the array itself: it has no gradient."""
@@ -268,7 +305,7 @@ def kind_of(dtype: Any) -> Any:
     """
     if isinstance(dtype, str) and dtype in _KINDS:
         return np.dtype(_KINDS[dtype] or dtype)
-    if dtype in (int, bool):
+    if dtype is int or dtype is bool:  # an equal sign would take numpy.dtype("int64") for int as well
         return np.dtype(np.int64 if dtype is int else np.bool_)
     if isinstance(dtype, type) and issubclass(dtype, np.integer | np.bool_):
         return np.dtype(dtype)

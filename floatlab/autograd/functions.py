@@ -12,6 +12,9 @@ from dataclasses import fields
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
+from floatlab.autograd.discrete import DiscreteArray
 from floatlab.autograd.ops.table import TABLE
 from floatlab.autograd.tensor import Tensor, apply
 from floatlab.autograd.value import Value
@@ -72,6 +75,8 @@ _OF_TWO = (
     "matmul",
     "dot",
 )
+#: Which functions only choose among values, so that an array without a format serves: ``fl.max(output.data, 1)``.
+_CHOOSING = ("amax", "amin", "argmax", "argmin", "argsort", "max", "min", "sort", "topk")
 _ARITHMETIC = {field.name for field in fields(Arithmetic)}
 
 
@@ -82,7 +87,15 @@ def _as_function(name: str) -> Callable[..., Any]:
     @wraps(method)
     def function(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(x, Value):
-            raise DtypeError(f"{name} takes a tensor. Got {type(x).__name__}. Use Tensor(...).")
+            if isinstance(x, DiscreteArray) and hasattr(x, name):
+                return getattr(x, name)(*args, **kwargs)
+            if (
+                name not in _CHOOSING
+                or not isinstance(x, np.ndarray)
+                or str(x.dtype) not in ("float32", "float64")
+            ):
+                raise DtypeError(f"{name} takes a tensor. Got {type(x).__name__}. Use Tensor(...).")
+            x = Tensor(x, format=str(x.dtype))  # the data of a tensor, of which some are only chosen
         return method(x, *args, **kwargs)
 
     function.__module__, function.__name__, function.__qualname__ = (

@@ -18,7 +18,7 @@ from floatlab.autograd.operation import Array
 from floatlab.autograd.shapes import Shapes
 from floatlab.autograd.value import Value, as_values
 from floatlab.context import current
-from floatlab.errors import AutogradError, DtypeError, ShapeError
+from floatlab.errors import AutogradError, DtypeError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
@@ -89,7 +89,9 @@ class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
         self._version = [0]
         self._grad = None
         self.name = name
-        self.requires_grad = requires_grad
+        self.requires_grad = (
+            requires_grad if requires_grad is False else check_switch("requires_grad", requires_grad)
+        )
 
     @staticmethod
     def _wrap(data: Array, fmt: FloatFormat, gradient_format: FloatFormat) -> Tensor:

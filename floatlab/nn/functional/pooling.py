@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.autograd import Tensor, apply
+from floatlab.autograd.discrete import DiscreteArray
 from floatlab.errors import DataError, OptionError, ShapeError, check_option
 from floatlab.nn.arguments import Pair, axis_of, is_whole, number, pair, positive, switches
 from floatlab.nn.functional.inputs import numbers_of
@@ -127,15 +128,23 @@ def pad(x: Tensor, pad: tuple[int, ...], mode: str = "constant", value: float = 
     return x[np.ix_(*places)]
 
 
-def one_hot(labels: Any, classes: int) -> np.ndarray[Any, Any]:
-    """Return a float32 array with a 1 at each label and 0 elsewhere."""
-    positive(classes=classes)
+def one_hot(labels: Any, classes: int | None = None, *, num_classes: int | None = None) -> Any:
+    """Return an array with a 1 at each label and 0 elsewhere: float32 numbers for targets, or a tensor by ``.float()``.
+
+    `num_classes` is PyTorch's name; without either, there are as many classes as the largest label says.
+
+    >>> one_hot([0, 2], num_classes=3).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     numbers = numbers_of("labels", labels)
-    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() < classes):
+    count: Any = num_classes if classes is None else classes
+    if count in (None, -1) and numbers.size and numbers.dtype.kind in "iu":
+        count = int(numbers.max()) + 1
+    positive(classes=count)
+    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() < count):
         span = f"from {numbers.min()} to {numbers.max()}" if numbers.size else "of which there is none"
         raise DataError(
-            f"Labels are integers from 0 to {classes - 1}. Got {numbers.dtype} labels {span}. "
+            f"Labels are integers from 0 to {count - 1}. Got {numbers.dtype} labels {span}. "
             "Check the labels, or the number of classes."
         )
-    rows: np.ndarray[Any, Any] = np.eye(classes, dtype=np.float32)[numbers]
-    return rows
+    return np.eye(count, dtype=np.float32)[numbers].view(DiscreteArray)
