@@ -190,6 +190,7 @@ if TYPE_CHECKING:
         unbind,
         unsqueeze,
     )
+    from floatlab.inspection import inspect
 
 __version__ = "0.1.0"
 
@@ -294,7 +295,7 @@ __all__ = [
     "cumprod", "cumsum", "data", "decode", "deg2rad", "device", "divide", "dot", "einsum", "empty",
     "enable_grad", "encode", "erf", "exp", "exp2", "experiments", "explain", "expm1", "eye", "finfo",
     "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes", "full", "full_like", "gather",
-    "gelu", "get_format", "hypot", "index_select", "inference_mode", "is_grad_enabled", "isfinite", "isinf",
+    "gelu", "get_format", "hypot", "index_select", "inference_mode", "inspect", "is_grad_enabled", "isfinite", "isinf",
     "isnan", "ldexp", "linspace", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
     "logaddexp2", "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "median", "memory", "min",
     "minimum", "mm", "multiply", "nanmean", "nansum", "neg", "next_down", "next_up", "nn", "no_grad", "norm",

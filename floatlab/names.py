@@ -130,6 +130,8 @@ def find(name: str) -> tuple[Any, bool]:
     AttributeError
         If nothing does; where nothing ever will, it says why, and what to write.
     """
+    if name == "inspect":
+        return import_module("floatlab.inspection").inspect, True
     if name in PLACES:
         return getattr(import_module(PLACES[name]), name), True
     if name in _TYPES:

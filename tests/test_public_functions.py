@@ -24,6 +24,7 @@ NOT_NUMERIC = {
     "finfo",
     "formats",
     "get_format",
+    "inspect",
     "track_flags",
     "device",
     "load",

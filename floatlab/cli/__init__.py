@@ -1,11 +1,13 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, verify.
 
 - `commands.py`: the commands and their options.
+- `options.py`: the options that more than one command takes.
 - `demo.py`: what `floatlab demo` prints.
 - `run.py`: what `floatlab run` prints.
 - `numbers.py`: what `floatlab formats`, `show` and `compute` print.
 - `expression.py`: an expression, computed step by step in a format.
 - `chart.py`: what `floatlab chart` draws.
+- `inspect.py`: what `floatlab inspect` prints.
 - `console.py`: what they print with.
 """
 

@@ -1,4 +1,4 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, verify.
 
 Errors that floatlab raises on purpose are printed in one line, and the exit status is 2; it is 1 where a proof finds a
 disagreement. Ctrl-C and SIGTERM keep what has been finished, and the exit status is 130. Whatever reads the
@@ -14,9 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from floatlab.cli.console import seeds_of
+from floatlab.cli.options import (
+    FormatOption,
+    FreshOption,
+    FullOption,
+    JobsOption,
+    JsonOption,
+    NumbersCommand,
+    OutOption,
+    OverflowOption,
+    RoundingOption,
+    SeedsOption,
+    SubnormalsOption,
+    chart_names,
+    experiment_names,
+    format_names,
+    print_version,
+)
 from floatlab.errors import DataError, FloatlabError, OptionError
 from floatlab.system.terminal import abandon_output, make_console, prepare_streams
 
@@ -31,56 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _format_names(incomplete: str) -> list[str]:
-    from floatlab.formats import aliases, formats
-
-    names = [name for fmt in formats() for name in (fmt.name, *aliases(fmt))]
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def _mode_names(incomplete: str) -> list[str]:
-    from floatlab.rounding.modes import MODES
-
-    return [name for name in MODES if name.startswith(incomplete)]
-
-
-def _experiment_names(incomplete: str) -> list[str]:
-    from floatlab.experiments.registry import EXPERIMENTS
-
-    return [name for name in EXPERIMENTS if name.startswith(incomplete)]
-
-
-def _chart_names(incomplete: str) -> list[str]:
-    from floatlab.cli.chart import CHARTS
-
-    return [name for name in CHARTS if name.startswith(incomplete)]
-
-
-FormatOption = Annotated[
-    str,
-    typer.Option("--format", "-f", help="A format; see `floatlab formats`.", autocompletion=_format_names),
-]
-RoundingOption = Annotated[
-    str, typer.Option("--rounding", help="A rounding mode.", autocompletion=_mode_names)
-]
-OverflowOption = Annotated[
-    str | None,
-    typer.Option("--overflow", help="infinity, nan, saturate or propagate; else the format's own."),
-]
-SubnormalsOption = Annotated[str, typer.Option("--subnormals", help="gradual, or flush: to zero.")]
-FullOption = Annotated[bool, typer.Option("--full", help="Every step: binade, unit, count, flags.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as data.")]
-
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
-JobsOption = Annotated[
-    int, typer.Option("--jobs", min=0, help="Processes side by side; 0: one for each core.")
-]
-SeedsOption = Annotated[
-    str, typer.Option("--seeds", help="How many seeds, from 0 on; or which: 3,4,5, or 7, for one alone.")
-]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
 
 
 def main() -> None:
@@ -122,35 +88,17 @@ def _complain(error: FloatlabError) -> None:
     )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"floatlab {version('floatlab')}")
-        raise typer.Exit
-
-
 @app.callback(epilog="Begin with: floatlab show 0.1 --format e4m3, or floatlab demo.")
 def _floatlab(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
     ] = False,
 ) -> None:
     """A laboratory for float formats: bit-exact rounding, and training in low precision."""
 
 
 # -- numbers -------------------------------------------------------------------------------------------
-
-
-class NumbersCommand(TyperCommand):
-    """A command whose arguments may be negative numbers, which begin like options."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Hide the minus of numbers from the parser of options."""
-        from floatlab.cli.numbers import plain_minus
-
-        return super().parse_args(ctx, plain_minus(args))
 
 
 @app.command("formats", epilog="Example: floatlab formats --json | jq '.[].name'")
@@ -245,7 +193,7 @@ def chart(
         typer.Argument(
             help="ranges, precision, values, codes, compare, bits, rounding, operation, agreement, accumulation, "
             "histogram or quantization.",
-            autocompletion=_chart_names,
+            autocompletion=chart_names,
         ),
     ],
     inputs: Annotated[
@@ -256,7 +204,7 @@ def chart(
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", help="A format; repeatable.", autocompletion=_format_names),
+        typer.Option("--format", "-f", help="A format; repeatable.", autocompletion=format_names),
     ] = None,
     out: Annotated[
         Path | None,
@@ -270,6 +218,71 @@ def chart(
     from floatlab.cli.chart import chart_command
 
     print(chart_command(name, inputs or [], formats or [], out=out, size=size, dark=dark, title=title))
+
+
+@app.command(
+    epilog="Examples: floatlab inspect model.safetensors; floatlab inspect gradients.npz -f fp16,e5m2 --sort name; "
+    "floatlab inspect model.safetensors --formats e4m3 --scaling tensor --fail-if 'lost>1%'"
+)
+def inspect(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help=".npy, .npz, .safetensors, .safetensors.index.json, .pt or .pth.", show_default=False
+        ),
+    ],
+    formats: Annotated[
+        str,
+        typer.Option("--formats", "-f", help="Which, with commas between.", autocompletion=format_names),
+    ] = "bf16,fp16,e4m3,e5m2",
+    scaling: Annotated[
+        str,
+        typer.Option(
+            "--scaling", help="none, tensor, tensor_real (any factor), channel; with commas between."
+        ),
+    ] = "none,tensor,channel",
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Look at about so many numbers of each tensor.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option("--filter", help="Only tensors of such names: '*.weight'.")
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option("--sort", help="lost, underflow, subnormal, overflow, sqnr, size, name or file."),
+    ] = "lost",
+    rows: Annotated[int, typer.Option("--rows", min=1, help="How many tensors are shown.")] = 5,
+    as_json: JsonOption = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="A line for each tensor, format and scaling.")
+    ] = False,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option("--fail-if", help="Exit status 1 where this holds: 'lost>1%', 'sqnr<20dB'; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Also draw the first tensor's histogram: .png, .svg, .pdf."),
+    ] = None,
+) -> None:
+    """Say what would happen to the tensors of a file in other formats."""
+    from floatlab.cli.inspect import inspect_command
+
+    raise typer.Exit(
+        inspect_command(
+            file,
+            formats=formats,
+            scaling=scaling,
+            sample=sample,
+            filter=pattern,
+            sort=sort,
+            rows=rows,
+            as_json=as_json,
+            as_csv=as_csv,
+            fail_if=fail_if or [],
+            out=out,
+        )
+    )
 
 
 # -- the proof -----------------------------------------------------------------------------------------
@@ -330,7 +343,7 @@ def demo(
 @app.command()
 def run(
     name: Annotated[
-        str, typer.Argument(help="An experiment; see --list.", autocompletion=_experiment_names)
+        str, typer.Argument(help="An experiment; see --list.", autocompletion=experiment_names)
     ] = "",
     show_list: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
     out: Annotated[

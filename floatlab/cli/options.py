@@ -1,0 +1,101 @@
+"""Which options does more than one command take, and how does a shell complete their names?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+__all__ = [
+    "FormatOption",
+    "FreshOption",
+    "FullOption",
+    "JobsOption",
+    "JsonOption",
+    "NumbersCommand",
+    "OutOption",
+    "OverflowOption",
+    "RoundingOption",
+    "SeedsOption",
+    "SubnormalsOption",
+    "chart_names",
+    "experiment_names",
+    "format_names",
+    "mode_names",
+    "print_version",
+]
+
+
+def format_names(incomplete: str) -> list[str]:
+    """Return the formats, by any of their names, that begin so."""
+    from floatlab.formats import aliases, formats
+
+    names = [name for fmt in formats() for name in (fmt.name, *aliases(fmt))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def mode_names(incomplete: str) -> list[str]:
+    """Return the rounding modes that begin so."""
+    from floatlab.rounding.modes import MODES
+
+    return [name for name in MODES if name.startswith(incomplete)]
+
+
+def experiment_names(incomplete: str) -> list[str]:
+    """Return the experiments that begin so."""
+    from floatlab.experiments.registry import EXPERIMENTS
+
+    return [name for name in EXPERIMENTS if name.startswith(incomplete)]
+
+
+def chart_names(incomplete: str) -> list[str]:
+    """Return the charts that begin so."""
+    from floatlab.cli.chart import CHARTS
+
+    return [name for name in CHARTS if name.startswith(incomplete)]
+
+
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", "-f", help="A format; see `floatlab formats`.", autocompletion=format_names),
+]
+RoundingOption = Annotated[
+    str, typer.Option("--rounding", help="A rounding mode.", autocompletion=mode_names)
+]
+OverflowOption = Annotated[
+    str | None,
+    typer.Option("--overflow", help="infinity, nan, saturate or propagate; else the format's own."),
+]
+SubnormalsOption = Annotated[str, typer.Option("--subnormals", help="gradual, or flush: to zero.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Every step: binade, unit, count, flags.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as data.")]
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", min=0, help="Processes side by side; 0: one for each core.")
+]
+SeedsOption = Annotated[
+    str, typer.Option("--seeds", help="How many seeds, from 0 on; or which: 3,4,5, or 7, for one alone.")
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
+
+
+class NumbersCommand(TyperCommand):
+    """A command whose arguments may be negative numbers, which begin like options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hide the minus of numbers from the parser of options."""
+        from floatlab.cli.numbers import plain_minus
+
+        return super().parse_args(ctx, plain_minus(args))
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and end, where that is asked for."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"floatlab {version('floatlab')}")
+        raise typer.Exit
