@@ -1,4 +1,4 @@
-"""What does `floatlab chart` draw? A chart of `floatlab.plots`, by its name, into a file."""
+"""What does the command draw? A chart of `floatlab.plots` by its name, and the outcome of an experiment."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from floatlab import plots
 from floatlab.errors import DataError, OptionError, check_option
+from floatlab.experiments.harness.common import Experiment
+from floatlab.experiments.harness.criterion import CRITERION
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["CHARTS", "chart_command"]
+__all__ = ["CHARTS", "chart_command", "draw_run"]
 
 CHARTS: dict[str, Callable[..., Any]] = {
     "ranges": plots.plot_ranges,
@@ -102,3 +104,23 @@ def _loaded(path: Path) -> Any:
         raise DataError(
             f"An .npy file holds an array of numbers. Got {path}: {error}. Use another."
         ) from None
+
+
+def draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: Path) -> list[str]:
+    """Draw the outcome of an experiment into its folder, and return the names of the files."""
+    figure = plots.plot_experiment(
+        records,
+        title=experiment.title,
+        outcome=experiment.outcome,
+        expected=experiment.expected,
+        logarithmic=experiment.logarithmic,
+        criterion=CRITERION,
+    )
+    files = [plots.save(figure, folder / "outcome.png").name]
+    held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
+    if experiment.sweep and len({r[experiment.sweep] for r in held}) > 1:
+        figure = plots.plot_sweep(
+            held, experiment.sweep, criterion=CRITERION, title=f"{experiment.title}: {experiment.outcome}"
+        )
+        files.append(plots.save(figure, folder / "sweep.png").name)
+    return files

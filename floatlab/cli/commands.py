@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,9 +34,6 @@ from floatlab.cli.options import (
 )
 from floatlab.errors import DataError, FloatlabError, OptionError
 from floatlab.system.terminal import abandon_output, make_console, prepare_streams
-
-if TYPE_CHECKING:
-    from floatlab.experiments.harness.common import Experiment
 
 __all__ = ["app", "main"]
 
@@ -361,6 +357,7 @@ def run(
     ] = 0,
 ) -> None:
     """Do an experiment: its predictions first, then the runs, then both side by side."""
+    from floatlab.cli.chart import draw_run
     from floatlab.cli.run import run_command
 
     folder = out or Path("floatlab-runs") / (f"{name}-neighbours" if neighbours else name)
@@ -374,28 +371,6 @@ def run(
             listing=show_list,
             neighbours=neighbours,
             neighbour_seed=neighbour_seed,
-            draw=_draw_run,
+            draw=draw_run,
         )
     )
-
-
-def _draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: Path) -> list[str]:
-    from floatlab import plots
-    from floatlab.experiments.harness.criterion import CRITERION
-
-    figure = plots.plot_experiment(
-        records,
-        title=experiment.title,
-        outcome=experiment.outcome,
-        expected=experiment.expected,
-        logarithmic=experiment.logarithmic,
-        criterion=CRITERION,
-    )
-    files = [plots.save(figure, folder / "outcome.png").name]
-    held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
-    if experiment.sweep and len({r[experiment.sweep] for r in held}) > 1:
-        figure = plots.plot_sweep(
-            held, experiment.sweep, criterion=CRITERION, title=f"{experiment.title}: {experiment.outcome}"
-        )
-        files.append(plots.save(figure, folder / "sweep.png").name)
-    return files

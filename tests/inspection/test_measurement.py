@@ -265,7 +265,7 @@ def test_a_filter_keeps_the_tensors_of_such_names():
     tensors = {"a.weight": np.ones(2), "a.bias": np.ones(2), "b.weight": np.ones(2)}
     report = fl.inspect(tensors, filter="*.weight", sort="name")
     assert [tensor.name for tensor in report.tensors] == ["a.weight", "b.weight"]
-    with pytest.raises(DataError, match="a.weight"):
+    with pytest.raises(DataError, match=r"a\.weight"):
         fl.inspect(tensors, filter="*.Weight")
 
 
