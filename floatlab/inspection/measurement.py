@@ -104,10 +104,12 @@ class _Survey:
         parts: list[Array] = []
         for start, block in source.blocks():
             self._see(block, start)
-            parts.append(_finite(block)[-start % step :: step])
+            parts.append(_finite(block)[-start % step :: step].astype(np.float64))  # no view: the block goes
             advance(block.size)
         self.nonzero = source.size - self.zeros - self.nans - self.infinities
-        sample = np.concatenate([*parts, [self.largest]]).astype(np.float64)
+        sample = np.concatenate([*parts, []])
+        if np.max(np.abs(sample), initial=0.0) < self.largest:
+            sample = np.append(sample, self.largest)
         self.sample = sample[sample != 0]
 
     def _see(self, block: Array, start: int) -> None:

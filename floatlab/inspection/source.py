@@ -106,20 +106,18 @@ def of_array(name: str, array: Array, dtype: str | None = None) -> Source:
 def sampled(source: Source, count: int) -> Source:
     """Return about `count` of a tensor's numbers, evenly spaced rows of them, as a tensor in memory.
 
-    A row that is longer than `count` is cut; of a tensor with one axis the parts are numbers side by side.
+    Rows that are too long, and a tensor with one axis, are cut into runs of numbers side by side.
 
     >>> sampled(of_array("w", np.arange(20.0)), 4).shape
     (4,)
     """
     if source.read is None or source.size <= count:
         return source
-    row = source.row
-    run = min(row, count) if row > 1 else max(1, min(256, count // 4))
-    places = source.size // run if row <= 1 else source.shape[0]
-    step = row if row > 1 else run
+    run = source.row if 1 < source.row <= count // 8 else max(1, min(256, count // 8))
+    places = source.size // run
     chosen = np.linspace(0, places - 1, max(1, min(places, count // run))).astype(np.int64)
-    numbers = np.concatenate([source.read(int(i) * step, int(i) * step + run) for i in chosen])
-    shape = (len(chosen), run) if row > 1 else (numbers.size,)
+    numbers = np.concatenate([source.read(int(i) * run, int(i) * run + run) for i in chosen])
+    shape = (len(chosen), run) if len(source.shape) > 1 else (numbers.size,)
     return of_array(source.name, numbers.reshape(shape), source.dtype)
 
 

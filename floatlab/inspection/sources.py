@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.errors import DataError, DtypeError
+from floatlab.formats import FloatFormat
 from floatlab.inspection.numpy_files import read_npy, read_npz
 from floatlab.inspection.pytorch import is_torch_tensor, of_torch, read_torch
 from floatlab.inspection.safetensors import read_index, read_safetensors
@@ -88,7 +89,7 @@ def _of_object(name: str, x: Any) -> list[Source]:
     if is_torch_tensor(x):
         return [of_torch(name, x)]
     fmt = getattr(x, "format", None)
-    if fmt is not None:  # a FloatArray has values, a tensor data
+    if isinstance(fmt, FloatFormat):  # a FloatArray has values, a tensor data
         return [of_array(name, np.asarray(getattr(x, "values", getattr(x, "data", x))), fmt.spec)]
     try:
         array = x if type(x) is np.ndarray else as_array(x, "inspected")

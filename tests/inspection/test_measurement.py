@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import floatlab as fl
-from floatlab import reference
 from floatlab.errors import DataError, DtypeError, FloatlabError, OptionError
 from floatlab.inspection import source as source_module
 from floatlab.inspection.measurement import SCALINGS
@@ -64,6 +63,13 @@ def counted(x, fmt, scale=1.0):
     return counts
 
 
+def assert_alike(one, other):
+    """Compare the outcomes of two reports: sums in another order differ in their last bits."""
+    for a, b in zip(one["tensors"][0]["outcomes"], other["tensors"][0]["outcomes"], strict=True):
+        for key in a:
+            assert a[key] == (pytest.approx(b[key], rel=1e-12) if isinstance(a[key], float) else b[key]), key
+
+
 def told(outcome):
     return {name: getattr(outcome, name) for name in ("nonzero", "underflow", "subnormal", "overflow")}
 
@@ -74,7 +80,7 @@ def test_counts_are_those_of_counting_number_by_number_at_the_ties_too(fmt, dtyp
     x = odd_numbers(fmt, dtype)
     (tensor,) = fl.inspect(x, fmt, "none").tensors
     assert told(tensor.outcomes[0]) == counted(x, fmt)
-    assert (tensor.nans, tensor.infinities) == (1, 2)
+    assert (tensor.nans, tensor.infinities) == (1, np.count_nonzero(np.isinf(x)))
     assert tensor.zeros == np.count_nonzero(x == 0)
 
 
@@ -82,7 +88,7 @@ def test_counts_are_those_of_counting_number_by_number_at_the_ties_too(fmt, dtyp
 @pytest.mark.parametrize("fmt", FORMATS[1:])
 def test_counts_of_scaled_numbers_are_those_of_the_products(fmt, kind):
     x = odd_numbers(fmt)
-    x = x[np.abs(x) != np.finfo(np.float64).tiny] * 3.7
+    x = x[~(np.abs(x) < 1e-300) | (x == 0)] * 3.7  # whose products are no zeros
     (tensor,) = fl.inspect(x, fmt, kind).tensors
     outcome = tensor.outcomes[0]
     products = np.where(np.isfinite(x), x, np.nan) * outcome.scale
@@ -114,11 +120,7 @@ def test_a_tensor_in_many_blocks_is_one_tensor(shape, monkeypatch):
     for module in ("source", "measurement"):
         monkeypatch.setattr(f"floatlab.inspection.{module}.BLOCK", 64)
     parts = fl.inspect(x, **options).to_dict()
-    for one, other in zip(whole["tensors"][0]["outcomes"], parts["tensors"][0]["outcomes"], strict=True):
-        for key in one:
-            assert one[key] == (
-                pytest.approx(other[key], rel=1e-12) if isinstance(one[key], float) else other[key]
-            )
+    assert_alike(whole, parts)
     assert source_module.BLOCK == 64
 
 
@@ -132,12 +134,12 @@ def test_noise_and_cosine_are_those_of_the_plain_formulas(kind):
     assert outcome.relative_error == pytest.approx(np.max(np.abs((result - x) / x)), rel=1e-9)
 
 
-@pytest.mark.parametrize("size", [1e-200, 1e200])
+@pytest.mark.parametrize("size", [2.0**-660, 2.0**660])
 def test_squares_neither_vanish_nor_overflow(size):
     x = np.array([1.0, 3.0, 0.7]) * size
     outcome = fl.inspect(x, "bf16", "tensor").outcomes[0]
     near = fl.inspect(x / size, "bf16", "tensor").outcomes[0]
-    assert outcome.sqnr == pytest.approx(near.sqnr, abs=8) and outcome.cosine > 0.999
+    assert outcome.sqnr == pytest.approx(near.sqnr) and outcome.cosine == pytest.approx(near.cosine)
     lost = fl.inspect(x, "bf16", "none").outcomes[0]
     assert lost.share("lost") == 1.0 and lost.sqnr == pytest.approx(0.0, abs=1e-6)
 
@@ -156,9 +158,8 @@ def test_exact_numbers_have_no_noise_and_nothing_has_none():
 def test_the_first_number_that_overflows_is_the_tie_or_the_float_after_it(fmt):
     fmt = fl.get_format(fmt)
     first = overflow_from(fmt)
-    exact = reference.round_to_value(Fraction(first), fmt) if hasattr(reference, "round_to_value") else None
     tie = fmt.max + 2.0 ** (fmt.emax - fmt.mantissa_bits - 1)
-    assert first in (tie, math.nextafter(tie, math.inf)) and exact is None
+    assert first in (tie, math.nextafter(tie, math.inf))
     assert first == tie if fmt.max_code % 2 else first > tie
 
 
@@ -188,7 +189,7 @@ def test_a_format_that_needs_no_scaling_gets_none():
 
 def test_an_array_may_lie_in_memory_as_it_likes():
     x = np.random.default_rng(3).normal(size=(6, 10)).astype(np.float32)
-    expected = fl.inspect(x).to_dict()["tensors"][0]["outcomes"]
+    expected = fl.inspect(x).to_dict()
     for dressed in (
         np.asfortranarray(x),
         np.repeat(np.repeat(x, 2, 0), 3, 1)[::2, ::3],
@@ -199,9 +200,7 @@ def test_an_array_may_lie_in_memory_as_it_likes():
         fl.Tensor(x),
         x.tolist(),
     ):
-        found = fl.inspect(dressed).to_dict()["tensors"][0]["outcomes"]
-        for one, other in zip(expected, found, strict=True):
-            assert one == pytest.approx(other, rel=1e-12)
+        assert_alike(expected, fl.inspect(dressed).to_dict())
 
 
 @pytest.mark.parametrize(
