@@ -317,10 +317,17 @@ class Module(metaclass=ModuleType):
         return dict([*self.named_parameters(), *self.named_buffers()])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return a copy of every parameter and buffer, by dotted name."""
-        return {
+        """Return a copy of every parameter and buffer, by dotted name.
+
+        A copy is read only: PyTorch's state is the model's own memory, and a loop that writes to it there to change
+        the model would change nothing here. Write to the parameters, or to a ``clone()`` that is loaded.
+        """
+        state = {
             name: Tensor._wrap(t.data.copy(), t.format, t.format) for name, t in self._own_state().items()
         }
+        for copied in state.values():
+            copied.data.flags.writeable = False
+        return state
 
     def check_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Raise an error if `state_dict` does not fit this module; change nothing.
