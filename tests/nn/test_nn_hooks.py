@@ -65,7 +65,7 @@ def test_an_error_under_a_hook_still_names_the_layer() -> None:
 
 
 def test_what_is_no_hook_is_refused_with_the_way_out() -> None:
-    with pytest.raises(DtypeError, match="is a function.*Got int"):
+    with pytest.raises(DtypeError, match=r"is a function.*Got int"):
         fl.nn.ReLU().register_forward_hook(3)
     with pytest.raises(AutogradError, match=r"output.register_hook"):
         fl.nn.ReLU().register_full_backward_hook(print)
