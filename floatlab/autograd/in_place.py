@@ -185,6 +185,11 @@ class Changing(Value):
     def _allow_change(self, recorded: bool) -> None:
         """Raise where a change is refused: of a leaf, or of memory that is not the tensor's own."""
         if not self._data.flags.writeable:
+            if 0 not in self._data.strides:
+                raise AutogradError(
+                    "A state is a copy of a model's weights, and no change of it would reach the model. "
+                    f"Got {self._describe()}. Change the parameters under no_grad(), or load a changed clone()."
+                )
             raise AutogradError(
                 f"An expanded tensor holds each value once for many places. Got {self._describe()}. "
                 "Copy it first, with clone()."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from contextvars import ContextVar, Token
-from typing import Self
+from functools import wraps
+from typing import Any, Self
 
 from floatlab.errors import check_switch
 
@@ -25,6 +27,27 @@ class _Recording(contextlib.ContextDecorator):
         made = type(self)()  # a decorated function may run in several threads
         made._mode = self._mode
         return made
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function; a generator computes so while it runs, and its caller as before."""
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            running, answer = function(*args, **kwargs), None
+            try:
+                while True:
+                    try:
+                        with self._recreate_cm():
+                            made = running.send(answer)
+                    except StopIteration as end:
+                        return end.value
+                    answer = yield made
+            finally:
+                running.close()
+
+        return generate
 
     def __enter__(self) -> None:
         self._tokens.append(recording.set(self._mode))

@@ -52,6 +52,14 @@ class Shapes(Changing, Generic[Made]):
         """Return the same values in the shape of another tensor."""
         return self.reshape(other.shape)
 
+    def reshape_as(self, other: Any) -> Made:
+        """Return the same values in the shape of another tensor."""
+        return self.reshape(other.shape)
+
+    def ravel(self) -> Made:
+        """Return the values in one axis."""
+        return self.reshape(-1)
+
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Made:
         """Return the values with the axes from `start_dim` to `end_dim` in one."""
         axes = max(self.ndim, 1)
@@ -71,6 +79,8 @@ class Shapes(Changing, Generic[Made]):
     def transpose(self, first: int, second: int) -> Made:
         """Return two axes exchanged."""
         return self.permute(*exchanged(self.shape, first, second))
+
+    swapaxes = transpose
 
     def squeeze(self, dim: int | None = None, *, axis: int | None = None) -> Made:
         """Return the values without the axes (or the one axis) of length 1."""
@@ -114,7 +124,60 @@ class Shapes(Changing, Generic[Made]):
             "index", self, key=tuple(slice(None, None, -1 if a in axes else 1) for a in range(self.ndim))
         )
 
+    def roll(self, shifts: int, dims: int | None = None) -> Made:
+        """Return the values moved along an axis, those that leave it coming in at its other end.
+
+        Without an axis they are moved along all of the flattened tensor.
+        """
+        if not isinstance(shifts, int | np.integer):
+            raise ShapeError(
+                f"Values are moved by a whole number of places. Got {shifts!r}. Call roll for each axis."
+            )
+        if dims is None:
+            return self.flatten().roll(shifts, 0).reshape(self.shape)  # type: ignore[attr-defined]
+        self._along("roll", dims, 0)
+        return self.index_select(dims, np.roll(np.arange(self.shape[dims]), shifts))
+
+    def repeat_interleave(self, repeats: Any, dim: int | None = None) -> Made:
+        """Return each part along an axis that many times, as `numpy.repeat`; without an axis, each element."""
+        if dim is None:
+            return self.flatten().repeat_interleave(repeats, 0)  # type: ignore[attr-defined]
+        self._along("repeat_interleave", dim, 0)
+        times = np.asarray(repeats)
+        if (
+            times.dtype.kind not in "iu"
+            or times.shape not in ((), (1,), (self.shape[dim],))
+            or (times < 0).any()
+        ):
+            raise ShapeError(
+                f"repeat_interleave says how often, once or for each part. Got {repeats!r} for axis {dim} of shape "
+                f"{self.shape}. Use whole numbers."
+            )
+        return self.index_select(dim, np.repeat(np.arange(self.shape[dim]), times))
+
+    def masked_select(self, mask: Any) -> Made:
+        """Return, in one axis, the values where the boolean mask holds, which is broadcast to the shape."""
+        try:
+            return self[np.broadcast_to(np.asarray(mask, bool), self.shape)]
+        except ValueError:
+            raise ShapeError(
+                f"A mask has the shape of the tensor, or fits it. Got {np.shape(mask)} for shape {self.shape}. "
+                "Reshape one of them."
+            ) from None
+
     # -- the same, as PyTorch's users ask for it
+
+    def nelement(self) -> int:
+        """Return the number of elements."""
+        return self.numel()
+
+    def type(self, dtype: Any) -> Any:
+        """Return the values in another format, or as an array of whole numbers, as ``to(dtype)`` does."""
+        return self.to(dtype)  # type: ignore[attr-defined]
+
+    def type_as(self, other: Any) -> Any:
+        """Return the values in the format of another tensor, or as whole numbers where `other` holds such."""
+        return self.to(other.dtype)  # type: ignore[attr-defined]
 
     def contiguous(self) -> Made:
         """Return the tensor itself: how values lie in memory makes no difference here."""

@@ -21,6 +21,7 @@ import numpy as np
 from floatlab.autograd import Tensor, scope
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.nn.hooks import Hooked
 from floatlab.nn.making import ModuleType, found_instead, is_device
 from floatlab.nn.parameter import Parameter
 from floatlab.nn.shown import module_in_html
@@ -28,12 +29,11 @@ from floatlab.rounding.quantize import quantize
 
 __all__ = ["Module"]
 
-
 #: What a module keeps about itself.
-_OWN = ("_parameters", "_buffers", "_modules", "_scope", "training")
+_OWN = ("_parameters", "_buffers", "_modules", "_scope", "_hooks", "training")
 
 
-class Module(metaclass=ModuleType):
+class Module(Hooked, metaclass=ModuleType):
     """The base of all layers and models: subclasses define `forward`.
 
     Examples
@@ -167,6 +167,8 @@ class Module(metaclass=ModuleType):
         above = scope.get()
         token = scope.set(f"{above}.{self._scope}" if above and self._scope else above or self._scope)
         try:
+            if self._hooks is not None:
+                return self._watched(self.forward, args, kwargs)
             return self.forward(*args, **kwargs)
         except FloatlabError as error:
             if error.args and not getattr(error, "layer", None):
@@ -317,10 +319,17 @@ class Module(metaclass=ModuleType):
         return dict([*self.named_parameters(), *self.named_buffers()])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return a copy of every parameter and buffer, by dotted name."""
-        return {
+        """Return a copy of every parameter and buffer, by dotted name.
+
+        A copy is read only: PyTorch's state is the model's own memory, and a loop that writes to it there to change
+        the model would change nothing here. Write to the parameters, or to a ``clone()`` that is loaded.
+        """
+        state = {
             name: Tensor._wrap(t.data.copy(), t.format, t.format) for name, t in self._own_state().items()
         }
+        for copied in state.values():
+            copied.data.flags.writeable = False
+        return state
 
     def check_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
         """Raise an error if `state_dict` does not fit this module; change nothing.

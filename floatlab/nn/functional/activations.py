@@ -8,7 +8,7 @@ import numpy as np
 
 from floatlab.autograd import Tensor, apply
 from floatlab.autograd.randomness import source
-from floatlab.errors import OptionError, ShapeError
+from floatlab.errors import OptionError, ShapeError, check_switch
 from floatlab.nn.arguments import Rng, number, probability
 
 __all__ = [
@@ -36,8 +36,10 @@ __all__ = [
 ]
 
 
-def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0), which never rounds."""
+def relu(x: Tensor, inplace: bool = False) -> Tensor:
+    """Return max(x, 0), which never rounds; `inplace` writes it to `x`, as ``x.relu_()`` does."""
+    if inplace is not False and check_switch("inplace", inplace):
+        return x.relu_()
     return apply("relu", x)
 
 
