@@ -16,8 +16,8 @@ __all__ = ["conv1d", "conv2d", "conv_transpose2d", "embedding", "linear", "produ
 Product = Callable[..., Tensor]
 Padding = Pair | str
 
-#: Asked before `linear` and `conv2d` compute, with the operation's name, its tensors and its parameters: a room above
-#: can put another product in their place (amp.fp8 does). None: they compute as the table says.
+#: Asked before `linear` and the convolutions compute, with the operation's name, its tensors and its parameters: a room
+#: above can put another product in their place (amp.fp8 does). None: they compute as the table says.
 product_rule: ContextVar[Product | None] = ContextVar("floatlab_product_rule", default=None)
 
 
@@ -119,7 +119,7 @@ def conv_transpose2d(
     The result has the height ``(H - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1``.
     """
     positive(groups=groups)
-    return apply(
+    return _product(
         "conv_transpose2d",
         x,
         weight,
