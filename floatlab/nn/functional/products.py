@@ -8,7 +8,7 @@ from typing import Any
 
 from floatlab.autograd import Tensor, apply
 from floatlab.errors import OptionError, ShapeError, check_option
-from floatlab.nn.arguments import Pair, is_whole, pair, positive
+from floatlab.nn.arguments import Pair, alone, is_whole, pair, positive
 from floatlab.nn.functional.inputs import numbers_of
 
 __all__ = ["conv1d", "conv2d", "conv_transpose2d", "embedding", "linear", "product_rule"]
@@ -90,18 +90,10 @@ def conv1d(
             "conv1d needs sequences (batch, in, length) and a weight (out, in / groups, length). "
             f"Got {x.shape} and {weight.shape}. Reshape x."
         )
-    (stride,), (dilation,) = _alone("stride", stride), _alone("dilation", dilation)
-    sides = padding if isinstance(padding, str) else (0, *_alone("padding", padding))
+    (stride,), (dilation,) = alone("stride", stride), alone("dilation", dilation)
+    sides = padding if isinstance(padding, str) else (0, *alone("padding", padding))
     y = conv2d(x.unsqueeze(2), weight.unsqueeze(2), bias, (1, stride), sides, (1, dilation), groups)
     return y.squeeze(2)
-
-
-def _alone(name: str, value: Any) -> tuple[int]:
-    """Return one integer, which may stand in a tuple of its own."""
-    number = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
-    if not is_whole(number):
-        raise OptionError(f"{name} is one integer here. Got {value!r}. Use 1.")
-    return (int(number),)
 
 
 def conv_transpose2d(
