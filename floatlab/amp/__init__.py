@@ -1,4 +1,4 @@
-"""How does training in low precision work? Autocast, policies, loss scaling and fp8 recipes."""
+"""How does training in low precision work? Autocast, policies, loss scaling, fp8 recipes and schedules."""
 
 from floatlab.amp.casting import (
     AUTOCAST_TABLE,
@@ -12,6 +12,7 @@ from floatlab.amp.fp8 import CurrentScaling, DelayedScaling, Recipe, Unscaled, f
 from floatlab.amp.grad_scaler import GradScaler
 from floatlab.amp.policy import POLICIES, Policy, PolicyModule, get_policy
 from floatlab.amp.presets import PRESETS, ScalingRule
+from floatlab.amp.schedule import PrecisionSchedule
 
 __all__ = [
     "AUTOCAST_TABLE",
@@ -22,6 +23,7 @@ __all__ = [
     "GradScaler",
     "Policy",
     "PolicyModule",
+    "PrecisionSchedule",
     "Recipe",
     "ScalingRule",
     "Unscaled",

@@ -197,7 +197,7 @@ class DelayedScaling(Recipe):
 
 
 class _ScaledProduct(Function):
-    """A bilinear operation of the table (linear, conv2d) on scaled fp8 operands."""
+    """A bilinear operation of the table (linear, a convolution) on scaled fp8 operands."""
 
     @staticmethod
     def forward(
@@ -263,7 +263,7 @@ def _unscaled(values: Array, factor: float) -> Tensor:
 
 
 class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Engine's name
-    """Compute the products of `nn.Linear` and `nn.Conv2d` inside the block by an fp8 recipe.
+    """Compute the products of `nn.Linear` and of convolutions, transposed ones too, inside the block by an fp8 recipe.
 
     The object remembers scales and histories, one slot for each layer's input, weight and gradient:
     create it once and enter it once a training step. Everything but these products runs as it would
@@ -341,7 +341,7 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
             x, weight, op=op, params=params, recipe=self.recipe, slots=slots, remember=is_recording()
         )
         if bias is not None:
-            y = y + bias.to(_FP32).reshape(-1, *(1,) * (y.ndim - 2 if op == "conv2d" else 0))
+            y = y + bias.to(_FP32).reshape(-1, *(1,) * (0 if op == "linear" else y.ndim - 2))
         return y.to(output)
 
     def state_dict(self) -> dict[str, Any]:

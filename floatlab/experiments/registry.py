@@ -17,6 +17,7 @@ from floatlab.experiments import (
     loss_scaling,
     lstm,
     optimizer_state,
+    precision_schedule,
     small_units,
     stagnation,
     through_time,
@@ -44,6 +45,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         cnn.EXPERIMENT,
         lstm.EXPERIMENT,
         transformer.EXPERIMENT,
+        precision_schedule.EXPERIMENT,
     )
 }
 

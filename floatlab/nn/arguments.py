@@ -12,6 +12,7 @@ from floatlab.errors import OptionError, ShapeError, check_switch
 __all__ = [
     "Pair",
     "Rng",
+    "alone",
     "axis_of",
     "is_whole",
     "number",
@@ -54,6 +55,18 @@ def pair(name: str, value: Any, least: int = 1) -> tuple[int, int]:
     if min(parts) < least:
         raise OptionError(f"{name} is at least {least}. Got {value!r}. Use a larger number.")
     return int(parts[0]), int(parts[1])
+
+
+def alone(name: str, value: Any) -> tuple[int]:
+    """Return one integer, which may stand in a tuple of its own: of a sequence, which has a single axis.
+
+    >>> alone("stride", 2), alone("stride", (2,))
+    ((2,), (2,))
+    """
+    number = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
+    if not is_whole(number):
+        raise OptionError(f"{name} is one integer here. Got {value!r}. Use 1.")
+    return (int(number),)
 
 
 def number(name: str, value: Any, least: float = -math.inf, beyond: bool = False) -> float:

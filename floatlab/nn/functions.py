@@ -9,7 +9,7 @@ from typing import Any
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.nn import functional as F  # noqa: N812
-from floatlab.nn.arguments import is_whole, number, pair
+from floatlab.nn.arguments import alone, is_whole, number, pair
 from floatlab.nn.module import Module
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "GELU",
     "SELU",
     "AdaptiveAvgPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "Flatten",
     "FunctionLayer",
@@ -27,6 +28,7 @@ __all__ = [
     "LeakyReLU",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "ReLU",
@@ -288,6 +290,25 @@ class AvgPool2d(_Pooling):
     """The mean of each window of images (N, C, H, W)."""
 
     _function = staticmethod(F.avg_pool2d)
+
+
+class _Pooling1d(_Pooling):
+    _checks = CHECKS | {
+        name: lambda name, value: CHECKS[name](name, None if value is None else 2 * alone(name, value))
+        for name in ("kernel_size", "stride", "padding")
+    }
+
+
+class MaxPool1d(_Pooling1d):
+    """The largest value of each window of sequences (N, C, L)."""
+
+    _function = staticmethod(F.max_pool1d)
+
+
+class AvgPool1d(_Pooling1d):
+    """The mean of each window of sequences (N, C, L)."""
+
+    _function = staticmethod(F.avg_pool1d)
 
 
 class AdaptiveAvgPool2d(FunctionLayer):

@@ -48,7 +48,13 @@ class Scaler(Protocol):
         """Whether the optimizer did not step."""
 
 
-_LAYERS = {"linear", "conv2d", "layer_norm", "batch_norm"}  # their inputs are x, weight, bias
+#: What the inputs of layers are called; all other operations' are "input", "input 1" and so on.
+_PARTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("linear", "conv2d", "conv_transpose2d"), ("input", "weight", "bias")),
+    **dict.fromkeys(("layer_norm", "group_norm", "batch_norm"), ("input", "weight", "bias")),
+    **dict.fromkeys(("rms_norm", "prelu"), ("input", "weight")),
+    "embedding": ("weight",),
+}
 _Key = tuple[str, str, str, str, FloatFormat]  # phase, layer, operation, of, format
 
 
@@ -198,8 +204,8 @@ class Log:
         of = ""
         if event.phase == "backward":
             of = "input" if event.position == 0 else f"input {event.position}"
-            if event.op in _LAYERS:
-                of = ("input", "weight", "bias")[event.position]
+            if event.op in _PARTS:
+                of = _PARTS[event.op][event.position]
         key = (event.phase, event.scope, event.op, of, event.format)
         calls, sofar = self._now.get(key, (0, None))
         self._now[key] = (calls + 1, found if sofar is None else sofar + found)

@@ -106,6 +106,40 @@ def test_convolutions_are_scaled_like_linear_layers() -> None:
     assert np.array_equal(conv.bias.grad.data, plain.bias.grad.data)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1, output_padding=1, bias=False, rng=0),
+        lambda: nn.ConvTranspose2d(2, 4, (2, 3), groups=2, dilation=2, bias=False, rng=0),
+        lambda: nn.ConvTranspose2d(2, 3, 3, rng=0),
+    ],
+    ids=["stride", "groups", "bias"],
+)
+def test_transposed_convolutions_are_fp8_products_too(make: Any) -> None:
+    layer, plain = make(), make()
+    plain.weight.data[...] = cast(layer.weight.data, ml_dtypes.float8_e4m3fn, 448.0)
+    x = numbers(2, 2, 5, 5)
+    a, b = (Tensor(t, requires_grad=True) for t in (x, cast(x, ml_dtypes.float8_e4m3fn, 448.0)))
+    with fp8_autocast(Unscaled()):
+        y = layer(a)
+    z = plain(b)
+    # The product is rounded before a bias is added to it.
+    assert np.allclose(y.data, z.data, rtol=0, atol=0 if plain.bias is None else 1e-6)
+    g = numbers(*y.shape, seed=1)
+    y.backward(g)
+    z.backward(cast(g, ml_dtypes.float8_e5m2, 57344.0))
+    for p, q in ((a, b), (layer.weight, plain.weight)):
+        assert np.array_equal(p.grad.data, q.grad.data)
+
+
+def test_a_transposed_convolution_loses_what_e4m3_does_not_hold() -> None:
+    layer = nn.ConvTranspose2d(1, 1, 1, bias=False, rng=0)
+    layer.weight.data[...] = 1.0
+    with fp8_autocast(Unscaled()):
+        out = layer(Tensor([[[[2.0**-11, 1e4, 17.0]]]]))
+    assert out.tolist() == [[[[0.0, 448.0, 16.0]]]]
+
+
 def test_the_accumulator_is_the_one_that_was_named() -> None:
     layer = linear(1, 64)
     layer.load_state_dict({"weight": np.ones((1, 64)), "bias": [0.0]})

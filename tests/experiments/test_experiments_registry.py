@@ -55,7 +55,13 @@ def test_every_experiment_asks_a_question_and_names_its_runs_apart(name):
     assert all(run.seed == 0 for run in experiment.runs)
 
 
-FOLLOWING = ("underflow", "loss-scale-ladder", "through-time", "cnn")  # whose predictions follow the fp32 run
+FOLLOWING = (  # whose predictions follow the fp32 run
+    "underflow",
+    "loss-scale-ladder",
+    "through-time",
+    "cnn",
+    "precision-schedule",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

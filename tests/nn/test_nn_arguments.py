@@ -266,6 +266,9 @@ SIZES: dict[str, Any] = {
     "nn.Conv1d(stride=v)": lambda v: nn.Conv1d(2, 2, 3, stride=v),
     "nn.ConvTranspose2d(2, 2, v)": lambda v: nn.ConvTranspose2d(2, 2, v),
     "nn.MaxPool2d(v)": lambda v: nn.MaxPool2d(v),
+    "nn.MaxPool1d(v)": lambda v: nn.MaxPool1d(v),
+    "nn.AvgPool1d(v)": lambda v: nn.AvgPool1d(v),
+    "nn.MaxPool1d(stride=v)": lambda v: nn.MaxPool1d(2, v),
     "nn.AvgPool2d(v)": lambda v: nn.AvgPool2d(v),
     "nn.MaxPool2d(stride=v)": lambda v: nn.MaxPool2d(2, v),
     "nn.AdaptiveAvgPool2d(v)": lambda v: nn.AdaptiveAvgPool2d(v),
@@ -285,7 +288,7 @@ SIZES: dict[str, Any] = {
     "nn.Upsample(v)": lambda v: nn.Upsample(v)(IMAGES),
 }
 ALLOWED = {  # None is the window's size, or the picture's; a shape of three axes can be normalized
-    ("nn.MaxPool2d(stride=v)", "None"), ("nn.AdaptiveAvgPool2d(v)", "None"),
+    ("nn.MaxPool2d(stride=v)", "None"), ("nn.MaxPool1d(stride=v)", "None"), ("nn.AdaptiveAvgPool2d(v)", "None"),
     ("nn.LayerNorm(v)", "(1, 2, 3)"), ("nn.RMSNorm(v)", "(1, 2, 3)"),
 }  # fmt: skip
 IMAGES = Tensor(np.ones((2, 2, 5, 5)))
@@ -353,6 +356,8 @@ LAYERS = {
     "nn.Conv1d(3, 2, 3)": (nn.Conv1d(3, 2, 3), (2, 3, 6)),
     "nn.Conv2d(3, 2, 3)": (nn.Conv2d(3, 2, 3), (2, 3, 6, 6)),
     "nn.ConvTranspose2d(3, 2, 3)": (nn.ConvTranspose2d(3, 2, 3), (2, 3, 6, 6)),
+    "nn.MaxPool1d(2)": (nn.MaxPool1d(2), (2, 3, 6)),
+    "nn.AvgPool1d(2)": (nn.AvgPool1d(2), (2, 3, 6)),
     "nn.MaxPool2d(2)": (nn.MaxPool2d(2), (2, 3, 6, 6)),
     "nn.AvgPool2d(2)": (nn.AvgPool2d(2), (2, 3, 6, 6)),
     "nn.AdaptiveAvgPool2d(2)": (nn.AdaptiveAvgPool2d(2), (2, 3, 6, 6)),

@@ -199,7 +199,10 @@ def test_a_conversion_before_the_first_step_is_none() -> None:
 def test_a_gradient_of_another_shape_is_refused_and_nothing_moves(name: str, shape: tuple[int, ...]) -> None:
     first, w = (Tensor(np.ones((2, 3)), requires_grad=True, name=n) for n in ("first", "w"))
     optimizer = getattr(optim, name)([first, w], lr=0.1)
-    first.grad, w.grad = Tensor(np.ones((2, 3))), Tensor(np.ones(shape))
+    first.grad = w.grad = Tensor(np.ones((2, 3)))
+    with pytest.raises(ShapeError, match="A gradient has the shape of its tensor"):
+        w.grad = Tensor(np.ones(shape))
+    w._grad = Tensor(np.ones(shape))  # as a weight has it whose data have been replaced
     with pytest.raises(ShapeError, match=r"'w' of shape \(2, 3\)"):
         optimizer.step()
     assert first.data.tolist() == w.data.tolist() == np.ones((2, 3)).tolist()

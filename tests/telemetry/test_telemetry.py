@@ -144,6 +144,48 @@ def test_the_layers_parts_have_their_names_in_backward():
     assert parts == {("2", "input"), ("2", "weight"), ("2", "bias"), ("0", "weight"), ("0", "bias")}
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "parts"),
+    [
+        (nn.Conv1d(2, 4, 3, rng=0), (3, 2, 6), ("input", "weight", "bias")),
+        (nn.Conv2d(2, 4, 3, rng=0), (3, 2, 6, 5), ("input", "weight", "bias")),
+        (nn.ConvTranspose2d(2, 4, 3, rng=0), (3, 2, 6, 5), ("input", "weight", "bias")),
+        (nn.ConvTranspose2d(2, 4, 3, bias=False, rng=0), (3, 2, 6, 5), ("input", "weight")),
+        (nn.LayerNorm(4), (3, 4), ("input", "weight", "bias")),
+        (nn.GroupNorm(2, 4), (3, 4, 5), ("input", "weight", "bias")),
+        (nn.BatchNorm1d(4), (3, 4), ("input", "weight", "bias")),
+        (nn.RMSNorm(4), (3, 4), ("input", "weight")),
+        (nn.PReLU(4), (3, 4), ("input", "weight")),
+    ],
+    ids=repr,
+)
+def test_the_gradients_of_a_layer_have_the_names_of_its_parts(layer, shape, parts):
+    x = tensor(np.ones(shape), grad=True)
+    with watch(layer) as log:
+        layer(x).sum().backward()
+    ops = {r.op for r in log.operations if r.phase == "backward" and r.of == "weight"}
+    assert len(ops) == 1
+    assert {r.of for r in log.operations if r.phase == "backward" and r.op in ops} == set(parts)
+
+
+def test_the_gradient_of_an_embedding_is_its_weights():
+    layer = nn.Embedding(4, 2, rng=0)
+    with watch(layer) as log:
+        layer([0, 3]).sum().backward()
+    assert {r.of for r in log.operations if r.phase == "backward" and r.op == "embedding"} == {"weight"}
+
+
+def test_every_operation_of_a_layer_with_a_weight_names_it():
+    from inspect import signature
+
+    from floatlab.autograd.ops.table import TABLE
+    from floatlab.telemetry.log import _PARTS
+
+    for name, op in TABLE.items():
+        taken = list(signature(op.forward.function).parameters)[1:]
+        assert (taken[1:2] == ["weight"]) <= (name in _PARTS), name  # right after x
+
+
 def test_all_calls_of_an_operation_in_a_step_are_one_record():
     x = tensor([1.0, 2.0], "fp16")
     with watch() as log:

@@ -43,9 +43,11 @@ from floatlab.nn.functional.losses import (
 from floatlab.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from floatlab.nn.functional.pooling import (
     adaptive_avg_pool2d,
+    avg_pool1d,
     avg_pool2d,
     flatten,
     interpolate,
+    max_pool1d,
     max_pool2d,
     one_hot,
     pad,
@@ -63,6 +65,7 @@ __all__ = [
     "Pair",
     "adaptive_avg_pool2d",
     "attention_weights",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -91,6 +94,7 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",

@@ -10,14 +10,16 @@ import numpy as np
 from floatlab.autograd import Tensor, apply
 from floatlab.autograd.discrete import DiscreteArray
 from floatlab.errors import DataError, OptionError, ShapeError, check_option
-from floatlab.nn.arguments import Pair, axis_of, is_whole, number, pair, positive, switches
+from floatlab.nn.arguments import Pair, alone, axis_of, is_whole, number, pair, positive, switches
 from floatlab.nn.functional.inputs import numbers_of
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "avg_pool1d",
     "avg_pool2d",
     "flatten",
     "interpolate",
+    "max_pool1d",
     "max_pool2d",
     "one_hot",
     "pad",
@@ -41,6 +43,26 @@ def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
 def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
     """Return the mean of each window, padding counted in; `stride` is the window's size if not given."""
     return apply("avg_pool2d", x, **_window(kernel_size, stride, padding))
+
+
+def max_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
+    """Return the largest value of each window of sequences (N, C, L): `max_pool2d` of images of height 1."""
+    return _pool1d("max_pool", x, kernel_size, stride, padding)
+
+
+def avg_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
+    """Return the mean of each window of sequences (N, C, L), padding counted in."""
+    return _pool1d("avg_pool", x, kernel_size, stride, padding)
+
+
+def _pool1d(name: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any) -> Tensor:
+    if x.ndim != 3:
+        raise ShapeError(
+            f"{name}1d needs sequences of shape (batch, channels, length). Got {x.shape}. Reshape x."
+        )
+    (length,), (before,) = alone("kernel_size", kernel_size), alone("padding", padding)
+    step = length if stride is None else alone("stride", stride)[0]
+    return apply(f"{name}2d", x.unsqueeze(2), **_window((1, length), (1, step), (0, before))).squeeze(2)
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:

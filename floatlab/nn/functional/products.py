@@ -8,7 +8,7 @@ from typing import Any
 
 from floatlab.autograd import Tensor, apply
 from floatlab.errors import OptionError, ShapeError, check_option
-from floatlab.nn.arguments import Pair, is_whole, pair, positive
+from floatlab.nn.arguments import Pair, alone, is_whole, pair, positive
 from floatlab.nn.functional.inputs import numbers_of
 
 __all__ = ["conv1d", "conv2d", "conv_transpose2d", "embedding", "linear", "product_rule"]
@@ -16,8 +16,8 @@ __all__ = ["conv1d", "conv2d", "conv_transpose2d", "embedding", "linear", "produ
 Product = Callable[..., Tensor]
 Padding = Pair | str
 
-#: Asked before `linear` and `conv2d` compute, with the operation's name, its tensors and its parameters: a room above
-#: can put another product in their place (amp.fp8 does). None: they compute as the table says.
+#: Asked before `linear` and the convolutions compute, with the operation's name, its tensors and its parameters: a room
+#: above can put another product in their place (amp.fp8 does). None: they compute as the table says.
 product_rule: ContextVar[Product | None] = ContextVar("floatlab_product_rule", default=None)
 
 
@@ -90,18 +90,10 @@ def conv1d(
             "conv1d needs sequences (batch, in, length) and a weight (out, in / groups, length). "
             f"Got {x.shape} and {weight.shape}. Reshape x."
         )
-    (stride,), (dilation,) = _alone("stride", stride), _alone("dilation", dilation)
-    sides = padding if isinstance(padding, str) else (0, *_alone("padding", padding))
+    (stride,), (dilation,) = alone("stride", stride), alone("dilation", dilation)
+    sides = padding if isinstance(padding, str) else (0, *alone("padding", padding))
     y = conv2d(x.unsqueeze(2), weight.unsqueeze(2), bias, (1, stride), sides, (1, dilation), groups)
     return y.squeeze(2)
-
-
-def _alone(name: str, value: Any) -> tuple[int]:
-    """Return one integer, which may stand in a tuple of its own."""
-    number = value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
-    if not is_whole(number):
-        raise OptionError(f"{name} is one integer here. Got {value!r}. Use 1.")
-    return (int(number),)
 
 
 def conv_transpose2d(
@@ -119,7 +111,7 @@ def conv_transpose2d(
     The result has the height ``(H - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1``.
     """
     positive(groups=groups)
-    return apply(
+    return _product(
         "conv_transpose2d",
         x,
         weight,
