@@ -70,12 +70,14 @@ _OF_TENSORS = {
         set_grad_enabled stack where
     """,
     "floatlab.autograd.creation": """
-        arange as_tensor empty eye full full_like ones ones_like rand rand_like randint randn randn_like
+        arange as_tensor empty eye from_numpy full full_like multinomial ones ones_like rand rand_like randint randn
+        randn_like
         randperm tensor zeros zeros_like
     """,
     "floatlab.autograd.functions": """
-        amax amin argmax argmin argsort bmm chunk clamp clone flatten flip gather index_select isfinite
-        isinf isnan log_softmax masked_fill max min mm neg permute relu reshape softmax sort split squeeze
+        abs allclose amax amin argmax argmin argsort bmm chunk clamp clip clone equal
+        flatten flip gather index_select isfinite
+        isinf isnan log_softmax masked_fill max min mm neg permute pow relu reshape softmax sort split squeeze
         topk transpose tril triu unbind unsqueeze
     """,
 }

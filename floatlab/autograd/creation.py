@@ -24,8 +24,10 @@ __all__ = [
     "as_tensor",
     "empty",
     "eye",
+    "from_numpy",
     "full",
     "full_like",
+    "multinomial",
     "ones",
     "ones_like",
     "rand",
@@ -273,6 +275,55 @@ def randperm(n: int, *, rng: Rng = None, generator: Rng = None) -> Any:
     """Return the numbers from 0 to n - 1 in a random order."""
     (length,) = several((n,))
     return discrete(source(_given(rng, generator)).permutation(length))
+
+
+def multinomial(
+    weights: Any, num_samples: int, replacement: bool = False, *, rng: Rng = None, generator: Rng = None
+) -> Any:
+    """Return places drawn with probabilities in proportion to weights: a row of them for each row of weights.
+
+    Without `replacement` no place comes twice, so that there are at least `num_samples` weights other than 0.
+
+    >>> multinomial([[0.0, 3.0], [1.0, 0.0]], 1)
+    DiscreteArray([[1],
+                   [0]])
+    """
+    table = np.asarray(weights, np.float64)
+    rows = np.atleast_2d(table)
+    sums = rows.sum(-1, keepdims=True)
+    if table.ndim not in (1, 2) or not ((rows >= 0).all() and np.isfinite(sums).all() and (sums > 0).all()):
+        raise OptionError(
+            f"multinomial draws by rows of weights from 0 on, of which one is positive. Got shape {table.shape} with "
+            f"a least weight of {table.min(initial=np.inf)}. Use softmax(scores, -1)."
+        )
+    enough = int((rows > 0).sum(1).min())
+    most = np.inf if replacement else enough
+    if not isinstance(num_samples, int | np.integer) or not 1 <= num_samples <= most:
+        raise OptionError(
+            f"As many places are drawn as have a weight, at most. Got num_samples={num_samples!r} of {enough}. "
+            "Use replacement=True for more."
+        )
+    draw = source(_given(rng, generator)).choice
+    drawn = [draw(rows.shape[1], num_samples, replace=bool(replacement), p=row) for row in rows / sums]
+    return discrete(np.array(drawn).reshape(*table.shape[:-1], num_samples))
+
+
+def from_numpy(array: Any) -> Any:
+    """Return an array of float32, float64 or whole numbers as a tensor of the same memory, in the format of its type.
+
+    >>> values = np.ones(2)
+    >>> x = from_numpy(values).zero_()
+    >>> values.tolist(), x.format.name
+    ([0.0, 0.0], 'float64')
+    """
+    if not isinstance(array, np.ndarray):
+        raise DtypeError(f"from_numpy takes a NumPy array. Got {type(array).__name__}. Use tensor(...).")
+    if array.dtype.kind in "iub":
+        return discrete(array)
+    made = tensor(array, dtype=str(array.dtype))
+    if array.dtype == made.format.value_dtype and array.flags.writeable:
+        return Tensor._wrap(np.asarray(array), made.format, made.format)
+    return made
 
 
 def arange(

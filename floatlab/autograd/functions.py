@@ -19,9 +19,11 @@ from floatlab.autograd.ops.table import TABLE
 from floatlab.autograd.tensor import Tensor, apply
 from floatlab.autograd.value import Value
 from floatlab.context import Arithmetic, arithmetic
-from floatlab.errors import DtypeError, FormatError, check_option
+from floatlab.errors import DtypeError, FormatError, ShapeError, check_option
 
 __all__ = [
+    "abs",
+    "allclose",
     "amax",
     "amin",
     "argmax",
@@ -30,7 +32,9 @@ __all__ = [
     "bmm",
     "chunk",
     "clamp",
+    "clip",
     "clone",
+    "equal",
     "flatten",
     "flip",
     "gather",
@@ -46,6 +50,7 @@ __all__ = [
     "neg",
     "on_tensors",
     "permute",
+    "pow",
     "relu",
     "reshape",
     "softmax",
@@ -106,6 +111,7 @@ def _as_function(name: str) -> Callable[..., Any]:
     return function
 
 
+abs = _as_function("abs")
 amax = _as_function("amax")
 amin = _as_function("amin")
 argmax = _as_function("argmax")
@@ -114,6 +120,7 @@ argsort = _as_function("argsort")
 bmm = _as_function("bmm")
 chunk = _as_function("chunk")
 clamp = _as_function("clamp")
+clip = _as_function("clip")
 clone = _as_function("clone")
 flatten = _as_function("flatten")
 flip = _as_function("flip")
@@ -129,6 +136,7 @@ min = _as_function("min")
 mm = _as_function("mm")
 neg = _as_function("neg")
 permute = _as_function("permute")
+pow = _as_function("pow")
 relu = _as_function("relu")
 reshape = _as_function("reshape")
 softmax = _as_function("softmax")
@@ -141,6 +149,36 @@ tril = _as_function("tril")
 triu = _as_function("triu")
 unbind = _as_function("unbind")
 unsqueeze = _as_function("unsqueeze")
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Return whether two tensors, or arrays of whole numbers, have one shape and the same values; a NaN equals none.
+
+    >>> equal(Tensor([1.0]), Tensor([1.0], format="bf16")), equal(Tensor([1.0]), Tensor([[1.0]]))
+    (True, False)
+    """
+    return bool(np.array_equal(_values_of("equal", a), _values_of("equal", b)))
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Return whether ``|a - b| <= atol + rtol * |b|`` holds for all values, broadcast to each other.
+
+    >>> allclose(Tensor([1.0]), Tensor([1.000001])), allclose(Tensor([1.0]), Tensor([1.001]))
+    (True, False)
+    """
+    first, second = _values_of("allclose", a), _values_of("allclose", b)
+    try:
+        return bool(np.allclose(first, second, rtol, atol, equal_nan))
+    except ValueError:
+        raise ShapeError(
+            f"allclose compares shapes that fit together. Got {first.shape} and {second.shape}. Check them."
+        ) from None
+
+
+def _values_of(name: str, x: Any) -> Any:
+    if not isinstance(x, Value | np.ndarray):
+        raise DtypeError(f"{name} takes two tensors. Got {type(x).__name__}. Use Tensor(...).")
+    return np.asarray(x).astype(np.float64) if isinstance(x, Value) else np.asarray(x)
 
 
 def on_tensors(name: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
