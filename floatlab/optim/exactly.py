@@ -35,7 +35,7 @@ Operand = Array | float
 Parts = tuple[list[Array], Array | float]  # an exact sum, but for an error of at most so much
 
 _LEAST_ROOM = 13  # so many bits below a tie make it rare that a number is next to one
-_FEW = 3  # for so few, fractions are faster
+_FEW = 8  # for so few, fractions are faster
 _CHUNK = 8192
 _WINDOW = 2**11  # in units of the last place of float64
 

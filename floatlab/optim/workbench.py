@@ -33,6 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.formats import FloatFormat
+from floatlab.optim.enclosed import BLOCK, Room, round_once
+from floatlab.optim.evaluation import FUSED, evaluate
 from floatlab.optim.exactly import settle
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.quantize import quantize
@@ -40,8 +42,8 @@ from floatlab.rounding.quantize import quantize
 __all__ = ["Rounding", "Workbench"]
 
 Array = NDArray[Any]
+Blocks = list[tuple[slice, Room]]
 _WIDE = np.dtype(np.float64)
-_FUSED = ("add", "add_product", "add_quotient", "blend")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ class Workbench:
         self.compute, self.state, self.weight = compute, state, weight
         self._shape, self._pool = shape, pool
         self._work, self._term = (self._take(name, _WIDE) for name in ("work", "term"))
-        self._plain = {to: to.is_plain for to in (compute, state, weight)}
+        self._blocks = {to: self._blocks_of(to) for to in (compute, state, weight)}
         # Three places for intermediate results; they hold values of the compute format.
         self.a, self.b, self.c = (self._take(name, compute.format.value_dtype) for name in "abc")
 
@@ -116,6 +118,21 @@ class Workbench:
             flat = self._pool[name, dtype.str] = np.empty(size, dtype)
         return flat[:size].reshape(self._shape)
 
+    def _blocks_of(self, to: Rounding) -> Blocks | None:
+        """Return which elements are computed together, and where; None if the format is not one of NumPy's."""
+        if not to.is_plain:
+            return None
+        dtype = to.format.value_dtype
+        flats = [self._work.reshape(-1), self._term.reshape(-1)]
+        flats += [self._take(name, dtype).reshape(-1) for name in ("low", "high")]
+        rooms: dict[int, Room] = {}
+        blocks, total = [], flats[0].size
+        for start in range(0, total, BLOCK):
+            size = min(BLOCK, total - start)
+            room = rooms.setdefault(size, Room(*(flat[:size] for flat in flats)))
+            blocks.append((slice(start, start + size), room))
+        return blocks
+
     def new_state(self, fill: float = 0.0) -> Array:
         """Return an array for the state, filled with one value of its format."""
         array = np.full(self._shape, fill, self.state.format.value_dtype)
@@ -123,79 +140,81 @@ class Workbench:
 
     def scale(self, x: Array, factor: float, *, to: Rounding, out: Array) -> Array:
         """``x * factor``."""
-        return self._end("scale", (x, factor), np.multiply(x, factor, out=self._work, dtype=_WIDE), to, out)
+        return self._run("scale", (x, factor), to, out)
 
     def multiply(self, x: Array, y: Array, *, to: Rounding, out: Array) -> Array:
         """``x * y``."""
-        return self._end("multiply", (x, y), np.multiply(x, y, out=self._work, dtype=_WIDE), to, out)
+        return self._run("multiply", (x, y), to, out)
 
     def divide(self, x: Array, y: Array | float, *, to: Rounding, out: Array) -> Array:
         """``x / y``."""
-        return self._end("divide", (x, y), np.divide(x, y, out=self._work, dtype=_WIDE), to, out)
+        return self._run("divide", (x, y), to, out)
 
     def sqrt(self, x: Array, *, to: Rounding, out: Array) -> Array:
         """``sqrt(x)``."""
-        return self._end("sqrt", (x,), np.sqrt(x, out=self._work, dtype=_WIDE), to, out)
+        return self._run("sqrt", (x,), to, out)
 
     def shift(self, x: Array, constant: float, *, to: Rounding, out: Array) -> Array:
         """``x + constant``."""
-        return self._end("shift", (x, constant), np.add(x, constant, out=self._work, dtype=_WIDE), to, out)
+        return self._run("shift", (x, constant), to, out)
 
     def add(self, x: Array, y: Array, factor: float = 1.0, *, to: Rounding, out: Array) -> Array:
         """``x + factor * y``."""
-        term = y if factor == 1.0 else np.multiply(y, factor, out=self._term, dtype=_WIDE)
-        work = np.add(x, term, out=self._work, dtype=_WIDE)
-        return self._end("add", (x, y, factor), work, to, out)
+        return self._run("add", (x, y, factor), to, out)
 
     def add_product(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
         """``x + factor * y * z`` (PyTorch's ``addcmul``)."""
-        term = np.multiply(y, factor, out=self._term, dtype=_WIDE)
-        np.multiply(term, z, out=term)
-        work = np.add(x, term, out=self._work, dtype=_WIDE)
-        return self._end("add_product", (x, y, z, factor), work, to, out)
+        return self._run("add_product", (x, y, z, factor), to, out)
 
     def add_quotient(
         self, x: Array, y: Array, z: Array, factor: float = 1.0, *, to: Rounding, out: Array
     ) -> Array:
         """``x + factor * y / z`` (PyTorch's ``addcdiv``)."""
-        term = np.multiply(y, factor, out=self._term, dtype=_WIDE)
-        np.divide(term, z, out=term)
-        work = np.add(x, term, out=self._work, dtype=_WIDE)
-        return self._end("add_quotient", (x, y, z, factor), work, to, out)
+        return self._run("add_quotient", (x, y, z, factor), to, out)
 
     def blend(self, x: Array, y: Array, share: float, *, to: Rounding, out: Array) -> Array:
         """``x + share * (y - x)`` (PyTorch's ``lerp``)."""
-        term = np.subtract(y, x, out=self._term, dtype=_WIDE)
-        if share < 0.5:
-            np.multiply(term, share, out=term)
-            work = np.add(x, term, out=self._work, dtype=_WIDE)
-        else:  # from the nearer end, as PyTorch does: at share 1 the result is exactly y
-            np.multiply(term, 1.0 - share, out=term)
-            work = np.subtract(y, term, out=self._work, dtype=_WIDE)
-        return self._end("blend", (x, y, share), work, to, out)
+        return self._run("blend", (x, y, share), to, out)
 
     def maximum(self, x: Array, y: Array, *, out: Array) -> Array:
         """Return the larger of two values of one format, or the NaN among them; nothing is rounded."""
         return np.maximum(x, y, out=out)
 
-    def _end(
-        self,
-        name: str,
-        operands: tuple[Array | float, ...],
-        work: Array,
-        to: Rounding,
-        out: Array,
-    ) -> Array:
-        """Round what float64 gives for an operation into `out`, as if it were the exact result."""
-        if not _is_hidden(name, operands, to):
-            largest = operands[0] if name in _FUSED else None
-            settle(name, operands, work, to.format, to.is_nearest, largest)  # type: ignore[arg-type]
-        if self._plain[to]:
-            out[...] = work
+    def _run(self, name: str, operands: tuple[Array | float, ...], to: Rounding, out: Array) -> Array:
+        """Evaluate an operation, and round it into `out` as if what was evaluated were the exact result."""
+        blocks = self._blocks[to]
+        if blocks is not None and self._in_blocks(name, operands, to, blocks, out):
             return out
-        return to(work, out)
+        work = evaluate(name, operands, self._work, self._term)
+        if not _is_hidden(name, operands, to):
+            largest = operands[0] if name in FUSED else None
+            settle(name, operands, work, to.format, to.is_nearest, largest)  # type: ignore[arg-type]
+        if blocks is None:
+            return to(work, out)
+        np.copyto(out, work, casting="same_kind")
+        return out
+
+    def _in_blocks(
+        self, name: str, operands: tuple[Array | float, ...], to: Rounding, blocks: Blocks, out: Array
+    ) -> bool:
+        """Do the same where the format is NumPy's, in much less time; return False where that is not known how."""
+        columns = []
+        for x in operands:
+            if isinstance(x, np.ndarray):
+                if x.dtype != out.dtype:
+                    return False
+                x = x.reshape(-1)
+            columns.append(x)
+        flat = out.reshape(-1)
+        for here, room in blocks:
+            cut = tuple(x[here] if isinstance(x, np.ndarray) else x for x in columns)
+            if not round_once(name, cut, to.format, room, flat[here]):
+                return False
+        if not out.flags.c_contiguous:
+            out[...] = flat.reshape(out.shape)
+        return True
 
 
 def _is_hidden(name: str, operands: tuple[Array | float, ...], to: Rounding) -> bool:
@@ -207,7 +226,7 @@ def _is_hidden(name: str, operands: tuple[Array | float, ...], to: Rounding) -> 
     precision = to.format.precision
     if precision < 24:
         return True  # or it is left as it is
-    single = name not in _FUSED or (name == "add" and abs(operands[2]) == 1.0)
+    single = name not in FUSED or (name == "add" and abs(operands[2]) == 1.0)
     if not single or (precision == 53 and single):
         return single
     short = precision == 24 and all(
