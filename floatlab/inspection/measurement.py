@@ -63,7 +63,8 @@ def measure(
     """
     report = partial(TensorReport, name=source.name, dtype=source.dtype, shape=shape, elements=elements)
     if source.read is None:
-        return report(measured=0, note="not floats")
+        is_float = source.dtype.startswith(("float", "longdouble"))  # of a type that is no float64
+        return report(measured=0, note="not read" if is_float else "not floats")
     found = _Survey(source, advance)
     kinds = [kind for kind in scaling if kind != "channel" or len(source.shape) > 1]
     tallies = [_Tally(fmt, kind, found) for fmt in formats for kind in kinds]

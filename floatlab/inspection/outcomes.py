@@ -107,7 +107,7 @@ class TensorReport:
     largest, smallest : float
         The magnitudes of its finite numbers other than zero; 0 where there are none.
     note : str
-        "a sample", "not floats", or "".
+        "a sample", "not floats", "not read" (floats of a type that float64 does not hold), or "".
     outcomes : tuple of Outcome
         One for each format and scaling.
     """

@@ -44,8 +44,8 @@ def best_power(sample: Array, fmt: FloatFormat) -> float:
     """Return the best power of two.
 
     >>> from floatlab.formats import get_format
-    >>> best_power(np.array([1.0, 3.0]), get_format("fp16")), best_power(np.array([2.0**-20, 1.0]), get_format("e4m3"))
-    (1.0, 256.0)
+    >>> best_power(np.array([1.0, 3.0]), get_format("fp16")), best_power(np.array([2.0**-16, 1.0]), get_format("e4m3"))
+    (1.0, 128.0)
     """
     largest = float(np.max(np.abs(sample), initial=0.0))
     if not largest:

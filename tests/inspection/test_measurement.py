@@ -221,6 +221,11 @@ def test_integers_are_listed_and_not_measured():
     assert "not floats" in str(report) and report.recommend().format == "float8_e4m3fn"
 
 
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="a long double is a float64 here")
+def test_a_long_double_is_not_read_because_no_float64_holds_it():
+    assert fl.inspect(np.ones(3, np.longdouble)).tensors[0].note == "not read"
+
+
 def test_scalars_empty_tensors_and_numbers_have_a_row():
     for x, size in (
         (np.float32(0.1), 1),

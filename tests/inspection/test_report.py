@@ -94,7 +94,7 @@ def test_every_width_and_number_of_rows_can_be_shown(model):
     report = fl.inspect(model[0], scaling="none")
     for width in (20, 40, 60, 80, 200):
         text = report.text(width=width, rows=3)
-        assert len(text.splitlines()) == 8 and text.isprintable() is False
+        assert len(text.splitlines()) == 8
     assert max(map(len, report.text(width=80).splitlines()[1:-1])) <= 80
     page = report._repr_html_()
     assert page.count("<tr") == 1 + 20 + 2 and "fp8_e4m3" in page
