@@ -1,5 +1,8 @@
 """What is a network made of? Layers by PyTorch's names, their functional forms, and initialisation."""
 
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
 from floatlab.nn import functional, init, utils
 from floatlab.nn.attention import (
     MultiheadAttention,
@@ -145,3 +148,33 @@ __all__ = [
     "init",
     "utils",
 ]
+
+#: PyTorch's names that there will never be here, and why.
+_NEVER = {
+    **dict.fromkeys(
+        ("DataParallel", "SyncBatchNorm", "parallel"),
+        "it trains in one process. Use the model itself, and BatchNorm2d",
+    ),
+    **dict.fromkeys(
+        ("intrinsic", "qat", "quantizable", "quantized"),
+        "every layer computes in every format. Use model.to(format), or fl.amp.autocast(format)",
+    ),
+    **dict.fromkeys(
+        (
+            f"Lazy{name}{n}d"
+            for name in ("BatchNorm", "Conv", "ConvTranspose", "InstanceNorm")
+            for n in (1, 2, 3)
+        ),
+        "a seed decides on the weights when a layer is made. Use the layer without Lazy, and give its sizes",
+    ),
+    "LazyLinear": "a seed decides on the weights when a layer is made. Use Linear, and give its sizes",
+}
+
+if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name that does not exist
+
+    def __getattr__(name: str) -> NoReturn:
+        reason = _NEVER.get(name)
+        text = f"module 'floatlab.nn' has no attribute {name!r}"
+        raise AttributeError(
+            f"{text}, and never will: {reason}." if reason else text, name=name, obj=sys.modules[__name__]
+        )
