@@ -12,8 +12,9 @@ Each is one operation with one rounding: ``x + factor * y``, a quotient that is 
 scalar counts with its exact value. They are evaluated in float64 and rounded to the format.
 
 In float32 and wider formats the result is the exact one, rounded once: where float64's own rounding could be seen, the
-operation is evaluated exactly (see exactly.py). PyTorch rounds a scalar to float32 first, and a fused operation once or
-twice, depending on the machine.
+operation is evaluated exactly (exactly.py). In float32 and float64 themselves most results are known to be right
+without it (enclosed.py). PyTorch rounds a scalar to float32 first, and a fused operation once or twice, depending on
+the machine.
 
 In narrower formats float64's roundings come first, of a relative 2^-53 each, and are seen if they end on a tie of the
 format, or in a directed mode on a value of it; a product, a quotient and a root of values of at most 25 bits show none
