@@ -230,7 +230,7 @@ def _expression(node: ast.expr) -> Iterator[tuple[str, str]]:
 
 def files_of(room: str) -> list[Path]:
     """Return the files of a room, of a file's name, or of "all"."""
-    every = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
+    every = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in ("__init__.py", "__main__.py"))
     if room == "all":
         return every
     found = [p for p in every if PACKAGE / room in p.parents or p == PACKAGE / f"{room}.py"]

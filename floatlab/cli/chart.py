@@ -117,8 +117,8 @@ def draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: 
         criterion=CRITERION,
     )
     files = [plots.save(figure, folder / "outcome.png").name]
-    held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
-    if experiment.sweep and len({r[experiment.sweep] for r in held}) > 1:
+    if experiment.sweep:
+        held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
         figure = plots.plot_sweep(
             held, experiment.sweep, criterion=CRITERION, title=f"{experiment.title}: {experiment.outcome}"
         )

@@ -34,7 +34,7 @@ def stand_in(factor: float) -> float:
 
     Examples
     --------
-    >>> stand_in(0.9) < 0.9, stand_in(0.1) > 0.1, stand_in(1.0 / 3.0 + 2.0**-40) == 1.0 / 3.0 + 2.0**-40
+    >>> stand_in(0.7) < 0.7, stand_in(0.1) > 0.1, stand_in(1.0 / 3.0 + 2.0**-40) == 1.0 / 3.0 + 2.0**-40
     (True, True, True)
     """
     scaled = Fraction(4.0 * math.frexp(abs(factor))[0])  # in [2, 4)

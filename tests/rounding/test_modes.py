@@ -199,7 +199,7 @@ def test_explain_tells_what_a_new_mode_does(from_zero: str) -> None:
     story = str(fl.explain(0.1, "e4m3", rounding=from_zero))
     assert "away from zero is above" in story and "0.1015625" in story
     assert "the same" not in story
-    assert "away from zero is above" in str(fl.explain(-1e-30, "fp16", rounding=from_zero))
+    assert "away from zero is below" in str(fl.explain(-1e-30, "fp16", rounding=from_zero))
 
 
 @pytest.mark.parametrize("name", ["floor", "ceiling", "sign", "modes", "drop"])

@@ -591,7 +591,7 @@ def test_ml_dtypes_arrays_are_taken_at_their_values(dtype):
         (1j, "real"),
         ("one", "decimal"),
         (["1.5", "two"], "decimal"),
-        (b"0x1p-3", "decimal"),
+        (b"0y1p-3", "decimal"),
         ([[1, 2], [3]], "ragged"),
         (np.array([object()]), "object"),
         (np.array([None, 1.0]), "object"),
