@@ -11,7 +11,6 @@ from functools import wraps
 from importlib import import_module
 from typing import Any, TypeVar
 
-from floatlab.errors import OptionError
 from floatlab.formats import get_format
 
 __all__ = ["PLACES", "device", "find", "load", "open_to_tensors", "save"]
@@ -56,10 +55,7 @@ def load(path: str | os.PathLike[str], map_location: Any = None, weights_only: b
 
 def device(name: str) -> str:
     """Return the name of a device, which is accepted wherever PyTorch's code passes one, and means nothing here."""
-    if not import_module("floatlab.autograd.discrete").is_device(name):
-        raise OptionError(
-            f'A device is "cpu", or "cuda" with a number. Got {name!r}. Leave it out: there is one.'
-        )
+    import_module("floatlab.autograd.devices").check_device("device", name)
     return str(name)
 
 

@@ -20,8 +20,9 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from floatlab.amp.blocks import enter, leave
-from floatlab.amp.devices import check_device, is_device, merge_positional
+from floatlab.amp.positional import merge_positional
 from floatlab.autograd import Tensor, cast_policy
+from floatlab.autograd.devices import check_device, is_device
 from floatlab.autograd.rounding import is_subset
 from floatlab.context import current
 from floatlab.errors import AutogradError, OptionError, check_switch

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.amp.devices import check_device, is_device, merge_positional
 from floatlab.amp.loss_scale import ScaleState, float32, read_saved
+from floatlab.amp.positional import merge_positional
 from floatlab.amp.presets import PRESETS, ScalingRule
 from floatlab.amp.unscaling import check_unscalable, is_finite, is_wide, unscale
 from floatlab.autograd import Tensor
+from floatlab.autograd.devices import check_device, is_device
 from floatlab.errors import OptionError, ScalerError, check_option, check_switch
 from floatlab.formats import get_format
 from floatlab.optim import Optimizer

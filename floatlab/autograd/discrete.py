@@ -13,18 +13,19 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from floatlab.autograd.comparisons import Comparisons
+from floatlab.autograd.devices import is_device
 from floatlab.autograd.operation import Array
 from floatlab.autograd.whole import WholeNames
 from floatlab.errors import DtypeError, ShapeError
 
-__all__ = ["DiscreteArray", "Size", "discrete", "is_device", "kind_of", "refuse_gradient", "size_of"]
+__all__ = ["DiscreteArray", "Size", "discrete", "kind_of", "refuse_gradient", "size_of"]
 
 _KINDS = {
     **dict.fromkeys(("int64", "long", "int"), np.int64),
     **dict.fromkeys(("int32", "int16", "int8", "uint8"), None),
     **dict.fromkeys(("bool", "bool_"), np.bool_),
 }
-_DEVICES = ("cpu", "cuda", "mps", "xpu", "hip")
 
 
 class Size(int):
@@ -156,17 +157,13 @@ class DiscreteArray(WholeNames, np.ndarray[Any, Any]):  # type: ignore[misc]  # 
         """Return it with a new axis of length 1."""
         return np.expand_dims(self, dim).view(DiscreteArray)
 
-    def eq(self, other: Any) -> Any:
-        """Return where it equals another."""
-        return self == other
-
 
 def discrete(array: Any) -> Any:
     """Return whole numbers or truth values as a `DiscreteArray` of the same memory."""
     return np.asarray(array).view(DiscreteArray)
 
 
-class Questions:
+class Questions(Comparisons):
     """What a tensor answers with whole numbers or truth values: comparisons, places of extremes, conversions."""
 
     __slots__ = ()
@@ -264,30 +261,6 @@ class Questions:
     def __ne__(self, other: Any) -> Any:
         return discrete(self._data != _values(other))
 
-    def eq(self, other: Any) -> Any:
-        """Return where the values equal others."""
-        return self == other
-
-    def ne(self, other: Any) -> Any:
-        """Return where the values differ from others."""
-        return self != other
-
-    def lt(self, other: Any) -> Any:
-        """Return where the values are less than others."""
-        return self < other
-
-    def le(self, other: Any) -> Any:
-        """Return where the values are at most others."""
-        return self <= other
-
-    def gt(self, other: Any) -> Any:
-        """Return where the values are greater than others."""
-        return self > other
-
-    def ge(self, other: Any) -> Any:
-        """Return where the values are at least others."""
-        return self >= other
-
 
 def _values(other: Any) -> Any:
     if isinstance(other, Questions):
@@ -310,17 +283,6 @@ def kind_of(dtype: Any) -> Any:
     if isinstance(dtype, type) and issubclass(dtype, np.integer | np.bool_):
         return np.dtype(dtype)
     return dtype if isinstance(dtype, np.dtype) and dtype.kind in "iub" else None
-
-
-def is_device(value: Any) -> bool:
-    """Whether a value names a device, which means nothing here: "cpu", "cuda:0", or an object of another library.
-
-    >>> is_device("cuda:1"), is_device("float16"), is_device(None)
-    (True, False, False)
-    """
-    if isinstance(value, str):
-        return value.partition(":")[0] in _DEVICES
-    return type(value).__name__ == "device"
 
 
 def refuse_gradient(requires_grad: bool) -> None:

@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from floatlab.autograd.backward import Handle, start_backward
-from floatlab.autograd.discrete import DiscreteArray, discrete, is_device, kind_of
+from floatlab.autograd.devices import is_device
+from floatlab.autograd.discrete import DiscreteArray, discrete, kind_of
 from floatlab.autograd.graph import apply as apply_to_values
 from floatlab.autograd.mathematics import Mathematics
 from floatlab.autograd.operation import Array

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from floatlab.autograd.comparisons import Comparisons
 from floatlab.autograd.operation import Array
 from floatlab.autograd.ops.movement import exchanged, several, squeezed
 from floatlab.errors import DtypeError, ShapeError
@@ -25,7 +26,7 @@ class WholeExtreme(NamedTuple):
     indices: Any
 
 
-class WholeNames:
+class WholeNames(Comparisons):
     """The methods of PyTorch that take an array of whole numbers or truth values to another one."""
 
     shape: Any
@@ -229,23 +230,3 @@ class WholeNames:
     def abs(self) -> Any:
         """Return the absolute values."""
         return abs(self)  # type: ignore[arg-type]
-
-    def ne(self, other: Any) -> Any:
-        """Return where it differs from another."""
-        return self != other
-
-    def lt(self, other: Any) -> Any:
-        """Return where it is less than another."""
-        return self < other
-
-    def le(self, other: Any) -> Any:
-        """Return where it is at most another."""
-        return self <= other
-
-    def gt(self, other: Any) -> Any:
-        """Return where it is greater than another."""
-        return self > other
-
-    def ge(self, other: Any) -> Any:
-        """Return where it is at least another."""
-        return self >= other

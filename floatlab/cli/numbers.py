@@ -99,6 +99,9 @@ def show_all(numbers: Sequence[str], *, as_json: bool, **options: Any) -> None:
     options = {name: value for name, value in options.items() if value is not None}
     data = []
     for text in _given(numbers):
+        explain(
+            _number(text), "float64", **options
+        )  # what is wrong with the number or an option is wrong everywhere
         rows = []
         for fmt in formats():
             try:

@@ -99,7 +99,14 @@ def explain(
     check_switch("full", full)
     check_names("explain", unknown, [name for name in RoundingOptions.__annotations__ if name != "rng"])
     if isinstance(x, tuple) and len(x) == 2 and x[0] == "sum":
-        return explain_sum(x[1], format_of([x[1]], fmt), rounding, overflow, subnormals)
+        return explain_sum(
+            x[1],
+            format_of([x[1]], fmt),
+            rounding=rounding,
+            overflow=overflow,
+            subnormals=subnormals,
+            flush_inputs=flush_inputs,
+        )
     name, operands = read(x)
     fmt = format_of(operands, fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)

@@ -22,6 +22,7 @@ from floatlab.explain.text import (
     value_text,
 )
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.options import make_rule, settings
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["SumExplanation", "explain_sum"]
@@ -85,15 +86,16 @@ class SumExplanation:
         return as_html(self.title, self.rows)
 
 
-def explain_sum(terms: Any, fmt: Any, rounding: str, overflow: str | None, subnormals: str) -> SumExplanation:
+def explain_sum(terms: Any, fmt: Any, **options: Any) -> SumExplanation:
     """Explain the sum of terms that are added one after the other, each partial sum rounded to the format.
 
     Parameters
     ----------
     terms : array_like of float
         Of any shape, taken in C order, and rounded to the format first.
-    fmt, rounding, overflow, subnormals
-        As in `quantize`.
+    fmt : str, FloatFormat or dtype
+    **options
+        rounding, overflow, subnormals, flush_inputs, as in `quantize`.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def explain_sum(terms: Any, fmt: Any, rounding: str, overflow: str | None, subno
 
     Examples
     --------
-    >>> print(explain_sum([256.0] + [1.0] * 99, "bf16", "nearest_even", None, "gradual"))
+    >>> print(explain_sum([256.0] + [1.0] * 99, "bf16"))
     sum of 100 terms in bfloat16, nearest_even
     <BLANKLINE>
       exactly   355
@@ -115,10 +117,10 @@ def explain_sum(terms: Any, fmt: Any, rounding: str, overflow: str | None, subno
       error     -99 = -27.9 %
     """
     fmt = get_format(fmt)
-    options: dict[str, Any] = {"rounding": rounding, "overflow": overflow, "subnormals": subnormals}
-    if rounding.startswith("stochastic"):
+    rule = make_rule(fmt, *settings(options))
+    if rule.variant is not None:
         raise OptionError(
-            f"A sum is explained in a mode that draws nothing. Got {rounding!r}. Use floatlab.cumsum with rng."
+            f"A sum is explained in a mode that draws nothing. Got {rule.rounding!r}. Use floatlab.cumsum with rng."
         )
     given = terms.values if isinstance(terms, FloatArray) else terms
     values = np.asarray(quantize(given, fmt, **options), np.float64).reshape(-1)
@@ -144,7 +146,7 @@ def explain_sum(terms: Any, fmt: Any, rounding: str, overflow: str | None, subno
     if error is not None:
         share = f" = {float(error / abs(exact)) * 100:.3g} %" if exact else ""
         rows.append(("error", decimal(error, 30, False) + (share if error else "")))
-    title = f"sum of {values.size} terms in {fmt}, {rounding}"
+    title = f"sum of {values.size} terms in {fmt}, {rule.rounding}"
     return SumExplanation(title, fmt, values, partial, value, exact, error, lost, stalls, tuple(rows))
 
 

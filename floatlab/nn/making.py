@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
+from floatlab.autograd.devices import check_device
 from floatlab.errors import FloatlabError, OptionError, nearest_name
 
-__all__ = ["ModuleType", "found_instead", "is_device"]
+__all__ = ["ModuleType", "found_instead"]
 
-_DEVICES = ("cpu", "cuda", "mps", "xpu", "meta")
 _M = TypeVar("_M")
 
 
@@ -24,7 +24,9 @@ class ModuleType(type):
             if isinstance(error, FloatlabError) or cls._fits(args, options):  # type: ignore[attr-defined]
                 raise
             if "device" in options:  # there is one memory here, and it is called by any name
-                is_device(options.pop("device"), refuse=True)
+                device = options.pop("device")
+                if device is not None:
+                    check_device("device", device)
                 return cls(*args, **options)
             raise OptionError(cls._misfit(options, error)) from None  # type: ignore[attr-defined]
         return made
@@ -49,15 +51,6 @@ class ModuleType(type):
         nearest = nearest_name(unknown, known)
         way_out = f'Use "{nearest}".' if nearest else "Leave it out."
         return f"{takes} Got {unknown!r}. {way_out}"
-
-
-def is_device(value: Any, refuse: bool = False) -> bool:
-    """Return whether a value names a device: "cpu", "cuda:1". With `refuse`, anything else is an error."""
-    name = str(getattr(value, "type", value)).partition(":")[0]
-    found = name in _DEVICES
-    if refuse and value is not None and not found:
-        raise OptionError(f"device is one of: {', '.join(_DEVICES)}. Got {value!r}. Leave it out.")
-    return found
 
 
 def found_instead(given: Any) -> str:

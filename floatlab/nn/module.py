@@ -19,18 +19,18 @@ from typing import Any, Self
 import numpy as np
 
 from floatlab.autograd import Tensor, scope
+from floatlab.autograd.devices import check_device, is_device
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, OptionError, StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.nn.hooks import Hooked
-from floatlab.nn.making import ModuleType, found_instead, is_device
+from floatlab.nn.making import ModuleType, found_instead
 from floatlab.nn.parameter import Parameter
 from floatlab.nn.shown import module_in_html
 from floatlab.rounding.quantize import quantize
 
 __all__ = ["Module"]
 
-#: What a module keeps about itself.
-_OWN = ("_parameters", "_buffers", "_modules", "_scope", "_hooks", "training")
+_OWN = ("_parameters", "_buffers", "_modules", "_scope", "_hooks", "training")  # a module's own
 
 
 class Module(Hooked, metaclass=ModuleType):
@@ -280,7 +280,7 @@ class Module(Hooked, metaclass=ModuleType):
         >>> fl.nn.Linear(2, 2, rng=0).to("bf16").weight.format.name
         'bfloat16'
         """
-        is_device(device, refuse=True)
+        check_device("device", "cpu" if device is None else device)
         fmt = dtype if fmt is None or is_device(fmt) else fmt
         if fmt is None:
             return self

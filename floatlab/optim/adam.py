@@ -33,6 +33,15 @@ def with_decay(b: Workbench, weight: Array, grad: Array, group: State) -> Array:
     return b.add(grad, weight, group["weight_decay"], to=b.compute, out=b.a)
 
 
+def decayed(b: Workbench, weight: Array, grad: Array, group: State, decoupled: bool) -> Array:
+    """Apply weight decay: to the weight itself where it is decoupled, else to the gradient, which is returned."""
+    if not decoupled:
+        return with_decay(b, weight, grad, group)
+    if group["weight_decay"] != 0.0:
+        b.scale(weight, 1.0 - group["lr"] * group["weight_decay"], to=b.weight, out=weight)
+    return grad
+
+
 def average_square(b: Workbench, square: Array, grad: Array, decay: float) -> None:
     """Move the running mean of the squared gradient on: decay * square + (1 - decay) * g * g."""
     b.scale(square, decay, to=b.compute, out=b.b)
@@ -151,11 +160,7 @@ class Adam(Optimizer):
 
     def _update(self, b: Workbench, weight: Array, grad: Array, state: State, group: State) -> None:
         beta1, beta2 = group["betas"]
-        if self._decoupled:
-            if group["weight_decay"] != 0.0:
-                b.scale(weight, 1.0 - group["lr"] * group["weight_decay"], to=b.weight, out=weight)
-        else:
-            grad = with_decay(b, weight, grad, group)
+        grad = decayed(b, weight, grad, group, self._decoupled)
         if "exp_avg" not in state:
             state["exp_avg"], state["exp_avg_sq"] = b.new_state(), b.new_state()
         mean, square = state["exp_avg"], state["exp_avg_sq"]
@@ -243,10 +248,7 @@ class NAdam(Optimizer):
 
     def _update(self, b: Workbench, weight: Array, grad: Array, state: State, group: State) -> None:
         (beta1, beta2), step, lr = group["betas"], state["step"], group["lr"]
-        if group["decoupled_weight_decay"]:
-            b.scale(weight, 1.0 - lr * group["weight_decay"], to=b.weight, out=weight)
-        else:
-            grad = with_decay(b, weight, grad, group)
+        grad = decayed(b, weight, grad, group, group["decoupled_weight_decay"])
         if "exp_avg" not in state:
             state["exp_avg"], state["exp_avg_sq"], state["mu_product"] = b.new_state(), b.new_state(), 1.0
         mean, square = state["exp_avg"], state["exp_avg_sq"]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from floatlab.formats import FloatFormat
 from floatlab.operations.error_free import two_sum
-from floatlab.optim.evaluation import FUSED, evaluate
+from floatlab.optim.evaluation import FUSED, SINGLE, evaluate
 from floatlab.optim.exactly import settle
 from floatlab.optim.stand_in import stand_in
 from floatlab.optim.terms import enclose_float64, float32_term
@@ -135,22 +135,13 @@ def _keeps(factor: float, dtype: np.dtype[Any]) -> bool:
 def _native(name: str, operands: Operands, room: Room, out: Array) -> None:
     """Evaluate what NumPy rounds once, or in float64 and then to float32 without a trace of the first rounding."""
     if name != "add":
-        _SINGLE[name](*operands, out=out)
+        SINGLE[name](*operands, out=out)
         return
     x, y, factor = operands
     if abs(factor) == 1.0:
         (np.add if factor == 1.0 else np.subtract)(x, y, out=out)
     else:
         np.copyto(out, evaluate(name, operands, room.work, room.term), casting="same_kind")
-
-
-_SINGLE: dict[str, Callable[..., Array]] = {
-    "scale": np.multiply,
-    "multiply": np.multiply,
-    "divide": np.divide,
-    "sqrt": np.sqrt,
-    "shift": np.add,
-}
 
 
 def _between_ends(name: str, operands: Operands, fmt: FloatFormat, room: Room) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FUSED", "evaluate"]
+__all__ = ["FUSED", "SINGLE", "evaluate"]
 
 Array = NDArray[Any]
 Operand = Array | float
@@ -29,8 +29,8 @@ def evaluate(name: str, operands: tuple[Operand, ...], work: Array, term: Array)
     >>> evaluate("blend", (np.zeros(1), np.ones(1), 0.25), np.empty(1), np.empty(1))
     array([0.25])
     """
-    if name in _SINGLE:
-        result: Array = _SINGLE[name](*operands, out=work, dtype=_WIDE)
+    if name in SINGLE:
+        result: Array = SINGLE[name](*operands, out=work, dtype=_WIDE)
         return result
     return _FUSED[name](*operands, work, term)
 
@@ -77,7 +77,7 @@ def _blend(x: Array, y: Array, share: float, work: Array, term: Array) -> Array:
     return np.subtract(work, term, out=work)
 
 
-_SINGLE: dict[str, Callable[..., Array]] = {
+SINGLE: dict[str, Callable[..., Array]] = {
     "scale": np.multiply,
     "multiply": np.multiply,
     "divide": np.divide,

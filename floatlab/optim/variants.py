@@ -12,7 +12,7 @@ from typing import Unpack
 
 import numpy as np
 
-from floatlab.optim.adam import State, average_square, with_decay
+from floatlab.optim.adam import State, average_square, decayed, with_decay
 from floatlab.optim.optimizer import Arithmetic, Array, Optimizer, Params
 from floatlab.optim.scalars import power
 from floatlab.optim.workbench import Workbench
@@ -57,10 +57,7 @@ class RAdam(Optimizer):
 
     def _update(self, b: Workbench, weight: Array, grad: Array, state: State, group: State) -> None:
         (beta1, beta2), step, lr = group["betas"], state["step"], group["lr"]
-        if not group["decoupled_weight_decay"]:
-            grad = with_decay(b, weight, grad, group)
-        elif group["weight_decay"] != 0.0:
-            b.scale(weight, 1.0 - lr * group["weight_decay"], to=b.weight, out=weight)
+        grad = decayed(b, weight, grad, group, group["decoupled_weight_decay"])
         if "exp_avg" not in state:
             state["exp_avg"], state["exp_avg_sq"] = b.new_state(), b.new_state()
         mean, square = state["exp_avg"], state["exp_avg_sq"]
@@ -155,8 +152,7 @@ class Lion(Optimizer):
 
     def _update(self, b: Workbench, weight: Array, grad: Array, state: State, group: State) -> None:
         (beta1, beta2), lr = group["betas"], group["lr"]
-        if group["weight_decay"] != 0.0:
-            b.scale(weight, 1.0 - lr * group["weight_decay"], to=b.weight, out=weight)
+        grad = decayed(b, weight, grad, group, True)
         if "exp_avg" not in state:
             state["exp_avg"] = b.new_state()
         mean = state["exp_avg"]

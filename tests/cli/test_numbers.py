@@ -99,6 +99,8 @@ def test_one_number_in_every_format():
         assert fmt.name in output and f"{fl.quantize('1/3', fmt):.9g}" in output
     assert len(told("show", "1/3", "--all")) == len(fl.formats())
     assert "none" in run("show", "nan", "--all").output  # fp4 has no NaN
+    for wrong in (("zero",), ("1", "--rounding", "nearest_evn"), ("1", "--overflow", "wrap")):
+        assert run("show", *wrong, "--all").exception is not None  # and no table of "none"
 
 
 # -- expressions ---------------------------------------------------------------------------------------------

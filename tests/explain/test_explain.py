@@ -518,6 +518,12 @@ def test_sums_that_are_infinite_or_of_one_term_are_told_too():
     assert explain(("sum", [3.0]), "fp16").value == 3
     assert explain(("sum", fl.array([[1.0, 2.0], [3.0, 4.0]], "e4m3"))).value == 10
     assert "<table" in told._repr_html_() and told.to_dict()["value"] == "infinity"
+    flushed = explain(("sum", [2.0**-15, 2.0**-15]), "fp16", flush_inputs=True)  # no option is passed over
+    assert flushed.value == 0 and explain(("sum", [2.0**-15, 2.0**-15]), "fp16").value == 2.0**-14
+    with pytest.raises(OptionError, match='Use "nearest_even"'):
+        explain(("sum", [1.0]), "fp16", rounding="nearest")
+    with pytest.raises(OptionError, match="rounding"):
+        explain(("sum", [1.0]), "fp16", rounding=3)
     with pytest.raises(ShapeError, match="no terms"):
         explain(("sum", []), "fp16")
     with pytest.raises(OptionError, match="draws nothing"):

@@ -1,4 +1,4 @@
-"""Where would it run? Names of devices, which PyTorch's calls begin with and which mean nothing here."""
+"""Which option came by which place? The positional forms of PyTorch's calls, with what came by name."""
 
 from __future__ import annotations
 
@@ -7,26 +7,7 @@ from typing import Any
 
 from floatlab.errors import OptionError
 
-__all__ = ["check_device", "is_device", "merge_positional"]
-
-_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "xla", "mtia", "npu", "meta")
-
-
-def is_device(value: object) -> bool:
-    """Whether this is the name of a device, with or without its number.
-
-    >>> is_device("cuda:0"), is_device("fp16")
-    (True, False)
-    """
-    return isinstance(value, str) and value.partition(":")[0] in _DEVICES
-
-
-def check_device(option: str, value: object) -> None:
-    """Raise OptionError if this is not the name of a device; there is one machine here, whatever it is called."""
-    if not is_device(value):
-        raise OptionError(
-            f"{option} is one of: {', '.join(_DEVICES)}. Got {value!r:.80}. Leave it out: all runs on the CPU here."
-        )
+__all__ = ["merge_positional"]
 
 
 def merge_positional(
