@@ -10,12 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 __all__ = [
+    "Elementwise",
     "array_module",
     "asnumpy",
     "block_length",
@@ -107,3 +110,48 @@ def widened(x: Array) -> Array:
         return x
     with ignore_float_errors(x):
         return x.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """A function of device arrays, element by element, written in C++ and compiled where it is first called.
+
+    It is text, so that the same lines can be compiled for a processor and tried without a device.
+
+    Attributes
+    ----------
+    inputs, outputs : str
+        Their types and names, as CuPy's ElementwiseKernel takes them: "float32 x, uint32 r".
+    operation : str
+        The C++ statements for one element.
+    name : str
+        What a profiler shows.
+    preamble : str
+        The C++ functions that the statements call.
+    """
+
+    inputs: str
+    outputs: str
+    operation: str
+    name: str
+    preamble: str = ""
+
+    # CuPy adds -ftz=true to them, after ours: no float32 instruction may meet a value that matters. Without
+    # --fmad=false a product and a sum would be one instruction, which rounds once.
+    options = ("--fmad=false", "--std=c++17")
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Return the outputs for these inputs, which broadcast; arrays for the outputs may follow the inputs."""
+        return _compiled(self)(*arrays)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(kernel: Elementwise) -> Any:
+    return sys.modules["cupy"].ElementwiseKernel(
+        kernel.inputs,
+        kernel.outputs,
+        kernel.operation,
+        kernel.name,
+        preamble=kernel.preamble,
+        options=kernel.options,
+    )
