@@ -1,0 +1,87 @@
+"""From C++ to a function: a shared library for each source, made once and kept in the temporary folder."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CUDA", "compiled", "compiler"]
+
+# No contraction of a product and a sum, no reordering: as `Elementwise.options` says for the device.
+_FLAGS = ("-O2", "-std=c++17", "-ffp-contract=off", "-fno-fast-math", "-shared", "-fPIC", "-w")
+
+# Those functions of CUDA that kernels may call, for a processor.
+CUDA = r"""
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __noinline__
+#define __constant__ const
+#define __launch_bounds__(...)
+template <typename To, typename From> static inline To bits_as_(From x) { To y; memcpy(&y, &x, sizeof y); return y; }
+static inline int __clz(int x) { return x ? __builtin_clz((unsigned)x) : 32; }
+static inline int __clzll(long long x) { return x ? __builtin_clzll((unsigned long long)x) : 64; }
+static inline int __ffs(int x) { return __builtin_ffs(x); }
+static inline int __ffsll(long long x) { return __builtin_ffsll(x); }
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+static inline unsigned __umulhi(unsigned x, unsigned y) { return (unsigned)((unsigned long long)x * y >> 32); }
+static inline unsigned long long __umul64hi(unsigned long long x, unsigned long long y) {
+    return (unsigned long long)((unsigned __int128)x * y >> 64);
+}
+static inline long long __mul64hi(long long x, long long y) { return (long long)((__int128)x * y >> 64); }
+static inline unsigned __float_as_uint(float x) { return bits_as_<unsigned>(x); }
+static inline int __float_as_int(float x) { return bits_as_<int>(x); }
+static inline float __uint_as_float(unsigned x) { return bits_as_<float>(x); }
+static inline float __int_as_float(int x) { return bits_as_<float>(x); }
+static inline long long __double_as_longlong(double x) { return bits_as_<long long>(x); }
+static inline double __longlong_as_double(long long x) { return bits_as_<double>(x); }
+static inline double __dadd_rn(double x, double y) { return x + y; }
+static inline double __dmul_rn(double x, double y) { return x * y; }
+static inline double __ddiv_rn(double x, double y) { return x / y; }
+static inline double __dsqrt_rn(double x) { return std::sqrt(x); }
+static inline double __fma_rn(double x, double y, double z) { return std::fma(x, y, z); }
+template <typename T> static inline T min(T x, T y) { return y < x ? y : x; }
+template <typename T> static inline T max(T x, T y) { return x < y ? y : x; }
+using std::abs; using std::ceil; using std::copysign; using std::floor; using std::fma; using std::isfinite;
+using std::isinf; using std::isnan; using std::ldexp; using std::rint; using std::signbit; using std::sqrt;
+using std::trunc;
+"""
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler of this machine: $CXX, g++, c++ or clang++; None if there is none."""
+    names = [os.environ.get("CXX", ""), "g++", "c++", "clang++"]
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@functools.lru_cache(maxsize=4096)
+def compiled(source: str) -> Any:
+    """Return the function ``run`` of a C++ source, which may call what `CUDA` declares."""
+    program = compiler()
+    assert program is not None, "no C++ compiler"
+    source = CUDA + source
+    key = hashlib.sha256("\0".join([source, program, *_FLAGS]).encode()).hexdigest()[:24]
+    folder = Path(tempfile.gettempdir()) / f"floatlab-kernels-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    library = folder / f"{key}.so"
+    if not library.exists():
+        own = folder / f"{key}.{os.getpid()}"  # another process may be making the same one
+        text, made = own.with_suffix(f"{own.suffix}.cpp"), own.with_suffix(f"{own.suffix}.so")
+        text.write_text(source, encoding="utf-8")
+        run = subprocess.run([program, *_FLAGS, "-o", made, text], capture_output=True, text=True)
+        if run.returncode:
+            raise RuntimeError(f"{run.stderr}\n{source}")
+        text.unlink()
+        made.replace(library)
+    return ctypes.CDLL(str(library)).run
