@@ -12,7 +12,6 @@ is skipped, with the reason, where they are not.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import struct
 from collections.abc import Sequence
@@ -24,8 +23,8 @@ import numpy as np
 import pytest
 from ptx import Memory, Program
 from ptx_instructions import Instruction
+from real_cupy import real_cupy
 
-from floatlab import backend
 from floatlab.backend import Elementwise
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,23 +43,48 @@ ARCHITECTURES = (
 @functools.cache
 def absence() -> str:
     """Return why no PTX can be made here, or nothing."""
-    if importlib.util.find_spec("cupy") is None:
-        return "CuPy is not installed: its source is what would be compiled"
-    from cupy_backends.cuda.libs import nvrtc
-
     try:
-        nvrtc.getVersion()
+        with real_cupy():
+            from cupy_backends.cuda.libs import nvrtc
+
+            nvrtc.getVersion()
+    except ImportError as error:
+        return f"CuPy, whose source is what would be compiled, is not installed: {error}"
     except Exception as error:  # what CuPy raises for a library that it cannot load has no class of its own
         return f"NVRTC is not installed: {error}"
     return ""
 
 
-def source(kernel: Elementwise, arguments: Sequence[np.dtype[Any]], scalars: Sequence[bool]) -> str:
-    """Return what CuPy writes around a kernel for contiguous arrays, or scalars, of these types (outputs included)."""
-    import cupy
+@functools.lru_cache(maxsize=512)
+def compiled(
+    kernel: Elementwise, arguments: tuple[Any, ...], scalars: tuple[bool, ...] = (), architecture: int = 90
+) -> str:
+    """Return the PTX that CuPy's call makes of a kernel.
+
+    `arguments` are the types of inputs and outputs, `scalars` which of them are given as one number; () is none.
+    """
+    if reason := absence():
+        pytest.skip(reason)
+    dtypes = [np.dtype(dtype) for dtype in arguments]
+    with real_cupy() as cupy:
+        text = _source(cupy, kernel, dtypes, scalars or [False] * len(dtypes))
+        return _compiled(text, kernel.options, architecture)
+
+
+def _source(
+    cupy: Any, kernel: Elementwise, arguments: Sequence[np.dtype[Any]], scalars: Sequence[bool]
+) -> str:
+    """Return what CuPy writes around a kernel for contiguous arrays, or scalars, of these types."""
     from cupy._core import _carray, _kernel, _scalar
 
-    made: Any = backend._compiled(kernel)
+    made = cupy.ElementwiseKernel(
+        kernel.inputs,
+        kernel.outputs,
+        kernel.operation,
+        kernel.name,
+        preamble=kernel.preamble,
+        options=kernel.options,
+    )
     _, _, names = _kernel._decide_params_type(
         made.in_params, made.out_params, tuple(arguments[: made.nin]), tuple(arguments[made.nin :])
     )
@@ -78,53 +102,50 @@ def source(kernel: Elementwise, arguments: Sequence[np.dtype[Any]], scalars: Seq
     return str(code)
 
 
-@functools.lru_cache(maxsize=512)
-def compiled(
-    kernel: Elementwise, arguments: tuple[Any, ...], scalars: tuple[bool, ...] = (), architecture: int = 90
-) -> str:
-    """Return the PTX that CuPy's call makes of a kernel.
-
-    `arguments` are the types of inputs and outputs, `scalars` which of them are given as one number; () is none.
-    """
-    if reason := absence():
-        pytest.skip(reason)
+def _compiled(text: str, options: tuple[str, ...], architecture: int) -> str:
+    """Return what CuPy would load for a source. It appends its own options, and calls NVRTC."""
     from cupy._core import core
     from cupy.cuda import compiler, function
 
-    dtypes = [np.dtype(dtype) for dtype in arguments]
-    text = source(kernel, dtypes, scalars or [False] * len(dtypes))
     caught: list[bytes] = []
 
     class Module(function.Module):
         def load(self, code: bytes) -> None:
             caught.append(code)
 
+    def chosen(_: object = None) -> tuple[str, str]:  # PTX, which by default would be assembled at once
+        return f"-arch=sm_{architecture}", "ptx"
+
     with (
         mock.patch.dict(os.environ, CUPY_CACHE_IN_MEMORY="1"),
         mock.patch.object(compiler, "function", SimpleNamespace(Module=Module)),
-        mock.patch.object(
-            compiler, "_get_arch_for_options_for_nvrtc", lambda arch=None: (f"-arch=sm_{architecture}", "ptx")
-        ),
+        mock.patch.object(compiler, "_get_arch_for_options_for_nvrtc", chosen),
     ):
-        core.compile_with_cache(text, kernel.options, arch=str(architecture))
+        core.compile_with_cache(text, options, arch=str(architecture))
     return caught[0].decode()
 
 
 def call(
     kernel: Elementwise, *inputs: Any, outputs: Sequence[Any], architecture: int = 90
 ) -> tuple[Array, ...]:
-    """Return a kernel's outputs, of these types, for NumPy inputs: one-dimensional arrays, or NumPy scalars."""
-    types = (*(x.dtype for x in inputs), *map(np.dtype, outputs))
-    scalars = (*(np.ndim(x) == 0 for x in inputs), *(False for _ in outputs))
+    """Return a kernel's outputs for NumPy inputs: one-dimensional arrays, or NumPy scalars.
+
+    An output is given by its type, or, as it must be where it is raw, by an array to write to.
+    """
+    every = (*inputs, *outputs)
+    types = tuple(x.dtype if isinstance(x, np.ndarray | np.generic) else np.dtype(x) for x in every)
+    scalars = tuple(isinstance(x, np.generic) for x in every)
     return launched(compiled(kernel, types, scalars, architecture), inputs, outputs)
 
 
 def launched(text: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[Array, ...]:
-    """Return what the PTX of an elementwise kernel computes, as `call`; as many elements as the first array has."""
-    size = next(x.size for x in inputs if np.ndim(x))
-    results = tuple(np.zeros(size, dtype) for dtype in outputs)
+    """Return what the PTX of an elementwise kernel computes, as `call`; for as many elements as the first array has."""
+    size = next(x.size for x in inputs if isinstance(x, np.ndarray))
+    results = tuple(x if isinstance(x, np.ndarray) else np.zeros(size, x) for x in outputs)
     memory = Memory()
-    arguments = [_carray(x, memory) if np.ndim(x) else x.tobytes() for x in (*inputs, *results)]
+    arguments = [
+        _carray(x, memory) if isinstance(x, np.ndarray) else x.tobytes() for x in (*inputs, *results)
+    ]
     arguments.append(struct.pack("3q", size, size, 0))  # the indexer: size, shape, index
     Program(text).launch(arguments, memory, size)
     return results
