@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CUDA", "compiled", "compiler"]
+__all__ = ["CUDA", "compiled", "compiler", "library"]
 
 # No contraction of a product and a sum, no reordering: as `Elementwise.options` says for the device.
 _FLAGS = ("-O2", "-std=c++17", "-ffp-contract=off", "-fno-fast-math", "-shared", "-fPIC", "-w")
@@ -68,20 +68,25 @@ def compiler() -> str | None:
 @functools.lru_cache(maxsize=4096)
 def compiled(source: str) -> Any:
     """Return the function ``run`` of a C++ source, which may call what `CUDA` declares."""
+    return library(source).run
+
+
+def library(source: str) -> ctypes.CDLL:
+    """Return a C++ source, which may call what `CUDA` declares, as a library."""
     program = compiler()
     assert program is not None, "no C++ compiler"
     source = CUDA + source
     key = hashlib.sha256("\0".join([source, program, *_FLAGS]).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"floatlab-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    library = folder / f"{key}.so"
-    if not library.exists():
+    made = folder / f"{key}.so"
+    if not made.exists():
         own = folder / f"{key}.{os.getpid()}"  # another process may be making the same one
-        text, made = own.with_suffix(f"{own.suffix}.cpp"), own.with_suffix(f"{own.suffix}.so")
+        text, fresh = own.with_suffix(f"{own.suffix}.cpp"), own.with_suffix(f"{own.suffix}.so")
         text.write_text(source, encoding="utf-8")
-        run = subprocess.run([program, *_FLAGS, "-o", made, text], capture_output=True, text=True)
+        run = subprocess.run([program, *_FLAGS, "-o", fresh, text], capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"{run.stderr}\n{source}")
         text.unlink()
-        made.replace(library)
-    return ctypes.CDLL(str(library)).run
+        fresh.replace(made)
+    return ctypes.CDLL(str(made))

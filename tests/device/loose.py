@@ -1,55 +1,27 @@
 """The C++ of a device's kernels on the processor: every conversion from one compilation.
 
 A kernel is compiled with the constants of its conversion, which takes half a second; there are thousands of
-conversions. Here the same lines are compiled once for each pair of types, with the constants as variables that are set
-before each run. What is compiled with the constants in their places is tried by the stand-in's kernels and by PTX.
+conversions. Here the same lines are compiled once for each pair of types, with the constants as variables that are
+set before each run. What is compiled with the constants in their places is tried by the stand-in's kernels, and by PTX.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 import re
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from device.compiler import library
 from floatlab.formats import FloatFormat
 from floatlab.rounding.device.constants import format_constants, rule_constants
 from floatlab.rounding.device.files import source, word_type
 from floatlab.rounding.device.rounding import carrier_of
 from floatlab.rounding.options import Rule
 
-COMPILER = shutil.which("g++") or shutil.which("c++") or shutil.which("clang++")
-
-SHIM = """
-#define __device__
-#define __clz(x) __builtin_clz((unsigned)(x))
-#define __clzll(x) __builtin_clzll((unsigned long long)(x))
-#define __umul64hi(a, b) ((unsigned long long)(((unsigned __int128)(a) * (b)) >> 64))
-"""
 CONSTANT = re.compile(r"const (int|word|uint64) (\w+) = (-?\d+)(?:ull)?;")
-
-
-def library(text: str, *flags: str) -> ctypes.CDLL:
-    """Return C++ compiled to a library, from a folder of temporary files if it is there already."""
-    assert COMPILER is not None
-    folder = Path(tempfile.gettempdir()) / "floatlab-kernels"
-    folder.mkdir(exist_ok=True)
-    name = hashlib.sha256((text + repr(flags)).encode()).hexdigest()[:24]
-    made = folder / f"{name}.so"
-    if not made.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as own:  # workers may compile the same at once
-            (Path(own) / "kernel.cpp").write_text(text)
-            options = ["-O2", "-std=c++17", "-shared", "-fPIC", "-Wall", "-Wno-unused", *flags]
-            subprocess.run([COMPILER, *options, "-o", f"{own}/kernel.so", f"{own}/kernel.cpp"], check=True)
-            (Path(own) / "kernel.so").rename(made)
-    return ctypes.CDLL(str(made))
 
 
 @functools.cache
@@ -58,7 +30,7 @@ def _compiled(given: np.dtype[Any], carrier: np.dtype[Any], fmt: FloatFormat, ru
     loose = CONSTANT.sub(r"static \1 \2;", constants)
     names = [name for _, name, _ in CONSTANT.findall(constants)]
     values = "".join(f"{name} = (decltype({name}))v[{place}]; " for place, name in enumerate(names))
-    text = f"""{SHIM}{source("words.cuh")}{loose}{source("rounding.cuh")}{source("codes.cuh")}
+    text = f"""{source("words.cuh")}{loose}{source("rounding.cuh")}{source("codes.cuh")}
     extern "C" void set(const uint64* v) {{ {values} }}
     extern "C" void convert(long long n, const {word_type(given)}* x, const uint64* r, word* y, uint64* code) {{
         for (long long i = 0; i < n; i++) {{ y[i] = rounded(same_number<word>(x[i]), r[i]); code[i] = code_of(y[i]); }}
