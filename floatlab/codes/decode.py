@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, blocks, ignore_float_errors, is_gpu_array
+from floatlab.backend import Array, blocks, is_gpu_array
+from floatlab.codes.device import values_on_device
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, leaf_types
@@ -47,12 +48,11 @@ def decode(codes: Any, fmt: Any) -> Array:
     """
     fmt = get_format(fmt)
     codes = as_codes(codes, fmt)
-    xp = array_module(codes)
+    if is_gpu_array(codes):
+        return values_on_device(codes, fmt)
     if fmt.bits > 16:
-        return _decode_long(codes, fmt, xp)
+        return _decode_long(codes, fmt)
     values = value_table(fmt)
-    if xp is not np:
-        return xp.asarray(values)[codes]
     result = np.empty(codes.shape, fmt.value_dtype)
     flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
     for block in blocks(codes.size, 1 << 15):
@@ -102,12 +102,12 @@ def _is_integer(x: Any) -> bool:
 @lru_cache(maxsize=64)
 def value_table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
     """The value of every code; 65,536 entries at most."""
-    table: np.ndarray[Any, Any] = _decode_long(np.arange(1 << fmt.bits, dtype=np.uint64), fmt, np)
+    table: np.ndarray[Any, Any] = _decode_long(np.arange(1 << fmt.bits, dtype=np.uint64), fmt)
     table.flags.writeable = False
     return table
 
 
-def _decode_long(codes: Array, fmt: FloatFormat, xp: Any) -> Array:
+def _decode_long(codes: Array, fmt: FloatFormat) -> Array:
     """Decode by the definition: (-1)^sign * significand * 2^exponent."""
     check_environment()
     if is_leading_part(fmt) and fmt.bits == 8 * fmt.value_dtype.itemsize:  # float32 and float64 themselves
@@ -117,16 +117,16 @@ def _decode_long(codes: Array, fmt: FloatFormat, xp: Any) -> Array:
     negative = (codes & fmt.sign_mask) != 0
     field, fraction = size >> fmt.mantissa_bits, size & ((1 << fmt.mantissa_bits) - 1)
     subnormal = (field == 0) & fmt.has_zero
-    significand = xp.where(subnormal, fraction, fraction | 1 << fmt.mantissa_bits).astype(np.float64)
-    exponent = xp.maximum(field, 1 if fmt.has_zero else 0) - fmt.bias - fmt.mantissa_bits
-    with ignore_float_errors(codes):
-        values = xp.ldexp(significand, xp.minimum(exponent, 2000).astype(np.int32))
-    values = xp.where(size > fmt.max_code, np.nan, values)
+    significand = np.where(subnormal, fraction, fraction | 1 << fmt.mantissa_bits).astype(np.float64)
+    exponent = np.maximum(field, 1 if fmt.has_zero else 0) - fmt.bias - fmt.mantissa_bits
+    with np.errstate(all="ignore"):
+        values = np.ldexp(significand, np.minimum(exponent, 2000).astype(np.int32))
+    values = np.where(size > fmt.max_code, np.nan, values)
     if fmt.inf_code is not None:
-        values = xp.where(size == fmt.inf_code, np.inf, values)
-    values = xp.where(negative, -values, values)
+        values = np.where(size == fmt.inf_code, np.inf, values)
+    values = np.where(negative, -values, values)
     if not fmt.has_negative_zero and fmt.signed:  # NaN stands in its place
-        values = xp.where(codes == fmt.sign_mask, np.nan, values)
+        values = np.where(codes == fmt.sign_mask, np.nan, values)
     return values.astype(fmt.value_dtype)
 
 

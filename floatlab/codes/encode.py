@@ -14,6 +14,7 @@ import numpy as np
 
 from floatlab.backend import Array, array_module, block_length, blocks, ignore_float_errors
 from floatlab.codes.decode import is_leading_part, value_table
+from floatlab.codes.device import codes_on_device, encode_on_device
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.definition import convert_with_flags, refuse_nan
@@ -97,8 +98,10 @@ def encode(
         put_exact(values, rest, rule, draw)
         return encode_values(values, fmt)
     xp = array_module(source)
-    codes = xp.empty(source.shape, fmt.code_dtype)
-    if draw is None and xp is np and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
+    codes: Array = xp.empty(source.shape, fmt.code_dtype)
+    if xp is not np:
+        return encode_on_device(codes, source, rule, draw)
+    if draw is None and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
         return _encode_by_lookup(source, codes, rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     # A block at a time, so that the values between the two steps never leave the cache.
@@ -142,8 +145,10 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
     [15360, 32768]
     """
     xp = array_module(values)
-    values = xp.asarray(values).astype(fmt.value_dtype, copy=False)
-    looked_up = xp is np and values.size >= 8192 and _has_code_of_key(fmt)
+    if xp is not np:
+        return codes_on_device(values, fmt)
+    values = np.asarray(values).astype(fmt.value_dtype, copy=False)
+    looked_up = values.size >= 8192 and _has_code_of_key(fmt)
     if looked_up and (fmt.has_infinity or not np.isinf(values).any()):
         keys = keys_of_values(np.ascontiguousarray(values).reshape(-1))
         return np.take(_code_of_key(fmt), keys, mode="clip").reshape(values.shape)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length
+from floatlab.backend import Array, array_module, block_length, is_gpu_array
 from floatlab.rounding.definition import refuse_nan, round_exactly
+from floatlab.rounding.device.rounding import round_on_device
 from floatlab.rounding.kernels.choose import kernel_for
 from floatlab.rounding.kernels.ends import Ends
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, ready
@@ -60,17 +61,14 @@ class Plan:
 
         `start` is the number of the first element among those that `draw` knows.
         """
-        xp = array_module(source)
-        if xp is np and ready(self.lookup, source.size):
+        if type(source) is not np.ndarray and is_gpu_array(source):
+            round_on_device(target, source, self.rule, draw, start)
+            return
+        if ready(self.lookup, source.size):
             self._run_lookup(target, source)
             return
         length = min(block_length(source, self.carrier.itemsize), source.size)
-        work = workspace(self.carrier, length, xp) if self.kernel is not None else None
-        if xp is not np and not (source.flags.c_contiguous and target.flags.c_contiguous):
-            result = xp.empty(source.shape, target.dtype)
-            self.run(result, xp.ascontiguousarray(source), draw, start)
-            target[...] = result
-            return
+        work = workspace(self.carrier, length) if self.kernel is not None else None
         for x, y in _pieces(target, source, length):
             result = y if y.flags.c_contiguous else np.empty(y.size, y.dtype)
             self._block(x, result, work, draw, start)

@@ -21,6 +21,7 @@ import numpy as np
 
 from floatlab.backend import Array, array_module
 from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.rounding.device.random_words import random_words
 
 __all__ = ["RandomIntegers", "as_integers", "generator", "spread"]
 
@@ -61,8 +62,8 @@ class RandomIntegers:
         if isinstance(bits, bool) or not isinstance(self.bits, int | np.integer) or not 1 <= self.bits <= 48:
             raise OptionError(f"random_bits is an integer from 1 to 48. Got {bits!r}. Leave it out for 16.")
         self.bits = int(self.bits)
-        self.rng, self.supplied = generator(rng), None
-        self.left: np.ndarray[Any, Any] | None = None  # of the last word that was cut up
+        self.rng, self.supplied, self.xp = generator(rng), None, array_module(None)
+        self.left: Array | None = None  # of the last word that was cut up
         if supplied is not None:
             supplied = as_integers(supplied)
             if supplied.dtype.kind not in "iu":
@@ -82,7 +83,7 @@ class RandomIntegers:
             )
 
     def fit(self, x: Array) -> None:
-        """Spread the supplied integers over the shape of x."""
+        """Spread the supplied integers over the shape of x, and draw others where x is."""
         self.xp = array_module(x)
         if self.supplied is None:
             return
@@ -108,18 +109,22 @@ class RandomIntegers:
             drawn, self.left = kept[:n], kept[n:]
         else:
             more = self._drawn(n - kept.size)
-            drawn, self.left = np.concatenate([kept, more])[:n], more[n - kept.size :]
-        return self.xp.asarray(drawn)
+            drawn, self.left = self.xp.concatenate([kept, more])[:n], more[n - kept.size :]
+        return drawn
 
-    def _drawn(self, n: int) -> np.ndarray[Any, Any]:
+    def _drawn(self, n: int) -> Array:
         """Draw at least n integers.
 
         Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
         """
         assert self.rng is not None
         width = 16 if self.bits <= 16 else 32 if self.bits <= 32 else 64
-        words = self.rng.integers(0, 2**64 - 1, -(-n * width // 64), np.uint64, endpoint=True)
-        drawn: np.ndarray[Any, Any] = words.astype("<u8", copy=False).view(f"<u{width // 8}")
+        count = -(-n * width // 64)
+        if self.xp is np:
+            words = self.rng.integers(0, 2**64 - 1, count, np.uint64, endpoint=True)
+            drawn: Array = words.astype("<u8", copy=False).view(f"<u{width // 8}")
+        else:
+            drawn = random_words(self.rng, count, self.xp).view(f"u{width // 8}")
         drawn >>= drawn.dtype.type(width - self.bits)
         return drawn
 

@@ -1,0 +1,83 @@
+// Which value of a format does a number become? The four steps of floatlab/rounding/definition.py, on the bits of a
+// float. Names in capitals are constants of one conversion, which stand before these lines: what the format is, and
+// what was asked for. `word` holds the carrier, the type that the rounding is done in.
+
+enum Mode { NEAREST_EVEN, NEAREST_AWAY, NEAREST_ZERO, TOWARD_ZERO, TOWARD_POSITIVE, TOWARD_NEGATIVE, TO_ODD,
+            STOCHASTIC, STOCHASTIC_B, STOCHASTIC_C };
+
+const int P = Float<word>::P;
+const word ONE = 1;
+
+// v * 2^n, cut off or to nearest even, of the fraction v = rest / 2^d of a unit.
+__device__ inline uint64 share(uint64 rest, int d, int n, bool nearest) {
+    if (n >= d) return rest << (n - d);
+    const int drop = d - n;
+    if (drop > 63) return 0;
+    const uint64 whole = rest >> drop;
+    if (!nearest) return whole;
+    const uint64 left = rest & ((1ull << drop) - 1), half = 1ull << (drop - 1);
+    return whole + (left > half || (left == half && (whole & 1)));
+}
+
+// Whether the count of units goes up by one. The last d bits of a significand, `rest`, are what is discarded.
+__device__ inline bool goes_up(word rest, int d, bool odd, bool negative, uint64 random) {
+    if (rest == 0) return false;
+    const bool near = d <= P + 1;  // or the number is below a quarter of a unit
+    const word half = near ? (ONE << d) >> 1 : 0;
+    switch (MODE) {
+        case NEAREST_EVEN: return near && (rest > half || (rest == half && odd));
+        case NEAREST_AWAY: return near && rest >= half;
+        case NEAREST_ZERO: return near && rest > half;
+        case TOWARD_ZERO: return false;
+        case TOWARD_POSITIVE: return !negative;
+        case TOWARD_NEGATIVE: return negative;
+        case TO_ODD: return !odd;
+        case STOCHASTIC: return (share(rest, d, RANDOM_BITS, false) + random) >> RANDOM_BITS;
+        case STOCHASTIC_B: return (share(rest, d, RANDOM_BITS + 1, false) + 2 * random + 1) >> (RANDOM_BITS + 1);
+        default: return (share(rest, d, RANDOM_BITS, true) + random) >> RANDOM_BITS;
+    }
+}
+
+// The parity of a count of units; of a single bit of precision it may be that of the code, which is the exponent's.
+__device__ inline bool is_odd(word count, int exponent) {
+    return ODD_BY_CODE ? count != 0 && ((exponent + FORMAT_BIAS) & 1) : (count & 1) != 0;
+}
+
+// A finite magnitude above 0, rounded as if the exponent had no upper end.
+__device__ inline word to_units(word a, bool negative, uint64 random) {
+    word significand;
+    const int exponent = take_apart(a, significand);
+    const int d = P - MANTISSA_BITS + (exponent < EMIN ? EMIN - exponent : 0);   // 1. the unit is 2^(exponent - P + d)
+    const word count = d <= P ? significand >> d : (word)0;                      // 2. count units
+    const word rest = significand - (d <= P ? count << d : (word)0);
+    const bool up = goes_up(rest, d, is_odd(count, exponent), negative, random);  // 3. decide
+    return put_together<word>(count + up, exponent - P + d);
+}
+
+// The word of the value that the number of this word becomes.
+__device__ inline word rounded(word x, uint64 random) {
+    const word a = x & Bits<word>::magnitude, sign = x & Bits<word>::sign;
+    const bool negative = sign != 0;
+    // The usual number lies between values of the format that are normal in the carrier. No sum leaves that range, so
+    // the bits below the unit are cut off, or carried into it, where they stand. One comparison finds it.
+    const word usual = IS_SIGNED ? a : x;
+    if (HAS_USUAL && usual - USUAL_FROM <= USUAL_TO - USUAL_FROM) {
+        const int exponent = (int)(a >> P) - Float<word>::BIAS;
+        const int d = P - MANTISSA_BITS + (BELOW_NORMAL && exponent < EMIN ? EMIN - exponent : 0);
+        const word rest = a & ((ONE << d) - 1);
+        const word count = d == P ? ONE : a >> d;  // at d = P the hidden bit alone counts
+        return sign | ((a - rest) + (goes_up(rest, d, is_odd(count, exponent), negative, random) ? ONE << d : (word)0));
+    }
+    if (a >= Bits<word>::infinity) {
+        if (a > Bits<word>::infinity) return negative ? NAN_BELOW : NAN_ABOVE;
+        return negative ? INFINITE_BELOW : INFINITE_ABOVE;
+    }
+    if (a == 0 || (FLUSH_INPUTS && a < SMALLEST_NORMAL)) return negative ? ZERO_BELOW : ZERO_ABOVE;
+    word value = to_units(a, negative, random);
+    if (FLUSH_RESULTS && value < SMALLEST_NORMAL) value = 0;
+    if (value < LEAST) value = LEAST;  // a format without zero
+    // 4. Look at the ends: P3109 looks at the rounded value, others let no negative number into an unsigned format.
+    if (!negative) return value > LARGEST ? OVER_ABOVE : value;
+    if (IS_SIGNED ? value > LARGEST : !IS_P3109 || value != 0) return OVER_BELOW;
+    return value == 0 && !HAS_NEGATIVE_ZERO ? (word)0 : sign | value;
+}
