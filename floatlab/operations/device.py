@@ -96,8 +96,8 @@ _STEPS = {
     "toward_positive": "double r = exact.error > 0 ? nextafter(exact.nearest, INFINITY) : exact.nearest;",
     "toward_negative": "double r = exact.error < 0 ? nextafter(exact.nearest, -INFINITY) : exact.nearest;",
     "toward_zero": """
-        bool back = (exact.error < 0 || exact.error > 0) && (exact.error < 0) != (exact.nearest < 0);
-        double r = back ? nextafter(exact.nearest, 0.0) : exact.nearest;
+        bool inward = (exact.error < 0 || exact.error > 0) && (exact.error < 0) != (exact.nearest < 0);
+        double r = inward ? nextafter(exact.nearest, 0.0) : exact.nearest;
     """,
 }
 _MINUS = {"add": "is_minus(x) || is_minus(y)", "subtract": "is_minus(x) || !is_minus(y)"}
@@ -146,10 +146,10 @@ def operation_kernel(
         regular = {"sqrt": "x > 0", "multiply": "x != 0 && y != 0", "divide": "x != 0 && y != 0"}
         finite = " && ".join(f"is_finite({v})" for v in operands)
         far = " || ".join(f"is_extreme({v})" for v in operands)
-        lines.append(f"beyond = {regular.get(name, 'true')} && {finite} && ({far});")
+        lines.append(f"is_beyond = {regular.get(name, 'true')} && {finite} && ({far});")
         error = "false" if way == "direct" else "exact.error < 0 || exact.error > 0"
-        lines.append(f"inexact = {error};")
-        outputs += ", bool beyond, bool inexact"
+        lines.append(f"is_inexact = {error};")
+        outputs += ", bool is_beyond, bool is_inexact"
     letters = "ABC"[: len(types)]
     inputs = ", ".join(f"{kind} {v}_" for kind, v in zip(letters, operands, strict=True))
     preamble = WIDE + PAIRS + _SPECIAL
