@@ -18,9 +18,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 __all__ = [
+    "WIDE",
     "Elementwise",
     "array_module",
     "asnumpy",
+    "beside",
     "block_length",
     "blocks",
     "ignore_float_errors",
@@ -108,8 +110,21 @@ def widened(x: Array) -> Array:
     """
     if x.dtype == np.float64:
         return x
+    if x.dtype == np.float32 and is_gpu_array(x):
+        return _WIDEN(x)
     with ignore_float_errors(x):
         return x.astype(np.float64)
+
+
+def beside(x: Any, like: Array) -> Array:
+    """Return an array or a number as an array of the library, and of the device, that `like` is of.
+
+    >>> beside(2.0, np.zeros(3))
+    array(2.)
+    """
+    if type(like) is np.ndarray:
+        return np.asarray(x)
+    return array_module(like).asarray(x)
 
 
 @dataclass(frozen=True)
@@ -143,6 +158,22 @@ class Elementwise:
     def __call__(self, *arrays: Any) -> Any:
         """Return the outputs for these inputs, which broadcast; arrays for the outputs may follow the inputs."""
         return _compiled(self)(*arrays)
+
+
+# From float32 to float64 and nothing else: in inline assembly, which -ftz=true does not change.
+WIDE = """
+__device__ inline double wide(double x) { return x; }
+__device__ inline double wide(float x) {
+#ifdef __CUDACC__
+    double y;
+    asm("cvt.f64.f32 %0, %1;" : "=d"(y) : "f"(x));
+    return y;
+#else
+    return x;
+#endif
+}
+"""
+_WIDEN = Elementwise("float32 x", "float64 y", "y = wide(x)", "floatlab_widen", WIDE)
 
 
 @lru_cache(maxsize=1024)

@@ -32,20 +32,35 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, block_length, blocks, ignore_float_errors
-from floatlab.errors import ShapeError, check_switch
+from floatlab.backend import (
+    Array,
+    array_module,
+    beside,
+    block_length,
+    blocks,
+    ignore_float_errors,
+    is_gpu_array,
+    widened,
+)
+from floatlab.errors import DtypeError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import Route, choose
-from floatlab.operations.error_free import NATIVE, STEPS, is_extreme, plain_fma, two_sum, with_error
-from floatlab.operations.integers import EXACT
-from floatlab.operations.special_values import flags_of_operation, negative_zeros, round_with_flags, sign_nans
+from floatlab.operations.error_free import NATIVE, two_sum, with_error
+from floatlab.operations.full_width import beyond_float64, full_width, odd_integer
+from floatlab.operations.on_device import exact_on_device, full_width_on_device
+from floatlab.operations.special_values import (
+    flags_of_operation,
+    in_value_type,
+    negative_zeros,
+    round_with_flags,
+    sign_nans,
+)
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
-from floatlab.rounding.odd import integer_to_odd, nudge
+from floatlab.rounding.odd import nudge
 from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
-from floatlab.rounding.quantize import quantize, round_floats
+from floatlab.rounding.quantize import round_floats
 from floatlab.rounding.random_integers import RandomIntegers
-from floatlab.rounding.ratios import Rounded, round_ratio
 from floatlab.system.environment import check_environment
 
 __all__ = ["OPERATIONS", "flushed", "operate"]
@@ -53,6 +68,8 @@ __all__ = ["OPERATIONS", "flushed", "operate"]
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}  # and their operands
 
 _FLOAT64 = get_format("float64")
+_OF_SIZE = {2: get_format("float16"), 4: get_format("float32"), 8: _FLOAT64}
+_ON_HOST = {np.ndarray}
 
 
 class _Options(RoundingOptions, total=False):
@@ -127,8 +144,12 @@ def operate(
     rule, overflow = rule_of(name, fmt, options), options.get("overflow")
     return_flags = return_flags is not False and check_switch("return_flags", return_flags)
     xs = [as_source(x, _FLOAT64) for x in operands]
+    on_device = {type(x) for x in xs} != _ON_HOST
+    if on_device:
+        xs = _on_one_device(name, operands, xs)
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)
+    sizes = tuple(x.dtype.itemsize for x in xs)
     if rule.flush_inputs:
         xs = [flushed(x, fmt) for x in xs]
     draw = None
@@ -136,11 +157,14 @@ def operate(
         draw = RandomIntegers(*drawing(options))
         draw.fit(xs[0])
     known = tuple(formats) if formats else (None,) * len(xs)
+    if on_device:  # where every operation is one of float64
+        known = tuple(_OF_SIZE[size] if of is None else of for of, size in zip(known, sizes, strict=True))
+        sizes = (8,) * len(xs)
     route = choose(
         name,
         fmt,
         known,
-        tuple(x.dtype.itemsize for x in xs),
+        sizes,
         rule.rounding,
         rule.over == rule.infinite,
         return_flags,
@@ -148,21 +172,18 @@ def operate(
     )
     with ignore_float_errors(xs[0]):
         if route.name == "integers" or route.name == "steps":
-            return _full_width(name, xs, rule, route.name, draw, overflow, return_flags)
-        if route.name == "direct":
-            result = NATIVE[name](*xs, dtype=route.carrier)
+            by_hand = full_width_on_device if on_device else full_width
+            return _shaped(by_hand(name, xs, rule, route.name, draw, overflow, return_flags), xs[0].shape)
+        if on_device:
+            result = exact_on_device(name, xs, route, rule)
+            xs = [widened(x) for x in xs] if return_flags else xs
         else:
-            result = _to_odd(name, xs, route)
-        result = array_module(xs[0]).asarray(result, order="C")  # a scalar, or transposed
-        if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
-            negative_zeros(name, xs, result)
-        if result.size and math.isnan(float(result.max())):
-            sign_nans(xs, result, fmt)
+            result = _exact(name, xs, route, rule)
         if not return_flags:
             if rule.flush_inputs:  # of which the result is none
                 rule = make_rule(fmt, rule.rounding, overflow, rule.subnormals, False)
             short = result.dtype.itemsize < fmt.value_dtype.itemsize  # operands, and a format of wide range
-            values = np.empty_like(result, fmt.value_dtype) if short else result
+            values = np.empty_like(result, fmt.value_dtype) if short or on_device else result
             return round_floats(result, rule, values, draw).astype(fmt.value_dtype, copy=False)
         kept: dict[str, Any] = {
             "rounding": rule.rounding,
@@ -173,7 +194,18 @@ def operate(
             supplied = None if draw.supplied is None else draw.supplied.reshape(result.shape)
             kept |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": supplied}
         values, flags = round_with_flags(result, fmt, kept)
-        return values.astype(fmt.value_dtype, copy=False), flags_of_operation(name, xs, result, flags)
+        return in_value_type(values, fmt), flags_of_operation(name, xs, result, flags)
+
+
+def _exact(name: str, xs: list[Array], route: Route, rule: Rule) -> Array:
+    """Return results that the format's rounding takes for the exact ones, with the signs of zeros and NaNs."""
+    result = NATIVE[name](*xs, dtype=route.carrier) if route.name == "direct" else _to_odd(name, xs, route)
+    result = np.asarray(result, order="C")  # a scalar, or transposed
+    if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
+        negative_zeros(name, xs, result)
+    if result.size and math.isnan(float(result.max())):
+        sign_nans(xs, result, rule.fmt)
+    return result
 
 
 def _to_odd(name: str, xs: list[Array], route: Route) -> Array:
@@ -190,103 +222,10 @@ def _to_odd(name: str, xs: list[Array], route: Route) -> Array:
             nearest, error = with_error(name, operands)
         nearest = nudge(nearest, error)
         if not route.narrow:
-            for i in _beyond_float64(name, operands):
-                nearest[i] = _odd_integer(name, operands, i)
+            for i in beyond_float64(name, operands):
+                nearest[i] = odd_integer(name, [float(x[i]) for x in operands])
         result[block] = nearest
     return result.reshape(shape)
-
-
-def _odd_integer(name: str, xs: list[Array], i: int) -> float:
-    """Return one exact result, rounded to odd in float64; beyond its range, the largest float64, which is odd."""
-    n, e = EXACT[name](55, *(float(x[i]) for x in xs))
-    if n == 0:
-        return _exact_zero(name, xs, i)
-    return integer_to_odd(n, e)
-
-
-def _beyond_float64(name: str, xs: list[Array]) -> list[int]:
-    """Return the places of finite operands whose result, or its error, may leave float64."""
-    xp = array_module(xs[0])
-    finite = xp.ones(xs[0].shape, bool)
-    extreme = xp.zeros(xs[0].shape, bool)
-    for x in xs:
-        finite &= xp.isfinite(x)
-        extreme |= is_extreme(x)
-    return _regular(name, xs, finite & extreme)
-
-
-def _regular(name: str, xs: list[Array], where: Array) -> list[int]:
-    """Return the places among `where` at which the result is an ordinary number, as `integers` wants it."""
-    if name == "sqrt":
-        where = where & (xs[0] > 0)
-    elif name in ("multiply", "divide"):
-        where = where & (xs[0] != 0) & (xs[1] != 0)
-    return list(asnumpy(array_module(where).flatnonzero(where)).tolist())
-
-
-def _exact_zero(name: str, xs: list[Array], i: int) -> float:
-    """Return the zero that a sum is whose terms cancel, or are all zero."""
-    a, b, *rest = (float(x[i]) for x in xs)
-    if name == "fma":
-        a, b = math.copysign(1.0, a) * math.copysign(1.0, b) * (0.0 if a == 0 or b == 0 else 1.0), rest[0]
-    elif name == "subtract":
-        b = -b
-    return a + b if a == 0 and b == 0 else 0.0
-
-
-# -- results as wide as float64, and beyond its ends ---------------------------------------------------------
-
-
-def _full_width(
-    name: str,
-    xs: list[Array],
-    rule: Rule,
-    route: str,
-    draw: RandomIntegers | None,
-    overflow: str | None,
-    return_flags: bool,
-) -> Any:
-    """Return results for which float64 has no bits to spare, by steps from the nearest float64 or by integers."""
-    xp, fmt, shape = array_module(xs[0]), rule.fmt, xs[0].shape
-    xs = [x.astype(np.float64, copy=False).reshape(-1) for x in xs]
-    if route == "steps":
-        result, error = with_error(name, xs)
-        inexact = xp.abs(error) > 0
-        result = STEPS[rule.rounding](result, error)
-        places = _beyond_float64(name, xs)
-    else:
-        result = plain_fma(*xs) if name == "fma" else NATIVE[name](*xs)
-        inexact = xp.zeros(result.shape, bool)
-        places = _regular(name, xs, xp.all(xp.isfinite(xp.stack(xs)), axis=0))
-    bits = draw.bits if draw is not None else 0
-    integers = draw.block(0, result.size) if draw is not None else None
-    found: dict[int, Rounded] = {}
-    for i in places:
-        n, e = EXACT[name](fmt.precision + bits + 3, *(float(x[i]) for x in xs))
-        result[i], inexact[i] = 0.0, False
-        if n == 0:
-            result[i] = _exact_zero(name, xs, i)
-        else:
-            R = int(integers[i]) if integers is not None else 0
-            found[i] = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
-    if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
-        negative_zeros(name, xs, result)
-    sign_nans(xs, result, fmt)
-    # Every finite number is a value of the format by now. What is left is the policy for infinities, and subnormals.
-    mode = rule.rounding if draw is None else "nearest_even"
-    kept: dict[str, Any] = {"rounding": mode, "overflow": overflow, "subnormals": rule.subnormals}
-    values = quantize(result, fmt, **kept).astype(fmt.value_dtype, copy=False)
-    for i, one in found.items():
-        values[i] = one.value
-    if not return_flags:
-        return values.reshape(shape)
-    flags = flags_of_operation(name, xs, result, round_with_flags(result, fmt, kept)[1])
-    raised = {name: getattr(flags, name) for name in flags.__dataclass_fields__}
-    raised["inexact"] = raised["inexact"] | inexact
-    for i, one in found.items():
-        for name in ("invalid", "overflow", "underflow", "inexact"):
-            raised[name][i] = getattr(one, name)
-    return values.reshape(shape), Flags(**{name: flag.reshape(shape) for name, flag in raised.items()})
 
 
 # -- operands ---------------------------------------------------------------------------------------------
@@ -294,9 +233,33 @@ def _full_width(
 
 def flushed(x: Array, fmt: FloatFormat) -> Array:
     """Return operands with those below the smallest normal value replaced by zeros of their sign."""
+    if is_gpu_array(x):
+        x = widened(x)
     xp = array_module(x)
     smallest = np.float64(fmt.smallest_normal)  # which float32 may not hold
     return xp.where(xp.abs(x) < smallest, xp.copysign(x.dtype.type(0), x), x)
+
+
+def _on_one_device(name: str, operands: Sequence[Any], xs: list[Array]) -> list[Array]:
+    """Return operands as arrays of the device that one of them is on: numbers follow it, arrays of NumPy do not."""
+    like = next(x for x in xs if is_gpu_array(x))
+    for given, x in zip(operands, xs, strict=True):
+        if isinstance(given, np.ndarray) and x.ndim:
+            raise DtypeError(
+                f"The operands of {name} are arrays of one device. Got a NumPy array beside one of a GPU. "
+                "Send it there with cupy.asarray(x)."
+            )
+    return [x if is_gpu_array(x) else beside(x, like) for x in xs]
+
+
+def _shaped(result: Any, shape: tuple[int, ...]) -> Any:
+    """Give flat values, or values and flags, the shape of the operands."""
+    if not isinstance(result, tuple):
+        return result.reshape(shape)
+    values, flags = result
+    return values.reshape(shape), Flags(
+        *(getattr(flags, n).reshape(shape) for n in flags.__dataclass_fields__)
+    )
 
 
 def _broadcast(name: str, xs: list[Array]) -> list[Array]:

@@ -54,7 +54,7 @@ static inline double __fma_rn(double x, double y, double z) { return std::fma(x,
 template <typename T> static inline T min(T x, T y) { return y < x ? y : x; }
 template <typename T> static inline T max(T x, T y) { return x < y ? y : x; }
 using std::abs; using std::ceil; using std::copysign; using std::floor; using std::fma; using std::isfinite;
-using std::isinf; using std::isnan; using std::ldexp; using std::rint; using std::signbit; using std::sqrt;
+using std::isinf; using std::isnan; using std::ldexp; using std::nextafter; using std::rint; using std::signbit; using std::sqrt;
 using std::trunc;
 """
 
@@ -86,7 +86,7 @@ def library(source: str) -> ctypes.CDLL:
         text.write_text(source, encoding="utf-8")
         run = subprocess.run([program, *_FLAGS, "-o", fresh, text], capture_output=True, text=True)
         if run.returncode:
-            raise RuntimeError(f"{run.stderr}\n{source}")
+            raise RuntimeError(f"{source}\n{run.stderr}")
         text.unlink()
         fresh.replace(made)
     return ctypes.CDLL(str(made))

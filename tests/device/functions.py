@@ -35,6 +35,9 @@ _METHODS = names(
     "sum prod mean std var cumsum cumprod max min amax amin argmax argmin all any take round around clip "
     "dot sort argsort put searchsorted trace ptp"
 )
+_SILENT = names(
+    "array asarray asanyarray ascontiguousarray asnumpy empty empty_like"
+)  # memory, and transfers
 _RENAMED = {"amax": "max", "amin": "min", "around": "round"}
 
 
@@ -51,7 +54,7 @@ def function(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
             signature.bind(*args, **kwargs)
         if name in _WAITS:
             LEDGER.reading(name)
-        if name not in _VIEWS and name not in _METHODS:
+        if name not in _VIEWS and name not in _METHODS and name not in _SILENT:
             LEDGER.launch(name)
         return body(*args, **kwargs)
 

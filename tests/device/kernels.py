@@ -117,8 +117,8 @@ class ElementwiseKernel:
         typedefs = "\n".join(f"typedef {_C[real]} {kind};" for kind, real in types.items())
         return (
             f"{typedefs}\n{self.preamble}\n"
-            f'extern "C" void run(long long size, {", ".join(pointers)}) {{\n'
-            f"{self.loop_prep};\nfor (long long i = 0; i < size; i++) {{\n{' '.join(load)}\n{self.operation};\n}}\n"
+            f'extern "C" void run(long long loop_size_, {", ".join(pointers)}) {{\n'
+            f"{self.loop_prep};\nfor (long long i = 0; i < loop_size_; i++) {{\n{' '.join(load)}\n{self.operation};\n}}\n"
             f"{self.after_loop};\n}}\n"
         )
 
