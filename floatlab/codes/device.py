@@ -48,10 +48,7 @@ def codes_on_device(values: Array, fmt: FloatFormat) -> Array:
 
 def values_on_device(codes: Array, fmt: FloatFormat) -> Array:
     """Return the values of codes in a device's array."""
-    if fmt.dtype in (
-        np.dtype(np.float32),
-        np.dtype(np.float64),
-    ):  # their codes are their bits, with any payload
+    if fmt.dtype is not None and fmt.dtype == fmt.value_dtype:  # float32 and float64: a code is the bits, payload too
         return codes.view(fmt.value_dtype)
     values: Array = array_module(codes).empty(codes.shape, fmt.value_dtype)
     decoding_kernel(fmt)(codes, words(values))
