@@ -54,8 +54,8 @@ static inline double __fma_rn(double x, double y, double z) { return std::fma(x,
 template <typename T> static inline T min(T x, T y) { return y < x ? y : x; }
 template <typename T> static inline T max(T x, T y) { return x < y ? y : x; }
 using std::abs; using std::ceil; using std::copysign; using std::floor; using std::fma; using std::isfinite;
-using std::isinf; using std::isnan; using std::ldexp; using std::nextafter; using std::rint; using std::signbit; using std::sqrt;
-using std::trunc;
+using std::isinf; using std::isnan; using std::ldexp; using std::nextafter; using std::rint; using std::signbit;
+using std::sqrt; using std::trunc;
 """
 
 

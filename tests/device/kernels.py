@@ -118,7 +118,8 @@ class ElementwiseKernel:
         return (
             f"{typedefs}\n{self.preamble}\n"
             f'extern "C" void run(long long loop_size_, {", ".join(pointers)}) {{\n'
-            f"{self.loop_prep};\nfor (long long i = 0; i < loop_size_; i++) {{\n{' '.join(load)}\n{self.operation};\n}}\n"
+            f"{self.loop_prep};\n"
+            f"for (long long i = 0; i < loop_size_; i++) {{\n{' '.join(load)}\n{self.operation};\n}}\n"
             f"{self.after_loop};\n}}\n"
         )
 
