@@ -5,7 +5,8 @@ arrays, and has to give device arrays back; what the test sees are NumPy arrays 
 
     PYTHONPATH=tests python -m pytest -p device.plugin -n 0 tests/rounding --device-report=report.json
 
-`--device-real` takes CuPy itself and its arrays, where there is a GPU. `--device-strict` refuses NumPy's functions on device arrays, `--no-flush` leaves float32 subnormals alone, so that one
+`--device-real` takes CuPy itself and its arrays, where there is a GPU.
+`--device-strict` refuses NumPy's functions on device arrays, `--no-flush` leaves float32 subnormals alone, so that one
 sees what else differs. The report lists failures by reason, readings of the host and flushed numbers by line.
 """
 
