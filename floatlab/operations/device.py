@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from floatlab.backend import WIDE, Array, Elementwise
+from floatlab.rounding.odd import NUDGED
 
 __all__ = ["exact_results", "exact_results_and_extremes", "operation_kernel"]
 
@@ -36,12 +37,7 @@ __device__ inline Exact two_product(double x, double y) {
     double product = x * y, a = upper_half(x), b = x - a, c = upper_half(y), d = y - c;
     return {product, b * d - (((product - a * c) - b * c) - a * d)};
 }
-__device__ inline double to_odd(Exact exact) {
-    if (!(exact.error < 0 || exact.error > 0)) return exact.nearest;
-    long long word = __double_as_longlong(exact.nearest);
-    long long step = (__double_as_longlong(exact.error) ^ word) >> 63 | 1;  // +1 away from zero, -1 towards it
-    return __longlong_as_double(word & 1 ? word : word + step);
-}
+__device__ inline double to_odd(Exact exact) { return nudged(exact.nearest, exact.error); }
 """
 
 _SPECIAL = """
@@ -153,7 +149,7 @@ def operation_kernel(
         outputs += ", bool is_beyond, bool is_inexact"
     letters = "ABC"[: len(types)]
     inputs = ", ".join(f"{kind} {v}_" for kind, v in zip(letters, operands, strict=True))
-    preamble = WIDE + PAIRS + _SPECIAL
+    preamble = WIDE + NUDGED + PAIRS + _SPECIAL
     return Elementwise(inputs, outputs, "\n".join(lines), f"floatlab_{name}_{way}", preamble)
 
 

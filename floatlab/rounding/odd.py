@@ -20,13 +20,27 @@ import math
 
 import numpy as np
 
-from floatlab.backend import Array, array_module
+from floatlab.backend import Array, Elementwise, is_gpu_array
 
-__all__ = ["Exact", "from_ratio", "integer_to_odd", "nudge", "ratio_to_odd"]
+__all__ = ["NUDGED", "Exact", "from_ratio", "integer_to_odd", "nudge", "ratio_to_odd"]
 
 Exact = tuple[int, int]  # (n, e) stands for n * 2^e
 
 _LARGEST = float(np.finfo(np.float64).max)  # its last bit is 1: it is odd
+
+
+# The same for one number of a GPU.
+NUDGED = """
+__device__ inline double nudged(double nearest, double error) {
+    if (!(error < 0 || error > 0)) return nearest;
+    long long word = __double_as_longlong(nearest);
+    long long step = (__double_as_longlong(error) ^ word) >> 63 | 1;  // +1 away from zero, -1 towards it
+    return __longlong_as_double(word & 1 ? word : word + step);
+}
+"""
+_NUDGE = Elementwise(
+    "float64 nearest, float64 error", "float64 r", "r = nudged(nearest, error)", "floatlab_nudge", NUDGED
+)
 
 
 def nudge(nearest: Array, error: Array) -> Array:
@@ -44,7 +58,10 @@ def nudge(nearest: Array, error: Array) -> Array:
     >>> [float(x).hex() for x in nudge(np.array([1.0, 1.0, 1.0]), np.array([1e-20, -1e-20, 0.0]))]
     ['0x1.0000000000001p+0', '0x1.fffffffffffffp-1', '0x1.0000000000000p+0']
     """
-    inexact = array_module(nearest).abs(error) > 0
+    if is_gpu_array(nearest):
+        _NUDGE(nearest, error, nearest)
+        return nearest
+    inexact = np.abs(error) > 0
     if inexact.any():
         # Neighbours of one sign have neighbouring words. If the nearer one is even, the odd one lies a step in the
         # direction of the error.

@@ -42,17 +42,20 @@ import math
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, blocks
+from floatlab.backend import Array, array_module, block_length, blocks, is_gpu_array
 from floatlab.formats import FloatFormat
 from floatlab.sums.exact import dots_to_odd, matmul_to_odd
 
 __all__ = [
     "certified_matmul",
     "coarse_quantum",
+    "error_factor",
     "exact_product",
     "highest",
     "norms",
+    "product_and_roundings",
     "quantum",
+    "settle",
     "with_addend",
 ]
 
@@ -135,7 +138,7 @@ def certified_matmul(
     array([[1.]])
     """
     rows, columns = sizes
-    product, terms = _product(a, b)
+    product, terms = product_and_roundings(a, b)
     more = 0.0
     if addend is not None:
         product += addend
@@ -143,16 +146,24 @@ def certified_matmul(
         terms += 1
     if quanta > _TINY and _SAFETY * _UNIT * (float(rows.max()) * float(columns.max()) + more) < quanta:
         return product  # exact: no partial sum reaches 2^53 quanta
-    # Two roundings more than the terms have, for those of computed - bound and computed + bound themselves.
-    factor = _SAFETY * (terms + 2) * _UNIT
+    factor = error_factor(a, terms)
     left, right = (rows * factor)[..., :, None], columns[..., None, :]
     places = _open(product, left, right, more * factor, grid_bits)
     if places is not None:
-        _settle(product, places, grid_bits, a, b, addend, sizes, quanta)
+        settle(product, places, grid_bits, a, b, addend, sizes, quanta)
     return product
 
 
-def _product(a: Array, b: Array) -> tuple[Array, int]:
+def error_factor(a: Array, terms: int) -> float:
+    """Return the bound of a sum's error in units of the norms' product; `terms` roundings are in the sum itself.
+
+    Two roundings more, for those of computed - bound and computed + bound. On a GPU twice as much: see
+    `floatlab.sums.device`.
+    """
+    return (2.0 if is_gpu_array(a) else 1.0) * _SAFETY * (terms + 2) * _UNIT
+
+
+def product_and_roundings(a: Array, b: Array) -> tuple[Array, int]:
     """Return the float64 product, and how many roundings a term goes through at most.
 
     A long row is cut into chunks, so that a term meets the additions of its chunk and those of the chunks.
@@ -202,7 +213,7 @@ def _crossing(x: Array, bound: Array, more: float, bits: int) -> Array | None:
     return None if different.max() < cell else different >= cell
 
 
-def _settle(
+def settle(
     product: Array,
     places: Array,
     grid_bits: int,

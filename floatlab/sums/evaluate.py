@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors
+from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, is_gpu_array
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
@@ -26,6 +26,7 @@ from floatlab.rounding.ratios import round_ratio
 from floatlab.sums.accumulators import Accumulator, Exact, Sequential, Wide
 from floatlab.sums.certified import certified_matmul, exact_product, norms, with_addend
 from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.sums.on_device import certified_on_device
 from floatlab.sums.operands import MatrixProduct
 from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
 from floatlab.sums.terms import Terms
@@ -88,8 +89,10 @@ def _rounded(total: Array, fmt: FloatFormat, rounder: Rounder, finite: bool = Fa
     if not finite:
         xp = array_module(total)
         nan = xp.isnan(total)
-        if nan.any():  # the sign of a NaN is the processor's
+        if xp is not np or nan.any():  # the sign of a NaN is the processor's
             total = xp.where(nan, np.nan, total)
+    if is_gpu_array(total):
+        return rounder.to_values(total, fmt)
     if fmt is _FLOAT32 and rounder is PLAIN:  # for which the conversion of NumPy is right, and faster
         return total.astype(np.float32)
     return rounder(total, fmt).astype(fmt.value_dtype, copy=False)
@@ -116,6 +119,8 @@ def _ordered(
 
 def _certified(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder) -> Array | None:
     """Return float64 numbers that round as the exact sums do; None where the BLAS cannot be trusted at all."""
+    if is_gpu_array(product.a):
+        return _certified_on_device(product, fmt, rounder)
     sizes = norms(product.a, product.b)
     largest = product.largest(sizes)
     if (
@@ -128,6 +133,18 @@ def _certified(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder) -> Ar
     total = certified_matmul(product.a, product.b, product.addend, fmt.precision + 1, sizes, quanta)
     total += 0.0  # -0 + 0 is +0, which is right for most
     _sign_zeros(total, total == 0, product, rounder)
+    return total
+
+
+def _certified_on_device(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder) -> Array | None:
+    if draws(rounder.rounding):
+        return None
+    found = certified_on_device(product, fmt.precision + 1, MODES[rounder.rounding].cancels_to_minus)
+    if found is None:
+        return None
+    total, has_doubtful_zeros = found
+    if has_doubtful_zeros:
+        _sign_zeros(total, total == 0, product, rounder)
     return total
 
 
@@ -304,5 +321,5 @@ def _sign_zeros(total: Array, zero: Array, product: MatrixProduct, rounder: Roun
     if addend is not None:
         balance = balance + xp.copysign(1.0, addend)
         terms += 1
-    total[zero & (balance == terms)] = 0.0
-    total[zero & (balance == -terms)] = -0.0
+    xp.copyto(total, 0.0, where=zero & (balance == terms))
+    xp.copyto(total, -0.0, where=zero & (balance == -terms))

@@ -23,7 +23,7 @@ from floatlab.rounding.inputs import as_array, as_source
 from floatlab.sums.accumulators import Accumulator, Exact, Wide
 from floatlab.sums.certified import coarse_quantum, highest, with_addend
 
-__all__ = ["MatrixProduct", "as_rows", "axes_of", "product_of", "rows_of", "shape_of"]
+__all__ = ["MatrixProduct", "as_rows", "axes_of", "fixed_quanta", "product_of", "rows_of", "shape_of"]
 
 _FEW_BITS = 24  # products of no more bits leave 53 - 24 for their range and number: worth a look
 _EXACT_INTEGERS = 2**53
@@ -51,7 +51,7 @@ class MatrixProduct:
         """Return a power of two of which all terms are multiples, or 0: at first glance, or by a closer look."""
         if not self.formats:
             return 0.0
-        quanta = _quanta([fmt.smallest_subnormal for fmt in self.formats])
+        quanta = fixed_quanta(self.formats)
         if largest < quanta * 2.0**52 or builtins.sum(fmt.precision for fmt in self.formats[:2]) > _FEW_BITS:
             return quanta
         pairs = zip(self.operands(), self.formats, strict=False)
@@ -68,6 +68,11 @@ class MatrixProduct:
 
 def _quanta(units: list[float]) -> float:
     return min([math.prod(units[:2]), *units[2:]])
+
+
+def fixed_quanta(formats: tuple[FloatFormat, ...]) -> float:
+    """Return a power of two of which all terms are multiples, whatever they are; 0 if the formats are not known."""
+    return _quanta([fmt.smallest_subnormal for fmt in formats]) if formats else 0.0
 
 
 def product_of(

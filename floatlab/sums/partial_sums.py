@@ -63,6 +63,12 @@ class Rounder:
             return _round_fractions(x, fmt, self)
         return quantize(x, fmt, out=x, **self.options)
 
+    def to_values(self, x: Array, fmt: FloatFormat) -> Array:
+        """Return a float64 array rounded to the format, in the type that its values have."""
+        if x.dtype == object:
+            return self(x, fmt)
+        return quantize(x, fmt, out=array_module(x).empty(x.shape, fmt.value_dtype), **self.options)
+
     def add(self, x: Array, y: Array, fmt: FloatFormat, *, exact: bool, terms: bool = False) -> Array:
         """Return x + y rounded once; `exact` says that float64 holds the sum without error.
 

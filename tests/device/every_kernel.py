@@ -84,6 +84,23 @@ def _roundings() -> Iterator[Example]:
     yield rounding_example("e4m3", F64, "stochastic_b", 32, encode=True)
 
 
+def _in_fours() -> Iterator[Example]:
+    cases = (
+        ("bf16", F32, "nearest_even", 0),
+        ("fp16", F64, "stochastic_c", 48),
+        ("fp4", F32, "stochastic", 16),
+    )
+    for fmt, given, mode, bits in cases:
+        kind = get_format(fmt)
+        rule = make_rule(kind, mode, None, "gradual", False)
+        drawn = (drawn_type(bits),) if bits else ()
+        result = rounding.carrier_of(kind, given)
+        kernel = rounding.kernel_in_fours(rule, given, result, bits, *drawn)
+        nan = () if kind.has_nan else (U32,)  # where it says that there was one
+        types = (word_of(given), *drawn, np.dtype("i8"), word_of(result), *nan)
+        yield Example(kernel, types, tuple(kind == np.dtype("i8") for kind in types))
+
+
 def _encodings() -> Iterator[Example]:
     for name, given in (("bf16", F32), ("e4m3", F64), ("e5m2", np.dtype("f2")), ("tf32", F32)):
         fmt = get_format(name)
@@ -132,6 +149,7 @@ KERNELS = {
     "backend._WIDEN": Row(_widening, float64=True, conversions=True),
     "operations.device.operation_kernel": Row(_operations, float64=True, conversions=True),
     "rounding.device.rounding.rounding_kernel": Row(_roundings),
+    "rounding.device.rounding.kernel_in_fours": Row(_in_fours),
     "rounding.device.rounding._conversion": Row(_conversions),
     "rounding.device.random_words._kernel": Row(_draws),
     "codes.device.encoding_kernel": Row(_encodings),

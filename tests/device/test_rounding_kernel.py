@@ -15,7 +15,8 @@ from support import CATALOGUE, P3109_8, P3109_16, POLICIES, critical_points
 import floatlab as fl
 from device import loose
 from device.compiler import compiler
-from floatlab.errors import FloatlabError
+from device.ledger import LEDGER
+from floatlab.errors import FloatlabError, OverflowPolicyError
 from floatlab.formats import FloatFormat
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import Rule, make_rule
@@ -111,3 +112,65 @@ def test_every_code_is_decoded(fmt):
     values = loose.decoded(codes, make_rule(fmt, "nearest_even", None, "gradual", False))
     expected = fl.decode(codes.astype(fmt.code_dtype), fmt)
     assert not differ(values, expected).any()
+
+
+@pytest.mark.parametrize("shift", (0, 1))
+@pytest.mark.parametrize("size", (1, 3, 4, 5, 63, 1000, 1001))
+def test_arrays_in_one_piece_are_rounded_like_strided_ones(cupy, size, shift):
+    rng = np.random.default_rng(size)
+    for dtype, fmt, mode in (
+        (np.float32, "e4m3", "nearest_even"),
+        (np.float64, "fp16", "stochastic"),
+        (np.float16, "e5m2", "to_odd"),
+        (np.float32, "fp64", "stochastic_b"),
+        (np.float32, "fp4", "stochastic"),
+    ):
+        x = rng.standard_normal(size + shift).astype(dtype)[shift:]  # not where four numbers begin
+        options = {"rounding": mode}
+        if mode.startswith("stochastic"):
+            options["random_integers"] = rng.integers(0, 1 << 16, size, np.uint16)
+        there = cupy.asarray(x)
+        beside = cupy.asarray(np.repeat(x, 2))[::2]
+        for device in (there, beside):
+            result, codes = fl.quantize(device, fmt, **options), fl.encode(device, fmt, **options)
+            assert not differ(result.get(), fl.quantize(x, fmt, **options)).any()
+            assert np.array_equal(codes.get(), fl.encode(x, fmt, **options))
+
+
+def test_one_launch_and_no_reading_round_an_array(cupy):
+    x = cupy.asarray(np.random.default_rng(0).standard_normal((30, 40)).astype(np.float32))
+    for fmt in ("fp16", "bf16", "e4m3", "e8m0", "fp64"):
+        for given in (x, x[::2, 1:]):
+            before = LEDGER.launches.total(), LEDGER.readings.total()
+            fl.quantize(abs(given) if fmt == "e8m0" else given, fmt)
+            assert LEDGER.launches.total() - before[0] == 1 + (fmt == "e8m0")
+            assert LEDGER.readings.total() == before[1], fmt
+
+
+@pytest.mark.parametrize("place", (0, 6, 7))
+def test_a_nan_is_found_where_a_format_has_none(cupy, place):
+    x = np.arange(8, dtype=np.float32)
+    fl.quantize(cupy.asarray(x), "fp4")
+    x[place] = np.nan
+    for given in (cupy.asarray(x), cupy.asarray(np.repeat(x, 2))[::2]):
+        for function in (fl.quantize, fl.encode):
+            with pytest.raises(OverflowPolicyError, match="Got 1 NaN"):
+                function(given, "fp4")
+
+
+def test_the_generator_moves_on_as_if_it_had_drawn_here(cupy):
+    x = np.random.default_rng(1).standard_normal(1003).astype(np.float32)
+    for kind in (np.random.PCG64, np.random.Philox):
+        here, there = np.random.Generator(kind(5)), np.random.Generator(kind(5))
+        (
+            here.integers(0, 2**32, 1, np.uint32),
+            there.integers(0, 2**32, 1, np.uint32),
+        )  # half a word is kept back
+        for bits in (1, 16, 17, 40):
+            expected = fl.quantize(x, "e4m3", rounding="stochastic", rng=here, random_bits=bits)
+            result = fl.quantize(cupy.asarray(x), "e4m3", rounding="stochastic", rng=there, random_bits=bits)
+            assert np.array_equal(result.get(), expected)
+        assert np.array_equal(here.random(5), there.random(5))
+        assert (
+            here.integers(0, 2**32, 3, np.uint32).tolist() == there.integers(0, 2**32, 3, np.uint32).tolist()
+        )
