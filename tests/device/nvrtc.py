@@ -48,11 +48,14 @@ def absence() -> str:
         with real_cupy():
             from cupy_backends.cuda.libs import nvrtc
 
-            nvrtc.getVersion()
+            try:
+                nvrtc.getVersion()
+            except (
+                Exception
+            ) as error:  # what CuPy raises for a library that it cannot load has no class of its own
+                return f"NVRTC is not installed: {error}"
     except ImportError as error:
         return f"CuPy, whose source is what would be compiled, is not installed: {error}"
-    except Exception as error:  # what CuPy raises for a library that it cannot load has no class of its own
-        return f"NVRTC is not installed: {error}"
     return ""
 
 
