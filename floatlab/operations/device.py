@@ -37,6 +37,7 @@ __device__ inline Exact two_product(double x, double y) {
     double product = x * y, a = upper_half(x), b = x - a, c = upper_half(y), d = y - c;
     return {product, b * d - (((product - a * c) - b * c) - a * d)};
 }
+__device__ inline double infinite() { return __longlong_as_double(0x7ff0000000000000ll); }
 __device__ inline double to_odd(Exact exact) { return nudged(exact.nearest, exact.error); }
 """
 
@@ -89,8 +90,8 @@ _DIRECT = {
 _STEPS = {
     "to_odd": "double r = to_odd(exact);",
     "nearest_even": "double r = exact.nearest;",
-    "toward_positive": "double r = exact.error > 0 ? nextafter(exact.nearest, INFINITY) : exact.nearest;",
-    "toward_negative": "double r = exact.error < 0 ? nextafter(exact.nearest, -INFINITY) : exact.nearest;",
+    "toward_positive": "double r = exact.error > 0 ? nextafter(exact.nearest, infinite()) : exact.nearest;",
+    "toward_negative": "double r = exact.error < 0 ? nextafter(exact.nearest, -infinite()) : exact.nearest;",
     "toward_zero": """
         bool inward = (exact.error < 0 || exact.error > 0) && (exact.error < 0) != (exact.nearest < 0);
         double r = inward ? nextafter(exact.nearest, 0.0) : exact.nearest;
