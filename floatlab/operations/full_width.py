@@ -22,11 +22,11 @@ from floatlab.operations.error_free import NATIVE, STEPS, is_extreme, plain_fma,
 from floatlab.operations.integers import EXACT
 from floatlab.operations.special_values import (
     flags_of_operation,
-    in_value_type,
     negative_zeros,
     round_with_flags,
     sign_nans,
 )
+from floatlab.rounding.device.rounding import in_value_type
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.odd import integer_to_odd
 from floatlab.rounding.options import Rule

@@ -50,11 +50,11 @@ from floatlab.operations.full_width import beyond_float64, full_width, odd_integ
 from floatlab.operations.on_device import exact_on_device, full_width_on_device
 from floatlab.operations.special_values import (
     flags_of_operation,
-    in_value_type,
     negative_zeros,
     round_with_flags,
     sign_nans,
 )
+from floatlab.rounding.device.rounding import in_value_type
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.odd import nudge

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, Elementwise, widened
+from floatlab.backend import Array, Elementwise, array_module, is_gpu_array, widened
 from floatlab.formats import FloatFormat
 from floatlab.rounding.definition import refuse_nan, round_exactly
 from floatlab.rounding.device.constants import KNOWN_MODES, format_constants, rule_constants
@@ -15,7 +15,15 @@ from floatlab.rounding.device.files import source, word_type
 from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
-__all__ = ["carrier_of", "convert", "random_operands", "round_on_device", "rounding_kernel", "words"]
+__all__ = [
+    "carrier_of",
+    "convert",
+    "in_value_type",
+    "random_operands",
+    "round_on_device",
+    "rounding_kernel",
+    "words",
+]
 
 
 def words(x: Array) -> Array:
@@ -94,6 +102,20 @@ def _conversion(given: np.dtype[Any], result: np.dtype[Any]) -> Elementwise:
 def convert(target: Array, values: Array) -> None:
     """Copy numbers into an array of another type, which holds them."""
     _conversion(values.dtype, target.dtype)(words(values), words(target))
+
+
+def in_value_type(values: Array, fmt: FloatFormat) -> Array:
+    """Return values of a format, in any type that holds them, in the type that its arrays have; of NumPy's, too.
+
+    >>> from floatlab.formats import get_format
+    >>> in_value_type(np.array([1.5]), get_format("fp16")).dtype
+    dtype('float32')
+    """
+    if not is_gpu_array(values) or values.dtype == fmt.value_dtype:
+        return values.astype(fmt.value_dtype, copy=False)
+    result: Array = array_module(values).empty(values.shape, fmt.value_dtype)
+    convert(result, values)
+    return result
 
 
 def round_on_device(
