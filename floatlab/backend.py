@@ -155,9 +155,12 @@ class Elementwise:
     # --fmad=false a product and a sum would be one instruction, which rounds once.
     options = ("--fmad=false", "--std=c++17")
 
-    def __call__(self, *arrays: Any) -> Any:
-        """Return the outputs for these inputs, which broadcast; arrays for the outputs may follow the inputs."""
-        return _compiled(self)(*arrays)
+    def __call__(self, *arrays: Any, size: int | None = None) -> Any:
+        """Return the outputs for these inputs, which broadcast; arrays for the outputs may follow the inputs.
+
+        Where all arrays are "raw", which a kernel indexes itself, `size` says how often it runs.
+        """
+        return _compiled(self)(*arrays) if size is None else _compiled(self)(*arrays, size=size)
 
 
 # From float32 to float64 and nothing else: in inline assembly, which -ftz=true does not change.

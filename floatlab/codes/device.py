@@ -10,10 +10,9 @@ import numpy as np
 from floatlab.backend import Array, Elementwise, array_module
 from floatlab.errors import OverflowPolicyError
 from floatlab.formats import FloatFormat
-from floatlab.rounding.definition import refuse_nan
 from floatlab.rounding.device.constants import KNOWN_MODES, format_constants
 from floatlab.rounding.device.files import source, word_type
-from floatlab.rounding.device.rounding import random_operands, round_on_device, rounding_kernel, words
+from floatlab.rounding.device.rounding import round_on_device, run_kernel, words
 from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
@@ -26,10 +25,7 @@ def encode_on_device(codes: Array, given: Array, rule: Rule, draw: RandomInteger
         values = array_module(given).empty(given.shape, rule.fmt.value_dtype)
         round_on_device(values, given, rule, draw)
         return codes_on_device(values, rule.fmt)
-    refuse_nan(given, rule)  # its code would be that of a number
-    integers, bits, kind = random_operands(draw, given, 0)
-    kernel = rounding_kernel(rule, given.dtype, codes.dtype, bits, kind, encode=True)
-    kernel(words(given), *integers, codes)
+    run_kernel(codes, given, rule, draw, encode=True)
     return codes
 
 
@@ -48,10 +44,9 @@ def codes_on_device(values: Array, fmt: FloatFormat) -> Array:
 
 def values_on_device(codes: Array, fmt: FloatFormat) -> Array:
     """Return the values of codes in a device's array."""
-    if fmt.dtype in (
-        np.dtype(np.float32),
-        np.dtype(np.float64),
-    ):  # their codes are their bits, with any payload
+    if (
+        fmt.dtype is not None and fmt.dtype == fmt.value_dtype
+    ):  # float32 and float64: a code is the bits, payload too
         return codes.view(fmt.value_dtype)
     values: Array = array_module(codes).empty(codes.shape, fmt.value_dtype)
     decoding_kernel(fmt)(codes, words(values))

@@ -104,7 +104,8 @@ def wide_on_device(
         As `floatlab.functions.suspects.settle` takes them.
     """
     function = ALL[name]
-    y = _OF_FINITE.get(name, function.kernel)(*wide)
+    kernel: Callable[..., Array] = _OF_FINITE.get(name, function.kernel)
+    y = kernel(*wide)
     untrusted: Any = False if function.untrusted is None else function.untrusted(*wide, y)
     dropped = 53 - bits
     mask = (1 << dropped) - 1 if dropped >= 12 else 0  # of so many bits every number is near one

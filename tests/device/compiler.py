@@ -1,4 +1,9 @@
-"""From C++ to a function: a shared library for each source, made once and kept in the temporary folder."""
+"""From C++ to a function: a shared library for each source, made once and kept in the temporary folder.
+
+A kernel of rounding is compiled with the constants of its conversion (``const int MANTISSA_BITS = 3;``), which takes a
+second; there are thousands of conversions. Here the same lines are compiled once, with the constants as variables that
+are set before each run. The exhaustive runs and the PTX are made with the constants in their places.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,14 @@ import ctypes
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CUDA", "compiled", "compiler"]
+__all__ = ["CUDA", "compiled", "compiler", "library", "loosened"]
 
 # No contraction of a product and a sum, no reordering: as `Elementwise.options` says for the device.
 _FLAGS = ("-O2", "-std=c++17", "-ffp-contract=off", "-fno-fast-math", "-shared", "-fPIC", "-w")
@@ -65,23 +71,42 @@ def compiler() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-@functools.lru_cache(maxsize=4096)
+_CONSTANT = re.compile(r"^const (int|word|uint64) ([A-Z_]+) = (-?\d+)(?:ull)?;$", re.MULTILINE)
+
+
+def loosened(source: str) -> tuple[ctypes.CDLL, dict[str, int]]:
+    """Return a source as a library, with its constants set to what they are; and their values by name."""
+    values = {name: int(value) for _, name, value in _CONSTANT.findall(source)}
+    setting = "".join(f"{name} = (decltype({name}))v[{place}]; " for place, name in enumerate(values))
+    variables = _CONSTANT.sub(r"static \1 \2;", source)
+    made = library(f'{variables}\nextern "C" void set(const uint64_t* v) {{ {setting} }}\n')
+    numbers = (ctypes.c_uint64 * max(len(values), 1))(*(value % 2**64 for value in values.values()))
+    made.set(numbers)
+    return made, values
+
+
 def compiled(source: str) -> Any:
     """Return the function ``run`` of a C++ source, which may call what `CUDA` declares."""
+    return loosened(source)[0].run
+
+
+@functools.lru_cache(maxsize=4096)
+def library(source: str) -> ctypes.CDLL:
+    """Return a C++ source, which may call what `CUDA` declares, as a library."""
     program = compiler()
     assert program is not None, "no C++ compiler"
     source = CUDA + source
     key = hashlib.sha256("\0".join([source, program, *_FLAGS]).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"floatlab-kernels-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    library = folder / f"{key}.so"
-    if not library.exists():
+    made = folder / f"{key}.so"
+    if not made.exists():
         own = folder / f"{key}.{os.getpid()}"  # another process may be making the same one
-        text, made = own.with_suffix(f"{own.suffix}.cpp"), own.with_suffix(f"{own.suffix}.so")
+        text, fresh = own.with_suffix(f"{own.suffix}.cpp"), own.with_suffix(f"{own.suffix}.so")
         text.write_text(source, encoding="utf-8")
-        run = subprocess.run([program, *_FLAGS, "-o", made, text], capture_output=True, text=True)
+        run = subprocess.run([program, *_FLAGS, "-o", fresh, text], capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"{source}\n{run.stderr}")
         text.unlink()
-        made.replace(library)
-    return ctypes.CDLL(str(library)).run
+        fresh.replace(made)
+    return ctypes.CDLL(str(made))

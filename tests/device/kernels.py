@@ -69,10 +69,17 @@ class ElementwiseKernel:
             *(np.shape(x) for (raw, *_), x in zip(self.inputs, xs, strict=True) if not raw),
             *(np.shape(x) for (raw, *_), x in zip(self.outputs, given[n:], strict=False) if not raw),
         )
-        if all(raw for raw, *_ in (*self.inputs, *(self.outputs if given[n:] else ()))):
-            if size is None:
-                raise ValueError("Loop size is undecided.")
+        arrays = [
+            x
+            for (raw, *_), x in zip((*self.inputs, *self.outputs), given, strict=False)
+            if not raw and np.ndim(x)
+        ]
+        if size is not None:
+            if arrays:
+                raise ValueError("Specified 'size' can be used only if all of the ndarray are 'raw'.")
             shape = (size,)
+        elif not arrays and all(raw for raw, *_ in self.outputs):
+            raise ValueError("Loop size is undecided.")
         outs = given[n:] or [np.empty(shape, types.get(kind, kind)) for _, kind, _ in self.outputs]
         for (raw, kind, name), out in zip(self.outputs, outs, strict=True):
             if out.dtype != np.dtype(types.get(kind, kind)):
@@ -118,8 +125,8 @@ class ElementwiseKernel:
         return (
             f"{typedefs}\n{self.preamble}\n"
             f'extern "C" void run(long long loop_size_, {", ".join(pointers)}) {{\n'
-            f"{self.loop_prep};\n"
-            f"for (long long i = 0; i < loop_size_; i++) {{\n{' '.join(load)}\n{self.operation};\n}}\n"
+            f"{self.loop_prep};\nfor (long long i = 0; i < loop_size_; i++) {{\n"
+            f"{' '.join(load)}\n{self.operation};\n}}\n"
             f"{self.after_loop};\n}}\n"
         )
 

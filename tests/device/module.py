@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -21,6 +20,7 @@ from .functions import function
 from .kernels import ElementwiseKernel
 from .ledger import LEDGER
 from .methods import give_methods
+from .real_cupy import real_cupy
 from .ufuncs import ufunc
 
 __all__ = ["installed", "missing", "stand_in"]
@@ -39,17 +39,9 @@ def missing() -> str | None:
 
 @functools.lru_cache(maxsize=1)
 def _real() -> ModuleType:
-    """Import the real CuPy, and leave no trace of it among the modules, where it would count as in use."""
-    before = set(sys.modules)
-    try:
-        return importlib.import_module("cupy")
-    finally:
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] in ("cupy", "cupyx", "cupy_backends"):
-                _REAL_PARTS[name] = sys.modules.pop(name)
-
-
-_REAL_PARTS: dict[str, ModuleType] = {}
+    """Return the real CuPy, which leaves no trace among the modules, where it would count as in use."""
+    with real_cupy() as module:
+        return module
 
 
 class _Module(ModuleType):

@@ -21,11 +21,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from ptx import Memory, Program
-from ptx_instructions import Instruction
-from real_cupy import real_cupy
 
 from floatlab.backend import Elementwise
+
+from .ptx import Memory, Program
+from .ptx_instructions import Instruction
+from .real_cupy import real_cupy
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -5,6 +5,7 @@ arrays, and has to give device arrays back; what the test sees are NumPy arrays 
 
     PYTHONPATH=tests python -m pytest -p device.plugin -n 0 tests/rounding --device-report=report.json
 
+`--device-real` takes CuPy itself and its arrays, where there is a GPU.
 `--device-strict` refuses NumPy's functions on device arrays, `--no-flush` leaves float32 subnormals alone, so that one
 sees what else differs. The report lists failures by reason, readings of the host and flushed numbers by line.
 """
@@ -34,6 +35,21 @@ ROOMS = ("rounding", "codes", "operations", "functions", "sums")
 # What takes arrays and answers with something else, or with arrays of the host by its nature.
 _SPARED = names("value_table make_rule rule_of plan choose")
 
+
+class _Arrays:
+    """Which arrays stand for a device's, and how numbers get there and back: the stand-in's, or CuPy's own."""
+
+    kind: type = ndarray
+    send: Callable[[Any], Any] = staticmethod(ndarray._of)
+    fetch: Callable[[Any], Any] = staticmethod(held)
+
+
+def _take_cupy() -> None:
+    import cupy
+
+    _Arrays.kind, _Arrays.send, _Arrays.fetch = cupy.ndarray, cupy.asarray, cupy.asnumpy
+
+
 _reasons: Counter[tuple[str, str]] = Counter()
 _calls: Counter[str] = Counter()
 
@@ -46,7 +62,7 @@ def to_device(x: Any) -> Any:
     """Return device arrays for NumPy arrays that a device can hold, also in tuples and lists; all else as it is."""
     if type(x) is np.ndarray:
         able = x.dtype.char in "?bBhHiIlLqQefd" and x.dtype.isnative
-        return ndarray._of(x) if able else x
+        return _Arrays.send(x) if able else x
     if isinstance(x, tuple) and not hasattr(x, "_fields"):
         return tuple(map(to_device, x))
     if isinstance(x, list) and x and all(type(one) is np.ndarray for one in x):
@@ -56,13 +72,13 @@ def to_device(x: Any) -> Any:
 
 def has_device(x: Any) -> bool:
     """Return whether there is a device array in arguments."""
-    return isinstance(x, ndarray) or (isinstance(x, tuple | list) and any(map(has_device, x)))
+    return isinstance(x, _Arrays.kind) or (isinstance(x, tuple | list) and any(map(has_device, x)))
 
 
 def to_host(x: Any, name: str | None) -> Any:
     """Return NumPy arrays for device arrays; HostResultError for a NumPy array if `name` promised device arrays."""
-    if isinstance(x, ndarray):
-        return held(x)
+    if isinstance(x, _Arrays.kind):
+        return _Arrays.fetch(x)
     if isinstance(x, tuple):
         parts = [to_host(one, name) for one in x]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
@@ -134,11 +150,15 @@ def _shown(x: Any) -> Any:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("device")
     group.addoption("--device-report", help="write failures by reason, readings and flushes by line, as JSON")
+    group.addoption("--device-real", action="store_true", help="take CuPy and its GPU")
     group.addoption("--device-strict", action="store_true", help="refuse NumPy's functions on device arrays")
     group.addoption("--no-flush", action="store_true", help="leave float32 subnormals alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device-real"):
+        _take_cupy()
+        return
     reason = missing()
     if reason:
         pytest.exit(f"No stand-in for CuPy here: {reason}", returncode=0)

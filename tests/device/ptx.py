@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from ptx_instructions import COMPUTED, JOINED, TYPES, Instruction, PtxError, compare, word
+
+from .ptx_instructions import COMPUTED, JOINED, TYPES, Instruction, PtxError, compare, word
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -192,6 +193,8 @@ class _State:
     def read(self, operand: str, kind: str) -> Array:
         """Return an operand of the lanes that were taken, as this type: of a wider register, the low bits."""
         dtype = TYPES[kind]
+        if kind == "pred" and "%" not in operand:
+            return np.full(self._size, _literal(operand, word(32)) != 0)
         if kind == "pred":
             found = self._register(operand.lstrip("!"))
             return ~found if operand.startswith("!") else found

@@ -224,11 +224,9 @@ def _divided(op: Instruction, x: Array, y: Array, rest: bool) -> Array:
 
 def _shifted(op: Instruction, x: Array, by: Array) -> Array:
     """Return `shl` or `shr`, which shift by at most the width; `shr` of a signed number copies the sign."""
-    fits = by < op.bits
-    by = np.where(fits, by, 0).astype(x.dtype)
-    if op.name == "shl":
-        return np.where(fits, x << by, x.dtype.type(0))
-    return np.where(fits, x >> by, x >> x.dtype.type(op.bits - 1) if x.dtype.kind == "i" else x.dtype.type(0))
+    if x.dtype.kind == "i" and op.name == "shr":
+        return x >> np.minimum(by, op.bits - 1).astype(x.dtype)
+    return _shift(x, by, left=op.name == "shl")
 
 
 def _funnel(op: Instruction, low: Array, high: Array, by: Array) -> Array:
@@ -270,10 +268,26 @@ def _extracted(op: Instruction, x: Array, start: Array, length: Array) -> Array:
     """Return `bfe` of an unsigned number: `length` bits from `start` on."""
     if op.type not in ("u32", "u64"):
         raise PtxError(f"{op.text}: this machine knows bfe of unsigned numbers.")
-    start, length = start & 0xFF, length & 0xFF
-    kept = np.where(start < op.bits, x >> np.minimum(start, op.bits - 1).astype(x.dtype), x.dtype.type(0))
-    ones = (x.dtype.type(1) << np.minimum(length, op.bits - 1).astype(x.dtype)) - x.dtype.type(1)
-    return np.where(length < op.bits, kept & ones, kept)
+    return _shift(x, start & 0xFF, left=False) & _ones(x, length & 0xFF)
+
+
+def _inserted(op: Instruction, x: Array, into: Array, start: Array, length: Array) -> Array:
+    """Return `bfi`: the second number with `length` bits from `start` on taken from the first."""
+    field = _shift(_ones(x, length & 0xFF), start & 0xFF, left=True)
+    return into & ~field | _shift(x, start & 0xFF, left=True) & field
+
+
+def _ones(like: Array, count: Array) -> Array:
+    """Return numbers of which the lowest bits are ones: so many of them."""
+    one = np.ones_like(like)
+    return _shift(one, count, left=True) - one
+
+
+def _shift(x: Array, by: Array, left: bool) -> Array:
+    """Return unsigned numbers shifted; what goes beyond the width is gone."""
+    bits = 8 * x.dtype.itemsize
+    within = np.minimum(by, bits - 1).astype(x.dtype)
+    return np.where(by < bits, x << within if left else x >> within, x.dtype.type(0))
 
 
 def _logic_of_three(op: Instruction, a: Array, b: Array, c: Array, table: Array) -> Array:
@@ -365,6 +379,7 @@ COMPUTED = {
     "popc": Computed(lambda op, x: np.bitwise_count(x).astype(np.uint32), writes=lambda op: "u32"),
     "prmt": Computed(_permuted),
     "bfe": Computed(_extracted, reads={1: "u32", 2: "u32"}),
+    "bfi": Computed(_inserted, reads={2: "u32", 3: "u32"}),
     "lop3": Computed(_logic_of_three, reads={3: "u32"}),
     "selp": Computed(lambda op, x, y, which: np.where(which, x, y), reads={2: "pred"}),
 }

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nvrtc import ARCHITECTURES, call, compiled, faults, launched
 
+from device.nvrtc import ARCHITECTURES, call, compiled, faults, launched
 from floatlab.backend import Elementwise
 
 TINY = np.float32(2.0**-126)  # the smallest normal number

@@ -5,8 +5,9 @@ import struct
 
 import numpy as np
 import pytest
-from ptx import Memory, Program
-from ptx_instructions import PtxError
+
+from device.ptx import Memory, Program
+from device.ptx_instructions import PtxError
 
 HEAD = ".version 8.0\n.target sm_90\n.address_size 64\n"
 
@@ -189,6 +190,11 @@ def test_any_logic_of_three_and_any_field_of_bits():
             f"ld.global.b32 %r11, [%rd1]; bfe.u32 %r13, %r11, {start}, {length}; st.global.b32 [%rd2], %r13;"
         )
         assert run(code, CORNERS) == [(x & 0xFFFFFFFF) >> start & ((1 << length) - 1) for x in CORNERS]
+    for start, length in ((0, 8), (52, 12), (63, 4), (70, 3), (4, 0), (0, 64)):
+        code = "ld.global.b64 %rd11, [%rd1]; ld.global.b64 %rd12, [%rd2];"
+        code += f"bfi.b64 %rd13, %rd11, %rd12, {start}, {length}; st.global.b64 [%rd3], %rd13;"
+        field = ((1 << length) - 1) << start & (2**64 - 1)
+        assert run(code, FIRST, SECOND) == [y & ~field | x << start & field for x, y in PAIRS]
 
 
 def test_a_narrow_number_is_extended_by_its_sign_and_a_wide_one_cut():
@@ -306,6 +312,15 @@ def test_a_guard_holds_back_the_lanes_where_it_is_false():
     body = """ld.global.b64 %rd11, [%rd1]; setp.lt.u64 %p1, %rd11, 3; mov.u64 %rd12, 7;
     @%p1 mov.u64 %rd12, 8; @!%p1 add.s64 %rd12, %rd12, 2; @%p1 st.global.b64 [%rd2], %rd12;"""
     assert run(body, range(6)) == [8, 8, 8, 0, 0, 0]
+
+
+def test_predicates_are_joined_set_and_reversed():
+    body = """ld.global.b64 %rd11, [%rd1]; setp.lt.u64 %p1, %rd11, 4; setp.gt.and.u64 %p2, %rd11, 1, %p1;
+    mov.pred %p3, -1; mov.pred %p4, 0; xor.pred %p5, %p2, %p3; or.pred %p5, %p5, %p4; not.pred %p6, %p5;
+    setp.eq.or.u64 %p6, %rd11, 9, %p6; setp.ne.xor.u64 %p7, %rd11, 0, !%p6;
+    selp.u64 %rd12, 1, 0, %p6; selp.u64 %rd13, 2, 0, %p7; or.b64 %rd12, %rd12, %rd13; st.global.b64 [%rd2], %rd12;"""
+    sixth = [1 < x < 4 or x == 9 for x in range(10)]
+    assert run(body, range(10)) == [s + 2 * ((x != 0) ^ (not s)) for x, s in enumerate(sixth)]
 
 
 # -- what it refuses, by name ----------------------------------------------------------------------

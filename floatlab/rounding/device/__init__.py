@@ -7,8 +7,9 @@ instruction meets a value. That also makes their C++ right wherever it is compil
 - `words.cuh`: the bits of a float, taken apart and put together.
 - `rounding.cuh`: the four steps of rounding, on those bits.
 - `codes.cuh`: from values to codes and back.
+- `four.cuh`: four numbers at a time.
 - `pcg64.cuh`: the words of NumPy's generator, from any of them on.
-- `source.py`: the constants of a conversion, and the text that is compiled.
+- `files.py`, `constants.py`: the text that is compiled, and the constants of a conversion.
 - `rounding.py`: arrays of a device, rounded.
 - `random_words.py`: what stochastic rounding draws there.
 """

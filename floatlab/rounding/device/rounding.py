@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +20,10 @@ __all__ = [
     "carrier_of",
     "convert",
     "in_value_type",
-    "random_operands",
+    "kernel_in_fours",
     "round_on_device",
     "rounding_kernel",
+    "run_kernel",
     "words",
 ]
 
@@ -45,6 +47,46 @@ def carrier_of(fmt: FloatFormat, given: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64) if given.itemsize == 8 else fmt.value_dtype
 
 
+@dataclass(frozen=True)
+class _Conversion:
+    """One conversion of arrays: what is asked for, and the types of all that takes part."""
+
+    rule: Rule
+    given: np.dtype[Any]
+    result: np.dtype[Any]
+    random_bits: int
+    random_dtype: np.dtype[Any] | None
+    encode: bool
+
+    @property
+    def name(self) -> str:
+        what = "encode" if self.encode else "quantize"
+        return f"floatlab_{what}_{self.rule.rounding}_{carrier_of(self.rule.fmt, self.given).name}"
+
+    @property
+    def preamble(self) -> str:
+        """The C++ of one number: ``result_of(x, random)``."""
+        carrier, kind = carrier_of(self.rule.fmt, self.given), word_type(self.result)
+        value = "rounded(same_number<word>(x), random)"
+        result = f"({kind})code_of({value})" if self.encode else f"same_number<{kind}>({value})"
+        return "".join(
+            (
+                source("words.cuh"),
+                format_constants(self.rule.fmt, carrier),
+                rule_constants(self.rule, carrier, self.random_bits),
+                source("rounding.cuh"),
+                source("codes.cuh") if self.encode else "",
+                f"__device__ inline {kind} result_of({word_type(self.given)} x, uint64 random) {{\n",
+                f"    return {result};\n}}\n",
+            )
+        )
+
+    def parameters(self, raw: str = "") -> str:
+        """The inputs of a kernel, each ``raw`` or not."""
+        drawn = f", {raw}{word_type(self.random_dtype)} r" if self.random_dtype is not None else ""
+        return f"{raw}{word_type(self.given)} x{drawn}"
+
+
 @lru_cache(maxsize=1024)
 def rounding_kernel(
     rule: Rule,
@@ -54,7 +96,7 @@ def rounding_kernel(
     random_dtype: np.dtype[Any] | None = None,
     encode: bool = False,
 ) -> Elementwise:
-    """Return the kernel of a conversion.
+    """Return the kernel of a conversion, for arrays of any strides.
 
     Parameters
     ----------
@@ -72,23 +114,59 @@ def rounding_kernel(
     Elementwise
         ``(words of the numbers[, random integers]) -> words of the values, or codes``.
     """
-    carrier = carrier_of(rule.fmt, given)
-    draws = random_dtype is not None
-    value = f"rounded(same_number<word>(x), {'r' if draws else '0'})"
-    kind = word_type(result)
-    operation = f"y = ({kind})code_of({value})" if encode else f"y = same_number<{kind}>({value})"
-    preamble = "".join(
-        (
-            source("words.cuh"),
-            format_constants(rule.fmt, carrier),
-            rule_constants(rule, carrier, random_bits),
-            source("rounding.cuh"),
-            source("codes.cuh") if encode else "",
-        )
+    wanted = _Conversion(rule, given, result, random_bits, random_dtype, encode)
+    operation = f"y = result_of(x, {'0' if random_dtype is None else 'r'})"
+    return Elementwise(wanted.parameters(), f"{word_type(result)} y", operation, wanted.name, wanted.preamble)
+
+
+@lru_cache(maxsize=1024)
+def kernel_in_fours(
+    rule: Rule,
+    given: np.dtype[Any],
+    result: np.dtype[Any],
+    random_bits: int = 0,
+    random_dtype: np.dtype[Any] | None = None,
+    encode: bool = False,
+) -> Elementwise:
+    """Return the kernel of a conversion for arrays that lie in one piece: a thread takes four numbers at once.
+
+    Parameters are those of `rounding_kernel`.
+
+    Returns
+    -------
+    Elementwise
+        ``(words of the numbers[, random integers], n) -> words of the values, or codes[, nan]``, on n numbers; it runs
+        n / 4 times, rounded up. Where the format has no NaN, the one element of `nan` is set to 1 if there was one.
+    """
+    wanted = _Conversion(rule, given, result, random_bits, random_dtype, encode)
+    kind, drawn = word_type(result), random_dtype is not None
+    looks = not rule.fmt.has_nan
+    operation = f"""
+        const long long first = 4 * (long long)i;
+        {"bool found = false;" if looks else ""}
+        if (first + 4 <= n && in_fours(&x[0]) && in_fours(&y[0]){" && in_fours(&r[0])" if drawn else ""}) {{
+            const Four<{word_type(given)}> numbers = ((const Four<{word_type(given)}>*)&x[0])[i];
+            {
+        f"const Four<{word_type(random_dtype)}> drawn = ((const Four<{word_type(random_dtype)}>*)&r[0])[i];"
+        if random_dtype is not None
+        else ""
+    }
+            Four<{kind}> done;
+            for (int k = 0; k < 4; k++) {{
+                done.at[k] = result_of(numbers.at[k], {"drawn.at[k]" if drawn else "0"});
+                {"found |= is_nan(numbers.at[k]);" if looks else ""}
+            }}
+            ((Four<{kind}>*)&y[0])[i] = done;
+        }} else for (long long k = first; k < n && k < first + 4; k++) {{
+            {"found |= is_nan(x[k]);" if looks else ""}
+            y[k] = result_of(x[k], {"r[k]" if drawn else "0"});
+        }}
+        {"if (found) nan[0] = 1;" if looks else ""}"""
+    outputs = f"raw {kind} y" + (", raw uint32 nan" if looks else "")
+    preamble = wanted.preamble + source("four.cuh")
+    return Elementwise(
+        f"{wanted.parameters('raw ')}, int64 n", outputs, operation, f"{wanted.name}_in_fours", preamble
     )
-    inputs = f"{word_type(given)} x" + (f", {word_type(random_dtype)} r" if random_dtype is not None else "")
-    name = f"floatlab_{'encode' if encode else 'quantize'}_{rule.rounding}_{carrier.name}"
-    return Elementwise(inputs, f"{kind} y", operation, name, preamble)
 
 
 @lru_cache(maxsize=16)
@@ -125,13 +203,31 @@ def round_on_device(
 
     Nothing is read back, but where a format has no NaN: whether there is one is asked then.
     """
-    integers, bits, kind = random_operands(draw, given, start)
     if rule.rounding in KNOWN_MODES:
-        kernel = rounding_kernel(rule, given.dtype, target.dtype, bits, kind)
-        kernel(words(given), *integers, words(target))
-    else:
-        convert(target, round_exactly(widened(given), rule, integers[0] if integers else None, bits))
+        run_kernel(target, given, rule, draw, start)
+        return
+    integers, bits, _ = random_operands(draw, given, start)
+    convert(target, round_exactly(widened(given), rule, integers[0] if integers else None, bits))
     refuse_nan(target, rule)
+
+
+def run_kernel(
+    target: Array, given: Array, rule: Rule, draw: RandomIntegers | None, start: int = 0, encode: bool = False
+) -> None:
+    """Round an array of a device into another, values or codes, in a mode that the kernels know."""
+    integers, bits, kind = random_operands(draw, given, start)
+    arguments = (rule, given.dtype, target.dtype, bits, kind, encode)
+    into = target if encode else words(target)
+    if not (given.flags.c_contiguous and target.flags.c_contiguous and given.size):
+        if encode:
+            refuse_nan(given, rule)  # its code would be that of a number
+        rounding_kernel(*arguments)(words(given), *integers, into)
+        refuse_nan(target if not encode else given, rule)
+        return
+    nan = () if rule.fmt.has_nan else (array_module(given).zeros(1, np.uint32),)
+    kernel_in_fours(*arguments)(words(given), *integers, given.size, into, *nan, size=-(-given.size // 4))
+    if nan and nan[0].item():
+        refuse_nan(given if encode else target, rule)
 
 
 def random_operands(

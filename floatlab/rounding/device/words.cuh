@@ -24,6 +24,8 @@ template <typename word> struct Bits {
     };
 };
 
+template <typename word> __device__ inline bool is_nan(word x) { return (word)(x & Bits<word>::magnitude) > Bits<word>::infinity; }
+
 __device__ inline int leading_zeros(uint16 a) { return __clz((int)a) - 16; }
 __device__ inline int leading_zeros(uint32 a) { return __clz((int)a); }
 __device__ inline int leading_zeros(uint64 a) { return __clzll((long long)a); }
