@@ -163,17 +163,20 @@ class Elementwise:
         return _compiled(self)(*arrays) if size is None else _compiled(self)(*arrays, size=size)
 
 
-# From float32 to float64 and nothing else: in inline assembly, which -ftz=true does not change.
+# From float32 to float64 and nothing else: in inline assembly, which -ftz=true does not change. What sign and payload a
+# device gives a NaN is nowhere promised, so they are put in as a processor has them.
 WIDE = """
 __device__ inline double wide(double x) { return x; }
 __device__ inline double wide(float x) {
-#ifdef __CUDACC__
     double y;
+#ifdef __CUDACC__
     asm("cvt.f64.f32 %0, %1;" : "=d"(y) : "f"(x));
-    return y;
 #else
-    return x;
+    y = x;
 #endif
+    if (y == y) return y;
+    const unsigned long long word = __float_as_uint(x);
+    return __longlong_as_double((word >> 31) << 63 | 0x7ff8000000000000ull | (word & 0x7fffff) << 29);
 }
 """
 _WIDEN = Elementwise("float32 x", "float64 y", "y = wide(x)", "floatlab_widen", WIDE)

@@ -37,15 +37,15 @@ __device__ inline Exact two_product(double x, double y) {
     double product = x * y, a = upper_half(x), b = x - a, c = upper_half(y), d = y - c;
     return {product, b * d - (((product - a * c) - b * c) - a * d)};
 }
-__device__ inline double infinite() { return __longlong_as_double(0x7ff0000000000000ll); }
 __device__ inline double to_odd(Exact exact) { return nudged(exact.nearest, exact.error); }
 """
 
 _SPECIAL = """
+#define INFINITE __longlong_as_double(0x7ff0000000000000ll)  // a device's compiler has no INFINITY
 __device__ inline bool is_nan(double x) { return x != x; }
 __device__ inline bool is_minus(double x) { return __double_as_longlong(x) < 0; }
 __device__ inline double size_of(double x) { return __longlong_as_double(__double_as_longlong(x) & ~(1ll << 63)); }
-__device__ inline bool is_finite(double x) { return size_of(x) < __longlong_as_double(0x7ff0000000000000ll); }
+__device__ inline bool is_finite(double x) { return size_of(x) < INFINITE; }
 __device__ inline double with_sign(double x, double sign) {
     return __longlong_as_double(__double_as_longlong(size_of(x)) | (__double_as_longlong(sign) & (1ll << 63)));
 }
@@ -90,8 +90,8 @@ _DIRECT = {
 _STEPS = {
     "to_odd": "double r = to_odd(exact);",
     "nearest_even": "double r = exact.nearest;",
-    "toward_positive": "double r = exact.error > 0 ? nextafter(exact.nearest, infinite()) : exact.nearest;",
-    "toward_negative": "double r = exact.error < 0 ? nextafter(exact.nearest, -infinite()) : exact.nearest;",
+    "toward_positive": "double r = exact.error > 0 ? nextafter(exact.nearest, INFINITE) : exact.nearest;",
+    "toward_negative": "double r = exact.error < 0 ? nextafter(exact.nearest, -INFINITE) : exact.nearest;",
     "toward_zero": """
         bool inward = (exact.error < 0 || exact.error > 0) && (exact.error < 0) != (exact.nearest < 0);
         double r = inward ? nextafter(exact.nearest, 0.0) : exact.nearest;

@@ -6,15 +6,18 @@ that its function makes; each comes with the types of its arguments, and which o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from floatlab import backend
 from floatlab.backend import Elementwise
 from floatlab.codes.device import decoding_kernel, encoding_kernel
 from floatlab.formats import get_format
+from floatlab.operations.device import operation_kernel
 from floatlab.rounding.device import random_words, rounding
 from floatlab.rounding.options import make_rule
 
@@ -43,13 +46,19 @@ class Row:
 
 
 def rounding_example(
-    fmt: str, given: np.dtype[Any], rounding_mode: str, bits: int = 0, encode: bool = False, **options: Any
+    fmt: str,
+    given: np.dtype[Any],
+    rounding_mode: str,
+    bits: int = 0,
+    encode: bool = False,
+    result: np.dtype[Any] | None = None,
+    **options: Any,
 ) -> Example:
-    """Return the kernel of a conversion."""
+    """Return the kernel of a conversion; by default the values are of the type that it computes in."""
     kind = get_format(fmt)
     options = {"overflow": None, "subnormals": "gradual", "flush_inputs": False} | options
     rule = make_rule(kind, rounding_mode, **options)
-    result = kind.code_dtype if encode else rounding.carrier_of(kind, given)
+    result = result or (kind.code_dtype if encode else rounding.carrier_of(kind, given))
     drawn = (drawn_type(bits),) if bits else ()
     kernel = rounding.rounding_kernel(rule, given, result, bits, *(drawn or (None,)), encode)
     return Example(kernel, (word_of(given), *drawn, word_of(result)))
@@ -115,7 +124,30 @@ def _draws() -> Iterator[Example]:
     )
 
 
+def _operations() -> Iterator[Example]:
+    pairs = {"sqrt": (F32,), "add": (F32, F64), "fma": (F64, F32, F64)}
+    yield operation_example("divide", "to_odd", (F64, F64))
+    for name, way in itertools.product(OPERATIONS, ("direct", *WAYS)):
+        yield operation_example(name, way, pairs.get(name, (F32, F32)), extremes=way == "to_odd")
+
+
+def operation_example(
+    name: str, way: str, types: tuple[Any, ...], to_minus: bool = True, extremes: bool = False
+) -> Example:
+    """Return the kernel of an operation."""
+    outputs = (F64, *(np.dtype(bool),) * (2 * extremes))
+    return Example(operation_kernel(name, way, types, to_minus, extremes), (*types, *outputs))
+
+
+def _widening() -> Iterator[Example]:
+    yield Example(backend._WIDEN, (F32, F64))
+
+
+OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}
+WAYS = ("to_odd", "nearest_even", "toward_positive", "toward_negative", "toward_zero")
 KERNELS = {
+    "backend._WIDEN": Row(_widening, float64=True, conversions=True),
+    "operations.device.operation_kernel": Row(_operations, float64=True, conversions=True),
     "rounding.device.rounding.rounding_kernel": Row(_roundings),
     "rounding.device.rounding.kernel_in_fours": Row(_in_fours),
     "rounding.device.rounding._conversion": Row(_conversions),

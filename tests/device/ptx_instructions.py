@@ -368,6 +368,7 @@ COMPUTED = {
     "max": Computed(lambda op, x, y: _picked(op, x, y, larger=True), ("ftz",)),
     "abs": Computed(lambda op, x: _sign_changed(op, x, keep=True), ("ftz",)),
     "neg": Computed(lambda op, x: _sign_changed(op, x, keep=False), ("ftz",)),
+    "copysign": Computed(lambda op, sign, size: np.copysign(size, sign)),
     "and": Computed(lambda op, x, y: x & y),
     "or": Computed(lambda op, x, y: x | y),
     "xor": Computed(lambda op, x, y: x ^ y),

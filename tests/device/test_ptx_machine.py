@@ -258,6 +258,12 @@ def test_minimum_and_maximum_order_zeros_and_prefer_a_number_to_nan():
     assert run(body.format("max"), x, y) == bits32(0.0, 0.0, 3.0, 1.0, 2.0)
 
 
+def test_copysign_takes_the_sign_of_the_first_and_the_size_of_the_second():
+    body = "ld.global.f32 %f1, [%rd1]; ld.global.f32 %f2, [%rd2];"
+    body += "copysign.f32 %f3, %f1, %f2; st.global.f32 [%rd3], %f3;"
+    assert run(body, bits32(-1.0, 2.0, -0.0), bits32(3.0, -4.0, 0.0)) == bits32(-3.0, 4.0, -0.0)
+
+
 def test_a_nan_has_the_sign_and_payload_that_no_kernel_may_count_on():
     body = "ld.global.f32 %f1, [%rd1]; add.rn.f32 %f1, %f1, 0f3F800000; st.global.f32 [%rd2], %f1;"
     assert run(body, [0xFFC00001, 0x7F800001]) == [0x7FFFFFFF, 0x7FFFFFFF]

@@ -44,7 +44,7 @@ def makers(path):
     for top in ast.parse(text).body if "Elementwise(" in text else []:
         for node in ast.walk(top):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Elementwise"):
-                yield getattr(top, "name", "")
+                yield top.targets[0].id if isinstance(top, ast.Assign) else top.name
 
 
 def test_every_function_that_makes_a_kernel_has_a_row():
