@@ -355,7 +355,7 @@ def bandwidth(device: Device, say: Say, until: float) -> None:
         device.wait()
         return time.perf_counter() - began
 
-    cases = list(itertools.product(("fp16", "bf16", "tf32", "e4m3", "e5m2", "fp4"), MODES))
+    cases = itertools.product(("fp16", "bf16", "tf32", "e4m3", "e5m2", "fp4"), MODES)
     for fmt, mode in cases:
         if fmt not in ("fp16", "e4m3") and mode not in ("nearest_even", "toward_zero", "stochastic"):
             continue

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, ignore_float_errors, widened
+from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, widened
 from floatlab.codes.decode import decode
 from floatlab.codes.encode import encode
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.device.rounding import as_type
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
@@ -39,8 +40,8 @@ def ulp(x: Any, fmt: Any) -> Array:
     finite = xp.isfinite(source)
     exponent = xp.frexp(xp.where(finite, source, 1.0))[1] - 1
     exponent = xp.where(source == 0, fmt.emin, xp.maximum(exponent, fmt.emin))
-    unit = xp.ldexp(1.0, exponent - fmt.mantissa_bits)
-    return xp.where(finite, unit, np.nan).astype(dtype)
+    unit = xp.ldexp(xp.ones(source.shape), exponent - fmt.mantissa_bits)
+    return as_type(xp.where(finite, unit, np.nan), dtype)
 
 
 def spacing(x: Any, fmt: Any) -> Array:
@@ -53,9 +54,10 @@ def spacing(x: Any, fmt: Any) -> Array:
     [0.125, -0.125]
     """
     values = quantize(x, fmt)
+    xp, wide = array_module(values), widened(values)
     with ignore_float_errors(values):
-        away = np.where(values < 0, next_down(values, fmt), next_up(values, fmt))
-        return away - values
+        away = xp.where(wide < 0, widened(next_down(values, fmt)), widened(next_up(values, fmt)))
+        return as_type(away - wide, values.dtype)
 
 
 def next_up(x: Any, fmt: Any) -> Array:
@@ -96,7 +98,7 @@ def _neighbour(x: Any, fmt: FloatFormat, up: bool) -> Array:
     )  # up from the smallest negative is -0
     exists = (stepped <= fmt.max_code) & ((place >= 0) | fmt.signed)
     stepped = xp.where(exists, stepped, 0) | negative.astype(np.uint64) * np.uint64(fmt.sign_mask)
-    result = decode(stepped.astype(fmt.code_dtype), fmt).astype(np.float64)
+    result = widened(decode(stepped.astype(fmt.code_dtype), fmt))
     mark = (1.0 if up else -1.0) * np.inf if fmt.has_infinity and (up or fmt.signed) else np.nan
     if not fmt.has_nan:
         mark = fmt.max if up else fmt.lowest
@@ -104,7 +106,7 @@ def _neighbour(x: Any, fmt: FloatFormat, up: bool) -> Array:
     past = (source >= near_end) if up else (source <= near_end)
     short = (source < far_end) if up else (source > far_end)
     result = xp.where(past, mark, xp.where(short, far_end, result))
-    return xp.where(nan, np.nan, result).astype(fmt.value_dtype)
+    return as_type(xp.where(nan, np.nan, result), fmt.value_dtype)
 
 
 def classify(x: Any, fmt: Any) -> np.ndarray[Any, Any]:
@@ -122,7 +124,7 @@ def classify(x: Any, fmt: Any) -> np.ndarray[Any, Any]:
     ['normal', '-subnormal', 'zero', 'infinity']
     """
     fmt = get_format(fmt)
-    values = np.asarray(quantize(x, fmt))
+    values = np.asarray(asnumpy(quantize(x, fmt)))  # no device holds texts
     size = np.abs(values)
     kind = np.select(
         [np.isnan(values), np.isinf(values), size == 0, size < fmt.smallest_normal],

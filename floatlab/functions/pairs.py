@@ -93,7 +93,7 @@ def _power(x: Floats, y: Floats) -> Floats:
     result: Floats = np.power(size, y)
     minus = np.signbit(x)
     if minus.any():
-        np.negative(result, out=result, where=minus & _is_odd(y))
+        result = np.where(minus & _is_odd(y), -result, result)
         result[minus & (x != 0) & np.isfinite(x) & (np.rint(y) != y)] = np.nan
     infinite = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))
     if infinite.size:

@@ -20,6 +20,8 @@ from floatlab.rounding.quantize import quantize
 __all__ = [
     "ALL",
     "ERROR",
+    "NEAR",
+    "TINY",
     "WIDEST",
     "Floats",
     "Operands",
@@ -39,8 +41,8 @@ ALL = TABLE | PAIRS
 _FLOAT64 = get_format("float64")
 WIDEST = 24  # bits of precision that the method serves
 ERROR = 2.0**-44  # the relative error that a float64 function may have
-_NEAR = 1 << 9  # the same, in units of the last place of float64 (a significand has up to 2^53 of them)
-_TINY = 2.0**-960  # below it, float64 results may be subnormal and have no relative accuracy
+NEAR = 1 << 9  # the same, in units of the last place of float64 (a significand has up to 2^53 of them)
+TINY = 2.0**-960  # below it, float64 results may be subnormal and have no relative accuracy
 
 
 def suspects(y: Floats, bits: int, fmt: FloatFormat, untrusted: Bools | None = None) -> Places:
@@ -48,11 +50,11 @@ def suspects(y: Floats, bits: int, fmt: FloatFormat, untrusted: Bools | None = N
     dropped = 53 - bits
     if dropped < 12:  # every number is near one
         return np.arange(y.size)
-    words = np.add(y.view(np.int64), _NEAR)
+    words = np.add(y.view(np.int64), NEAR)
     words &= (1 << dropped) - 1
-    near = words <= 2 * _NEAR
-    if fmt.smallest_subnormal < 4 * _TINY:
-        near |= np.abs(y) < _TINY
+    near = words <= 2 * NEAR
+    if fmt.smallest_subnormal < 4 * TINY:
+        near |= np.abs(y) < TINY
     if untrusted is not None:
         near |= untrusted
     return np.flatnonzero(near)
@@ -107,9 +109,9 @@ def settle(
     rest = np.flatnonzero(~settled)
     if rest.size and task is not None:
         middle = ys[rest]
-        tiny = np.abs(middle) < _TINY
+        tiny = np.abs(middle) < TINY
         low = np.where(tiny, np.copysign(SMALLEST, middle), middle * (1 - ERROR))
-        high = np.where(tiny, np.copysign(2 * _TINY, middle), middle * (1 + ERROR))
+        high = np.where(tiny, np.copysign(2 * TINY, middle), middle * (1 + ERROR))
         drawn = {} if integers is None else {"random_integers": integers[where[rest]]}
         a, b = (quantize(end, task[0], **task[1], **drawn) for end in (low, high))
         alike = ((a == b) | (np.isnan(a) & np.isnan(b))) & np.isfinite(middle)

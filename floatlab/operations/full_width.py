@@ -22,11 +22,11 @@ from floatlab.operations.error_free import NATIVE, STEPS, is_extreme, plain_fma,
 from floatlab.operations.integers import EXACT
 from floatlab.operations.special_values import (
     flags_of_operation,
-    in_value_type,
     negative_zeros,
     round_with_flags,
     sign_nans,
 )
+from floatlab.rounding.device.rounding import as_type
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.odd import integer_to_odd
 from floatlab.rounding.options import Rule
@@ -124,7 +124,7 @@ def ended(
 ) -> Any:
     """Return flat results whose finite numbers are values of the format: with the policy for infinities, and flags."""
     result, inexact, found = exact
-    values = in_value_type(quantize(result, fmt, **kept), fmt)
+    values = as_type(quantize(result, fmt, **kept), fmt.value_dtype)
     for i, one in found.items():
         values[i] = one.value
     if not return_flags:

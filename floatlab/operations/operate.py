@@ -50,11 +50,11 @@ from floatlab.operations.full_width import beyond_float64, full_width, odd_integ
 from floatlab.operations.on_device import exact_on_device, full_width_on_device
 from floatlab.operations.special_values import (
     flags_of_operation,
-    in_value_type,
     negative_zeros,
     round_with_flags,
     sign_nans,
 )
+from floatlab.rounding.device.rounding import as_type
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.odd import nudge
@@ -194,7 +194,7 @@ def operate(
             supplied = None if draw.supplied is None else draw.supplied.reshape(result.shape)
             kept |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": supplied}
         values, flags = round_with_flags(result, fmt, kept)
-        return in_value_type(values, fmt), flags_of_operation(name, xs, result, flags)
+        return as_type(values, fmt.value_dtype), flags_of_operation(name, xs, result, flags)
 
 
 def _exact(name: str, xs: list[Array], route: Route, rule: Rule) -> Array:

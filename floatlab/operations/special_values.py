@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, is_gpu_array
+from floatlab.backend import Array, array_module
 from floatlab.formats import FloatFormat
-from floatlab.rounding.device.rounding import convert
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.modes import draws
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["flags_of_operation", "in_value_type", "negative_zeros", "round_with_flags", "sign_nans"]
+__all__ = ["flags_of_operation", "negative_zeros", "round_with_flags", "sign_nans"]
 
 
 def negative_zeros(name: str, xs: list[Array], result: Array, spared: Array | None = None) -> None:
@@ -44,15 +43,6 @@ def sign_nans(xs: list[Array], result: Array, fmt: FloatFormat, spared: Array | 
         x = x.reshape(-1)[nans]
         signed = xp.where(xp.isnan(x), xp.copysign(np.nan, x), signed)
     result[nans] = signed
-
-
-def in_value_type(values: Array, fmt: FloatFormat) -> Array:
-    """Return values of a format in the type that its arrays have."""
-    if not is_gpu_array(values) or values.dtype == fmt.value_dtype:
-        return values.astype(fmt.value_dtype, copy=False)
-    result: Array = array_module(values).empty(values.shape, fmt.value_dtype)
-    convert(result, values)
-    return result
 
 
 def flags_of_operation(name: str, xs: list[Array], result: Array, flags: Flags) -> Flags:

@@ -34,6 +34,7 @@ __all__ = ["HostResultError", "on_device"]
 ROOMS = ("rounding", "codes", "operations", "functions", "sums")
 # What takes arrays and answers with something else, or with arrays of the host by its nature.
 _SPARED = names("value_table make_rule rule_of plan choose")
+_ANSWERS_HERE = names("classify")  # with texts, which no device holds
 
 
 class _Arrays:
@@ -100,7 +101,8 @@ def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
         device = has_device(given) or has_device(list(named.values()))
         name = f"{function.__module__}.{function.__name__}"
         _calls[name] += device
-        return to_host(function(*given, **named), name if device else None)
+        answers_there = device and function.__name__ not in _ANSWERS_HERE
+        return to_host(function(*given, **named), name if answers_there else None)
 
     called.of_device = True  # type: ignore[attr-defined]
     return called

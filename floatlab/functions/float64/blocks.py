@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from floatlab.backend import array_module, asnumpy, blocks, is_gpu_array
+from floatlab.backend import blocks, is_gpu_array
+from floatlab.functions.float64.device import run_on_device
 
 __all__ = ["MAGIC", "Floats", "Ints", "bits_of", "nearest_place", "run"]
 
@@ -18,13 +19,11 @@ _BLOCK = 8192  # elements worked on at a time, so that the temporaries stay in t
 MAGIC = 1.5 * 2.0**52  # t = v + MAGIC rounds v to an integer and leaves it in the low bits of t
 
 
-def run(kernel: Callable[[Floats, Floats], None], x: ArrayLike, out: Floats | None) -> Floats:
-    """Call kernel(x, out) block by block on flat float64 arrays; out may be x."""
-    if is_gpu_array(x):  # the tables are on this side
-        moved: Floats = array_module(x).asarray(run(kernel, asnumpy(x), None))
-        if out is not None:
-            out[...] = moved
-        return moved if out is None else out
+def run(name: str, kernel: Callable[[Floats, Floats], None], x: ArrayLike, out: Floats | None) -> Floats:
+    """Call kernel(x, out) block by block on flat float64 arrays; out may be x. On a GPU, the kernel of that name."""
+    if is_gpu_array(x):
+        result: Floats = run_on_device(name, x, out)
+        return result
     x = np.asarray(x, dtype=np.float64)
     result = np.empty(x.shape) if out is None else out
     flat = result.reshape(-1) if result.flags.c_contiguous else np.empty(x.size)

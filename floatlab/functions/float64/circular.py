@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from floatlab.functions.float64.blocks import MAGIC, Floats, bits_of, run
+from floatlab.functions.float64.device import FAR
 from floatlab.functions.multiprecision import nearest
 from floatlab.functions.tables import TURN, sin_table
 
 __all__ = ["cos64", "sin64"]
-
-_SIN_LIMIT = 2.0**17  # beyond it the reduction would need more parts of pi
 
 
 def _circle_kernel(x: Floats, out: Floats, quarter_turns: int) -> None:
@@ -62,10 +61,10 @@ def _cos_kernel(x: Floats, out: Floats) -> None:
 
 
 def _far_or_near(name: str, quarter_turns: int, x: Floats, out: Floats) -> None:
-    if x.min() >= -_SIN_LIMIT and x.max() <= _SIN_LIMIT:
+    if x.min() >= -FAR and x.max() <= FAR:
         _circle_kernel(x, out, quarter_turns)
         return
-    far = ~(np.abs(x) <= _SIN_LIMIT)  # one at a time, in as many digits as it takes
+    far = ~(np.abs(x) <= FAR)  # one at a time, in as many digits as it takes
     values = [nearest(name, v) if np.isfinite(v) else np.nan for v in x[far].tolist()]
     _circle_kernel(np.where(far, 0.0, x), out, quarter_turns)
     out[far] = values
@@ -81,7 +80,7 @@ def sin64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> sin64([0.0, np.pi, np.inf])
     array([0.0000000e+00, 1.2246468e-16,           nan])
     """
-    return run(_sin_kernel, x, out)
+    return run("sin64", _sin_kernel, x, out)
 
 
 def cos64(x: ArrayLike, out: Floats | None = None) -> Floats:
@@ -94,4 +93,4 @@ def cos64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> cos64([0.0, np.inf])
     array([ 1., nan])
     """
-    return run(_cos_kernel, x, out)
+    return run("cos64", _cos_kernel, x, out)

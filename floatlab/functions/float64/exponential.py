@@ -41,7 +41,7 @@ def _exp_parts(x: Floats) -> tuple[Ints, Floats, Floats]:
 
 
 def _exp_kernel(x: Floats, out: Floats) -> None:
-    if x.min() >= -708 and x.max() <= 709:
+    if x.min() >= -670 and x.max() <= 709:  # below, q s would be subnormal, and lose what the next lines keep
         _, q, s = _exp_parts(x)
         q *= s
         np.add(s, q, out=out)
@@ -84,7 +84,7 @@ def exp64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> exp64([0.0, 1.0, -np.inf])
     array([1.        , 2.71828183, 0.        ])
     """
-    return run(_exp_kernel, x, out)
+    return run("exp64", _exp_kernel, x, out)
 
 
 def _expm1_kernel(x: Floats, out: Floats) -> None:
@@ -111,4 +111,4 @@ def expm1_64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> expm1_64([1e-10, -np.inf])
     array([ 1.e-10, -1.e+00])
     """
-    return run(_expm1_kernel, x, out)
+    return run("expm1_64", _expm1_kernel, x, out)

@@ -58,7 +58,7 @@ def tanh64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> tanh64([0.0, 1e-10, -np.inf])
     array([ 0.e+00,  1.e-10, -1.e+00])
     """
-    return run(_tanh_kernel, x, out)
+    return run("tanh64", _tanh_kernel, x, out)
 
 
 def _sigmoid_kernel(x: Floats, out: Floats) -> None:
@@ -95,4 +95,4 @@ def sigmoid64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> sigmoid64([0.0, -800.0, np.inf])
     array([0.5, 0. , 1. ])
     """
-    return run(_sigmoid_kernel, x, out)
+    return run("sigmoid64", _sigmoid_kernel, x, out)

@@ -76,7 +76,7 @@ def log64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> log64([1.0, 0.0, -1.0])
     array([  0., -inf,  nan])
     """
-    return run(_log_kernel, x, out)
+    return run("log64", _log_kernel, x, out)
 
 
 def _log1p_kernel(x: Floats, out: Floats) -> None:
@@ -106,7 +106,7 @@ def log1p64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> log1p64([1e-10, -1.0])
     array([1.e-10,   -inf])
     """
-    return run(_log1p_kernel, x, out)
+    return run("log1p64", _log1p_kernel, x, out)
 
 
 def softplus64(x: ArrayLike, out: Floats | None = None) -> Floats:
@@ -126,4 +126,4 @@ def softplus64(x: ArrayLike, out: Floats | None = None) -> Floats:
         log1p64(exp64(tail, tail), tail)
         np.add(np.fmax(x, 0.0), tail, out=out)  # fmax: of two NaNs a CPU may return either
 
-    return run(kernel, x, out)
+    return run("softplus64", kernel, x, out)

@@ -51,7 +51,7 @@ def erf64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> erf64([0.0, 0.5, -np.inf])
     array([ 0.        ,  0.52049988, -1.        ])
     """
-    return run(_erf_kernel, x, out)
+    return run("erf64", _erf_kernel, x, out)
 
 
 def _gelu_kernel(x: Floats, out: Floats) -> None:
@@ -95,4 +95,4 @@ def gelu64(x: ArrayLike, out: Floats | None = None) -> Floats:
     >>> gelu64([-np.inf, 0.0, 1.0])
     array([-0.        ,  0.        ,  0.84134475])
     """
-    return run(_gelu_kernel, x, out)
+    return run("gelu64", _gelu_kernel, x, out)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, Elementwise, array_module, widened
+from floatlab.backend import Array, Elementwise, array_module, is_gpu_array, widened
 from floatlab.formats import FloatFormat
 from floatlab.rounding.definition import refuse_nan, round_exactly
 from floatlab.rounding.device.constants import KNOWN_MODES, format_constants, rule_constants
@@ -17,9 +17,10 @@ from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
 __all__ = [
+    "as_type",
     "carrier_of",
-    "convert",
     "kernel_in_fours",
+    "put",
     "round_on_device",
     "rounding_kernel",
     "run_kernel",
@@ -176,9 +177,32 @@ def _conversion(given: np.dtype[Any], result: np.dtype[Any]) -> Elementwise:
     )
 
 
-def convert(target: Array, values: Array) -> None:
-    """Copy numbers into an array of another type, which holds them."""
-    _conversion(values.dtype, target.dtype)(words(values), words(target))
+def put(target: Array, values: Array) -> None:
+    """Copy numbers into an array of a type that holds them, bit for bit, subnormal ones on a device too.
+
+    >>> target = np.empty(1, np.float32)
+    >>> put(target, np.float64([2.0**-149]))
+    >>> float(target[0]) == 2.0**-149
+    True
+    """
+    if is_gpu_array(target):
+        _conversion(values.dtype, target.dtype)(words(values), words(target))
+        return
+    with np.errstate(all="ignore"):
+        target[...] = values
+
+
+def as_type(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return numbers in a type that holds them: themselves if it is theirs.
+
+    >>> as_type(np.float64([0.5]), np.dtype(np.float32))
+    array([0.5], dtype=float32)
+    """
+    if values.dtype == dtype:
+        return values
+    result: Array = array_module(values).empty(values.shape, dtype)
+    put(result, values)
+    return result
 
 
 def round_on_device(
@@ -192,7 +216,7 @@ def round_on_device(
         run_kernel(target, given, rule, draw, start)
         return
     integers, bits, _ = random_operands(draw, given, start)
-    convert(target, round_exactly(widened(given), rule, integers[0] if integers else None, bits))
+    put(target, round_exactly(widened(given), rule, integers[0] if integers else None, bits))
     refuse_nan(target, rule)
 
 
