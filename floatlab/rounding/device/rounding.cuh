@@ -58,15 +58,20 @@ __device__ inline word to_units(word a, bool negative, uint64 random) {
 __device__ inline word rounded(word x, uint64 random) {
     const word a = x & Bits<word>::magnitude, sign = x & Bits<word>::sign;
     const bool negative = sign != 0;
-    // The usual number lies between values of the format that are normal in the carrier. No sum leaves that range, so
-    // the bits below the unit are cut off, or carried into it, where they stand. One comparison finds it.
+    // The usual number is normal in the carrier and no larger than the largest value. Where it is a unit or more, the
+    // bits below the unit are cut off, or carried into it, where they stand; no sum leaves the range.
     const word usual = IS_SIGNED ? a : x;
     if (HAS_USUAL && usual - USUAL_FROM <= USUAL_TO - USUAL_FROM) {
         const int exponent = (int)(a >> P) - Float<word>::BIAS;
         const int d = P - MANTISSA_BITS + (BELOW_NORMAL && exponent < EMIN ? EMIN - exponent : 0);
-        const word rest = a & ((ONE << d) - 1);
-        const word count = d == P ? ONE : a >> d;  // at d = P the hidden bit alone counts
-        return sign | ((a - rest) + (goes_up(rest, d, is_odd(count, exponent), negative, random) ? ONE << d : (word)0));
+        const bool whole = !BELOW_NORMAL || d <= P;  // else it is a fraction of a unit, of the smallest value
+        const word unit = whole ? ONE << (whole ? d : 0) : SMALLEST;
+        const word rest = whole ? a & (unit - 1) : (a & ((ONE << P) - 1)) | ONE << P;
+        const word count = !whole ? (word)0 : d == P ? ONE : a >> d;  // at d = P the hidden bit alone counts
+        const bool up = goes_up(rest, d, is_odd(count, exponent), negative, random);
+        word value = (whole ? a - rest : (word)0) + (up ? unit : (word)0);
+        if (value < LEAST) value = LEAST;
+        return value == 0 && !HAS_NEGATIVE_ZERO ? (word)0 : sign | value;
     }
     if (a >= Bits<word>::infinity) {
         if (a > Bits<word>::infinity) return negative ? NAN_BELOW : NAN_ABOVE;
