@@ -232,7 +232,7 @@ def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monke
         right = reference.to_float(reference.round(exact_sum, FP32).value)
         near = float(exact_sum) - side * 0.95 * bound
         assert np.float32(near) != right
-        monkeypatch.setattr(certified, "_product", lambda a, b, near=near: (np.array([[near]]), 128))
+        monkeypatch.setattr(certified, "product_and_roundings", lambda a, b, near=near: (np.array([[near]]), 128))
         assert settled(a, b).astype(np.float32) == right
 
 
@@ -258,14 +258,14 @@ def test_a_sum_beyond_two_to_the_53_quanta_is_not_believed_to_be_exact(monkeypat
 @pytest.mark.parametrize("terms", [256, 257, 1000, 20000])
 def test_the_bound_counts_the_additions_of_a_chunk_and_those_of_the_chunks(terms):
     chunk = max(128, int(terms**0.5))
-    _, roundings = certified._product(np.ones((1, terms)), np.ones((terms, 1)))
+    _, roundings = certified.product_and_roundings(np.ones((1, terms)), np.ones((terms, 1)))
     assert roundings == chunk + -(-terms // chunk)
 
 
 @pytest.mark.parametrize("terms", [1, 2, 255, 256, 257, 1000])
 def test_long_rows_in_chunks_add_every_term_once(terms):
     a = np.arange(1.0, terms + 1)[None]
-    product, roundings = certified._product(a, np.ones((terms, 1)))
+    product, roundings = certified.product_and_roundings(a, np.ones((terms, 1)))
     assert product[0, 0] == terms * (terms + 1) / 2
     assert roundings <= max(terms, 1) and (terms < 256 or roundings <= 128 + 8)
 
