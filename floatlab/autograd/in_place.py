@@ -24,7 +24,7 @@ import numpy as np
 
 from floatlab.autograd.graph import apply, connect
 from floatlab.autograd.operation import Array
-from floatlab.autograd.ops.movement import plain_index
+from floatlab.autograd.ops.movement import in_two_steps, plain_index
 from floatlab.autograd.ops.table import find_op
 from floatlab.autograd.recording import is_recording, no_grad
 from floatlab.autograd.value import Value
@@ -134,6 +134,9 @@ class Changing(Value):
         Where an index names an element twice, the last value stays, and it alone gets the gradient.
         """
         key = plain_index(key)
+        if type(key) is tuple and (steps := in_two_steps(key)) is not None:
+            apply("index", self, key=steps[0])[steps[1]] = value  # type: ignore[index]
+            return
         if isinstance(value, Value):
             values: Any = value if value.format.same_as(self.format) else value.to(self.format)  # type: ignore[attr-defined]
         else:

@@ -215,7 +215,7 @@ def predict(config: Scheduled) -> Record:
         "expected": float(
             np.mean([np.interp(place, looked, shares[stage]) for stage, place in going.places])
         ),
-        "predicted_failure": fails({"epoch_losses": going.epoch_losses}, fp32),
+        "predicted_failure": bool(fails({"epoch_losses": going.epoch_losses}, fp32)),
         "predicted_loss": going.epoch_losses[-1],
         "predicted_switch": going.switches[0] if going.switches else None,
     }

@@ -122,7 +122,7 @@ class Claim:
     predicted, measured : str
         The two, in words and figures, as a reader finds them side by side.
     holds : tuple of bool
-        For each seed whether it came out.
+        For each seed whether it came out; a seed without an answer is left out.
     """
 
     text: str
