@@ -44,36 +44,59 @@ def map_blocks(function: Callable[..., Any], operands: Sequence[Any], options: d
     The function is called once, with empty arrays: so that a wrong option is refused here and not by a worker, and to
     learn the type of the result.
     """
-    name = function.__name__
-    for option, way_out in (
-        ("return_flags", "Use x.map_blocks with a function that returns what you need of the flags"),
-        ("out", "Leave it away"),
-    ):
-        if options.get(option) not in (None, False):
-            raise OptionError(f"{name} of a dask array returns a dask array. Got {option}. {way_out}.")
-    if options.get("rng") is not None:
-        raise OptionError(
-            "The blocks of a dask array are computed in no order, and would draw random integers in any. Got rng. "
-            "Use random_integers=da.from_array(rng.integers(0, 2**16, x.shape), x.chunks): one for each element."
-        )
+    _refuse(function.__name__, options)
     integers = options.get("random_integers")
     settings = {key: value for key, value in options.items() if key != "random_integers"}
     places = [i for i, x in enumerate(operands) if _is_array(x)]
     parts = [_as_lazy(operands[i]) for i in places]
     if integers is not None:
-        integers = _as_lazy(integers)
-        shape = np.broadcast_shapes(*(part.shape for part in parts))
-        if integers.shape != shape:
+        parts.append(_as_lazy(integers))
+    if len(parts) > 1:
+        shape = _common_shape(function.__name__, parts)
+        if integers is not None and parts[-1].shape != shape:
             raise ShapeError(
-                f"random_integers of a dask array have the shape of the result. Got {integers.shape} for {shape}. "
+                f"random_integers of a dask array have the shape of the result. Got {parts[-1].shape} for {shape}. "
                 "Draw one for each element."
             )
-        parts.append(integers)
-    block = partial(
-        _block, function, tuple(None if i in places else x for i, x in enumerate(operands)), places, settings
-    )
+    others = tuple(None if i in places else x for i, x in enumerate(operands))
+    block = partial(_block, function, others, places, settings)
     empty = block(*(np.empty((0,) * part.ndim, part.dtype) for part in parts))
-    return sys.modules["dask.array"].map_blocks(block, *parts, dtype=empty.dtype, meta=empty)
+    dask = sys.modules["dask.array"]
+    if len(parts) > 1:  # map_blocks itself brings neither shapes nor blocks together
+        parts = dask.broadcast_arrays(*parts)
+    return dask.map_blocks(block, *parts, dtype=empty.dtype, meta=empty)
+
+
+def _common_shape(name: str, parts: Sequence[Any]) -> tuple[int, ...]:
+    """Return the shape that arrays have together."""
+    shapes = [part.shape for part in parts]
+    if any(n != n for shape in shapes for n in shape):
+        raise ShapeError(
+            f"The operands of {name} have shapes that are known. Got {' and '.join(map(str, shapes))}. "
+            "Use x.compute_chunk_sizes() first."
+        )
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"The operands of {name} have shapes that broadcast. Got {' and '.join(map(str, shapes))}. Reshape one."
+        ) from None
+
+
+def _refuse(name: str, options: dict[str, Any]) -> None:
+    """Refuse the options that a result which is computed later cannot obey."""
+    for option, way_out in (
+        ("return_flags", "Use x.map_blocks with a function that returns what you need of the flags"),
+        ("out", "Leave it away"),
+    ):
+        value = options.get(option)
+        if value is not None and not (isinstance(value, int) and not value):
+            raise OptionError(f"{name} of a dask array returns a dask array. Got {option}. {way_out}.")
+    if options.get("rng") is not None:
+        raise OptionError(
+            "The blocks of a dask array are computed in no order, and would draw random integers in any. Got rng. "
+            "Use random_integers=rng.integers(0, 2**16, x.shape): one for each element."
+        )
 
 
 def _block(
@@ -93,7 +116,8 @@ def _block(
 
 
 def _is_array(x: Any) -> bool:
-    return getattr(x, "ndim", 0) > 0 or isinstance(x, list | tuple)
+    lazy = isinstance(x, sys.modules["dask.array"].Array)
+    return lazy or getattr(x, "ndim", 0) > 0 or isinstance(x, list | tuple)
 
 
 def _as_lazy(x: Any) -> Any:
