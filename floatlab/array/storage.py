@@ -88,6 +88,17 @@ class Storage:
         """The bytes of all codes; the array may hold values instead, which take more."""
         return self.size * self.itemsize
 
+    @property
+    def real(self) -> Self:
+        """The array itself, as a view: every element is real."""
+        return self._wrap(self._data, self._format, self._coded)
+
+    @property
+    def imag(self) -> Self:
+        """Zeros, read-only. Libraries such as xarray take for an array, and keep, what has `real` and `imag`."""
+        zero_of("imag", self._format, ".real")
+        return self._wrap(np.broadcast_to(self._data.dtype.type(0), self.shape), self._format, self._coded)
+
     def __len__(self) -> int:
         return len(self._data)
 

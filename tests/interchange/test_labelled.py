@@ -156,3 +156,36 @@ def test_a_data_array_may_hold_a_float_array(xr):
     got = fl.add(x, 1, "e4m3")
     assert isinstance(got.data, fl.FloatArray) and got.data.tolist() == [[1.125, 2.0]]
     assert isinstance(fl.quantize(x, "e2m1").data, np.ndarray)
+
+
+@pytest.mark.parametrize("fmt", ("fp16", "fp32", "e4m3", "bf16", fl.FloatFormat("own", 3, 9)))
+def test_what_xarray_computes_with_a_float_array_is_one_or_is_refused(xr, fmt):
+    """float32 in silence is what must never come out: nobody would see that nothing was rounded any more."""
+    x = xr.DataArray(fl.array([[0.1, 1.0], [2.0, 7.0]], fmt), dims=("x", "y"), coords={"x": [1, 2]})
+    rounded = {
+        "add": x + 1, "radd": 1 + x, "multiply": x * x, "power": x**2, "negative": -x, "abs": abs(x),
+        "exp": np.exp(x), "round": x.round(), "clip": x.clip(0, 1), "dot": x.dot(x), "diff": x.diff("x"),
+        "quantile": x.quantile(0.5), "broadcast": x + x.sel(x=1), "T": x.T, "ufunc": xr.apply_ufunc(np.sqrt, x),
+        "sums": x.reduce(fl.sum, "x"), "means": x.reduce(np.mean), "stack": x.stack(z=("x", "y")),
+    }  # fmt: skip
+    for name, got in rounded.items():
+        assert isinstance(got.data, fl.FloatArray) and got.data.format.same_as(fl.get_format(fmt)), name
+    assert (x + 1).data.tolist() == (x.data + 1).tolist()
+    assert x.reduce(fl.sum, "x").data.tolist() == fl.sum(x.data, axis=0).tolist()
+    sums = ("sum", "mean", "std", "var", "median", "prod", "cumsum", "cumprod", "max", "min")
+    for method in [getattr(x, name) for name in sums]:
+        for options in ({}, {"dim": "x"}, {"skipna": False}):
+            try:
+                assert isinstance(method(**options).data, fl.FloatArray), method
+            except (TypeError, fl.FloatlabError):  # xarray's own, for types that NumPy has not, or ours
+                pass
+    plain = xr.DataArray(np.ones((2, 2)), dims=("x", "y"))
+    for strange in (lambda: x + np.ones((2, 2)), lambda: np.ones((2, 2)) * x, lambda: x + plain):
+        with pytest.raises(DtypeError, match=r"fl\.array"):
+            strange()
+
+
+def test_scales_without_a_zero_are_refused_by_name(xr):
+    x = xr.DataArray(fl.array([1.0, 2.0], "e8m0"))
+    with pytest.raises((TypeError, fl.FloatlabError)):
+        x.max()
