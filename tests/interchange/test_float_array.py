@@ -24,10 +24,11 @@ def test_real_and_imag_are_numpys():
 
 
 def test_the_libraries_are_not_imported():
-    code = (
-        "import sys, numpy as np, floatlab as fl; fl.quantize(np.ones(3), 'e4m3'); fl.add([1.0], 2.0, 'fp16');"
-        "fl.array(np.ones(3), 'fp16') + 1; print(sorted({'torch', 'jax', 'pandas', 'xarray', 'dask'} & set(sys.modules)))"
-    )
+    code = """
+import sys, numpy as np, floatlab as fl
+fl.quantize(np.ones(3), "e4m3"); fl.add([1.0], 2.0, "fp16"); fl.array(np.ones(3), "fp16") + 1
+print(sorted({"torch", "jax", "pandas", "xarray", "dask"} & set(sys.modules)))
+"""
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
