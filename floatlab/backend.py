@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from floatlab.errors import DtypeError
+
 __all__ = [
     "WIDE",
     "Elementwise",
@@ -28,6 +30,7 @@ __all__ = [
     "ignore_float_errors",
     "is_gpu_array",
     "may_share_memory",
+    "refuse_device",
     "widened",
 ]
 
@@ -45,6 +48,15 @@ def is_gpu_array(x: object) -> bool:
     """
     cupy = sys.modules.get("cupy")
     return cupy is not None and isinstance(x, cupy.ndarray)
+
+
+def refuse_device(what: str, x: Array) -> None:
+    """Raise if `x` lies on a GPU, where `what` cannot be yet."""
+    if is_gpu_array(x):
+        raise DtypeError(
+            f"{what} lies in the memory of this machine. Got an array of a GPU. Use x.get(), or round and operate "
+            "on it as it is: floatlab.quantize, add, exp, sum, matmul and their like take arrays of a GPU."
+        )
 
 
 def array_module(x: object) -> ModuleType:

@@ -18,6 +18,7 @@ from floatlab.autograd.mathematics import Mathematics
 from floatlab.autograd.operation import Array
 from floatlab.autograd.shapes import Shapes
 from floatlab.autograd.value import Value, as_values
+from floatlab.backend import refuse_device
 from floatlab.context import current
 from floatlab.errors import AutogradError, DtypeError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
@@ -85,6 +86,8 @@ class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
         self.format = get_format(format)
         self.gradient_format = self.format if gradient_format is None else get_format(gradient_format)
         values = quantize(data, self.format, **current().for_operations)
+        if type(values) is not np.ndarray:
+            refuse_device("A tensor", values)
         self._data = values.astype(self.format.value_dtype, copy=False)
         self._node = None
         self._version = [0]
