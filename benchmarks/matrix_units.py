@@ -102,26 +102,21 @@ def wrong_integers(unit: Unit, rng: np.random.Generator) -> int:
 
 def answers(unit: Unit) -> dict[str, Any]:
     """Return what the unit says to the three questions."""
-    small, large = unit.given.smallest_normal, unit.given.max
-    alone = unit.one([0.0, small], [0.0, 1.0], 0.0)
-    beside = unit.one([0.0, small], [large, 1.0], 0.0)
-    signs = {
-        f"{'+-'[minus_a]}0 products, c = {'+-'[minus_c]}0": "+-"[
-            bool(
-                np.signbit(
-                    unit.one(
-                        [(-0.0 if minus_a else 0.0)] * unit.terms,
-                        [1.0] * unit.terms,
-                        -0.0 if minus_c else 0.0,
-                    )
-                )
-            )
-        ]
-        for minus_a in (0, 1)
-        for minus_c in (0, 1)
-    }
-    signs["1 - 1, c = -0"] = "+-"[bool(np.signbit(unit.one([1.0, -1.0], [1.0, 1.0], -0.0)))]
+    # Its square is a number of the result, and far below the exponent that a zero times the largest value might have.
+    small = 2.0 ** max(unit.given.etiny, -(-unit.result.etiny // 2), -60)
+    alone = unit.one([0.0, small], [0.0, small], 0.0)
+    beside = unit.one([0.0, small], [unit.given.max, small], 0.0)
+    signs = {}
+    for product in (0.0, -0.0):
+        for c in (0.0, -0.0):
+            total = unit.one([product] * unit.terms, [1.0] * unit.terms, c)
+            signs[f"{product} products, c = {c}"] = _sign(total)
+    signs["1 - 1, c = -0.0"] = _sign(unit.one([1.0, -1.0], [1.0, 1.0], -0.0))
     return {"zero_product_takes_part": alone != beside, "alone": alone, "beside": beside, "signs": signs}
+
+
+def _sign(x: float) -> str:
+    return "-" if np.signbit(x) else "+"
 
 
 def vectors(unit: Unit, rng: np.random.Generator, blocks: int = 12) -> dict[str, np.ndarray]:
@@ -164,7 +159,8 @@ def main() -> None:
         if not wrong:
             found |= answers(unit)
             kept = vectors(unit, rng)
-            meta = f"{chip}, wgmma m64n8, operands {unit.given.name}, addend and result {unit.result.name}: d = a . b + c, codes"
+            what = f"operands {unit.given.name}, addend and result {unit.result.name}"
+            meta = f"{chip}, wgmma m64n8, {what}: codes of d = a . b + c"
             np.savez_compressed(folder / f"hopper_{unit.name}.npz", **kept, meta=np.array(meta))
             found["rows"] = len(kept["d"])
         print(json.dumps(found), flush=True)
