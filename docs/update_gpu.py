@@ -30,7 +30,7 @@ def report(lines: list[Found], day: str) -> str:
     flushed = ("cupy_product_flushes", "cupy_cast_flushes", "cupy_comparison_flushes")
     parts = [
         f"{machine['device']}, {day}; CuPy {machine['cupy']}, NumPy {machine['numpy']}, {machine['cores']} cores "
-        f"beside it. CuPy's own float32 products, casts and comparisons flush: {all(machine[name] for name in flushed)}.",
+        f"beside it. CuPy's float32 products, casts and comparisons flush: {all(machine[name] for name in flushed)}.",
         "\n".join(["| tried | results | differing |", "|---|---|---|", *_counts(by)]),
     ]
     if by["bandwidth"]:

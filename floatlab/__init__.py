@@ -277,7 +277,7 @@ for _name in (
         "tan",
     ),
     *("tanh", "tensordot", "var", "vecdot"),
-    *("next_down", "next_up", "spacing", "ulp"),
+    *("linspace", "next_down", "next_up", "spacing", "ulp"),
 ):
     globals()[_name] = open_to_all(globals()[_name])
 

@@ -27,6 +27,7 @@ from floatlab.interchange.guests import OWN, is_guest, library_of, taken
 from floatlab.interchange.labelled import Labelled
 from floatlab.interchange.lazy import map_blocks
 from floatlab.interchange.library import Library
+from floatlab.interchange.pytorch import opaque
 from floatlab.rounding.flags import is_tracking
 from floatlab.rounding.modes import draws
 from floatlab.rounding.numbers import NARROW_FLOATS
@@ -48,24 +49,35 @@ def open_to_all(function: F, tracked: F | None = None) -> F:
 
     `tracked` is the form of the function that is called where somebody tracks flags, if that is another one.
     """
-    tracked = tracked or function
+    at_home, tracked = _AT_HOME, tracked or function
 
     @wraps(function)
     def call(*operands: Any, **options: Any) -> Any:
+        for x in operands:  # the two loops stand before every call of a user's: nothing is built for them
+            if type(x) not in at_home and _is_visitor(x):
+                return welcome(operands, options)
+        if options:
+            for x in options.values():
+                if type(x) not in at_home and _is_visitor(x):
+                    return welcome(operands, options)
+        return tracked(*operands, **options) if is_tracking() else function(*operands, **options)
+
+    def welcome(operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
         form = tracked if is_tracking() else function
-        for x in (*operands, *options.values()) if options else operands:
-            kind: type = type(x)
-            if kind not in _AT_HOME and _is_visitor(kind):
-                return _visit(call, form, operands, options)
-        return form(*operands, **options)
+        return opaque(_visit)(call, form, operands, options)
 
     call.__module__ = "floatlab"  # where pickle finds it
     return cast(F, call)
 
 
+def _is_visitor(x: object) -> bool:
+    """Whether this is one of floatlab's tensors, or an array of another library's."""
+    kind: type = type(x)
+    return _visits(kind)
+
+
 @lru_cache(maxsize=256)
-def _is_visitor(kind: type) -> bool:
-    """Whether this is a type of floatlab's tensors, or of another library's arrays."""
+def _visits(kind: type) -> bool:
     return hasattr(kind, "gradient_format") or is_guest(kind)
 
 
@@ -118,7 +130,7 @@ def _changed(result: Any, change: Callable[[Array], Any]) -> Any:
     """Return a result with its values changed; flags, and a FloatArray, stay what they are."""
     if isinstance(result, tuple):
         return (_changed(result[0], change), *result[1:])
-    return change(result) if isinstance(result, np.ndarray) else result
+    return change(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
 
 
 # -- labels ------------------------------------------------------------------------------------------------------
@@ -139,15 +151,16 @@ def _with_labels(
                 f"The operands of {name} have the same labels in the same order: they are not aligned here. "
                 f"Got two of {host.name} that differ. Align them first: a.align(b), or xarray.align and broadcast."
             )
-    if options.get("out") is not None:
-        host.take_out(options["out"])  # which is refused
+    out = options.get("out")
+    if library_of(out) is host:
+        host.take_out(out)  # which is refused
 
     def plain(x: Any) -> Any:
         return host.take(x, "rounded") if library_of(x) is host else x
 
     result = again(*map(plain, operands), **{key: plain(x) for key, x in options.items()})
     values = result[0] if isinstance(result, tuple) else result
-    if name not in _ELEMENTWISE or getattr(values, "shape", None) != like.shape:
+    if name not in _ELEMENTWISE or values is out or getattr(values, "shape", None) != like.shape:
         return result
     if isinstance(values, FloatArray) and host.name == "pandas":  # which would keep no more than its values
         return result

@@ -7,7 +7,9 @@ type is seen as integers first, and these as what they mean.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import ml_dtypes
 import numpy as np
@@ -15,7 +17,9 @@ import numpy as np
 from floatlab.errors import AutogradError, DtypeError, FormatError, OptionError
 from floatlab.interchange.library import Array, Library, loaded, refuse_device
 
-__all__ = ["PyTorch", "tensor_of"]
+__all__ = ["PyTorch", "opaque", "tensor_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: PyTorch's types that NumPy has not, by the name that ml_dtypes and PyTorch share, and integers of their length.
 _NARROW = {
@@ -31,6 +35,23 @@ _RECIPE = (
     "Use x.detach() where no gradient is wanted; for a straight-through one, a torch.autograd.Function whose "
     "forward returns fl.quantize(x.detach(), fmt) and whose backward returns the gradient it is given"
 )
+
+
+def opaque(function: F) -> F:
+    """Return a function that torch.compile does not look into: it would make PyTorch's operations of NumPy's.
+
+    Where nothing was ever compiled it is the function itself.
+
+    >>> opaque(len)([1, 2])
+    2
+    """
+    return function if "torch._dynamo" not in sys.modules else cast(F, _disabled(function))
+
+
+@lru_cache(maxsize=8)
+def _disabled(function: Callable[..., Any]) -> Callable[..., Any]:
+    disabled: Callable[..., Any] = sys.modules["torch"].compiler.disable(function)
+    return disabled
 
 
 class PyTorch(Library):
@@ -58,11 +79,11 @@ class PyTorch(Library):
         except (
             RuntimeError,
             TypeError,
-        ) as error:  # of types without a NumPy type, and inside vmap and torch.compile
+        ) as error:  # of types that NumPy has not, and inside vmap
             reason = str(error).splitlines()[0].rstrip(".")
             raise DtypeError(
                 f"A tensor that can be {done} has numbers in memory. Got a {type(x).__name__} of {x.dtype} ({reason}). "
-                "Use a plain tensor of floats or integers, outside of torch.func and torch.compile."
+                "Use a plain tensor of floats or integers, outside of torch.func."
             ) from None
         return np.asarray(bits).view(getattr(ml_dtypes, name))
 

@@ -95,6 +95,8 @@ def test_nothing_is_aligned_in_silence():
 def test_out_is_no_series():
     with pytest.raises(DtypeError, match="pandas"):
         fl.quantize(series(), "e4m3", out=series())
+    out = np.zeros(3)
+    assert fl.quantize(series(), "e4m3", out=out) is out and out[1] == 288.0
 
 
 def test_flags_stand_beside_the_labels():

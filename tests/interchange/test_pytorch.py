@@ -5,6 +5,7 @@ import warnings
 import ml_dtypes
 import numpy as np
 import pytest
+from test_public_functions import CALLS
 
 import floatlab as fl
 from floatlab.errors import AutogradError, DtypeError, FloatlabError, FormatError, OptionError
@@ -188,6 +189,38 @@ def test_random_integers_may_be_a_tensor():
 def test_arguments_may_be_given_by_name():
     got = fl.quantize(fmt="e4m3", x=torch.tensor([0.1], dtype=torch.bfloat16))
     assert got.dtype == torch.bfloat16 and got.tolist() == [0.1015625]
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"classify"}))
+def test_every_public_function_takes_tensors_and_hands_tensors_back(name):
+    """`classify` returns words, which PyTorch has not."""
+    arrays = [np.float32([[1.0, 2.0], [0.5, 4.0]]), np.float32([0.25, 3.0]), np.float32(2.0)]
+    for x in arrays:
+        expected, got = outcome(lambda x=x: CALLS[name](x)), outcome(lambda x=x: CALLS[name](torch.tensor(x)))
+        if isinstance(expected, type | fl.FloatArray):
+            assert got == expected if isinstance(expected, type) else isinstance(got, fl.FloatArray)
+            continue
+        assert isinstance(got, torch.Tensor), name
+        assert got.shape == expected.shape and bits(got) == bits(expected)
+
+
+def test_tensors_of_floatlabs_own_are_made_of_pytorchs():
+    assert fl.tensor(torch.tensor([1, 2])).tolist() == [1, 2]
+    assert fl.tensor(torch.tensor([0.1], dtype=torch.bfloat16), dtype="e4m3").tolist() == [0.1015625]
+    for make in (fl.tensor, fl.Tensor, fl.as_tensor):
+        with pytest.raises(AutogradError, match="detach"):
+            make(torch.ones(2, requires_grad=True))
+
+
+def test_torch_compile_leaves_floatlab_out_and_the_bits_as_they_are():
+    x = torch.linspace(-3, 3, 9, dtype=torch.bfloat16)
+
+    def function(x):
+        return fl.add(fl.quantize(x * 2, "e2m3"), x, "fp16") + 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert torch.equal(torch.compile(function, backend="eager")(x), function(x))
 
 
 # -- memory -----------------------------------------------------------------------------------------------------
