@@ -26,6 +26,7 @@ from floatlab.autograd.graph import apply, connect
 from floatlab.autograd.operation import Array
 from floatlab.autograd.ops.movement import in_two_steps, plain_index
 from floatlab.autograd.ops.table import find_op
+from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.autograd.recording import is_recording, no_grad
 from floatlab.autograd.value import Value
 from floatlab.context import DEFAULT, Arithmetic, current
@@ -127,6 +128,15 @@ class Changing(Value):
     def fill_(self, value: float) -> Self:
         """Set every value to a number, rounded to the format as the context says."""
         return self._overwrite(np.full(self.shape, value, dtype=np.float64), current())
+
+    def uniform_(self, low: float = 0.0, high: float = 1.0, *, rng: Rng = None) -> Self:
+        """Draw new values evenly from [low, high); `floatlab.nn.init` has the usual bounds."""
+        drawn = np.asarray(source(rng).random(self.shape) * (float(high) - float(low)))
+        return self._overwrite(drawn + float(low))
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Self:
+        """Draw new values from a normal distribution."""
+        return self._overwrite(np.asarray(standard_normal(self.shape, rng) * float(std)) + float(mean))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write to the elements that a NumPy index takes; numbers, arrays and tensors are rounded to the format.

@@ -88,7 +88,7 @@ def _first_step(config: Accumulation) -> tuple[Array, Array]:
     (nn.functional.cross_entropy(out, labels) * config.initial_scale).backward()
     weight = next(iter(network.parameters()))
     assert out.grad is not None and weight.grad is not None
-    return out.grad.data.astype(np.float64), weight.grad.data.astype(np.float64)
+    return out.grad.array.astype(np.float64), weight.grad.array.astype(np.float64)
 
 
 def swallowed(terms: Array, how: Accumulator) -> Array:

@@ -87,7 +87,7 @@ def _first_step(config: Stagnation) -> Iterator[tuple[Array, Array]]:
     nn.functional.cross_entropy(network(Tensor(images)), labels).backward()
     for p in network.parameters():
         if p.ndim == 2 and p.grad is not None:
-            yield p.data.astype(np.float64), p.grad.data.astype(np.float64)
+            yield p.array.astype(np.float64), p.grad.array.astype(np.float64)
 
 
 def step_of(weights: Array, wanted: Array, fmt: str, rounding: str) -> tuple[Array, Array]:

@@ -47,7 +47,7 @@ class _MaxPooling(FunctionLayer):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
-        sizes = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        sizes: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
         super().__init__(**sizes, dilation=dilation, return_indices=return_indices, ceil_mode=ceil_mode)
 
 
@@ -72,8 +72,8 @@ class AvgPool2d(FunctionLayer):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        sizes = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        means = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+        sizes: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        means: dict[str, Any] = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
         super().__init__(**sizes, ceil_mode=ceil_mode, **means)
 
 
@@ -104,7 +104,7 @@ class AvgPool1d(FunctionLayer):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        sizes = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        sizes: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
         super().__init__(**sizes, ceil_mode=ceil_mode, count_include_pad=count_include_pad)
 
 

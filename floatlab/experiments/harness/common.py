@@ -237,7 +237,7 @@ def sequences(images: Array, blank_steps: int) -> Array:
 def scores(network: nn.Module, inputs: Array) -> Array:
     """Return what a network says to its inputs, in the format of its weights and without a graph."""
     with no_grad():
-        found: Array = network(Tensor(inputs)).data
+        found: Array = network(Tensor(inputs)).array
     return found
 
 
