@@ -8,7 +8,7 @@ an array of its own has been passed in, which means that the caller has imported
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +31,7 @@ __all__ = [
     "is_gpu_array",
     "may_share_memory",
     "refuse_device",
+    "together",
     "widened",
 ]
 
@@ -173,6 +174,26 @@ class Elementwise:
         Where all arrays are "raw", which a kernel indexes itself, `size` says how often it runs.
         """
         return _compiled(self)(*arrays) if size is None else _compiled(self)(*arrays, size=size)
+
+
+def together(what: str, given: Sequence[Any], arrays: list[Array]) -> list[Array]:
+    """Return arrays that are used together on the device that one of them is on; `given` is what they were made of.
+
+    Numbers and lists follow the arrays of a device. An array of NumPy does not: it was forgotten there.
+
+    >>> together("Operands", ([1.0], 2.0), [np.ones(1), np.array(2.0)])
+    [array([1.]), array(2.)]
+    """
+    like = next((x for x in arrays if is_gpu_array(x)), None)
+    if like is None:
+        return arrays
+    for one in given:
+        if isinstance(one, np.ndarray) and one.ndim:
+            raise DtypeError(
+                f"{what} are arrays of one device. Got a NumPy array of shape {one.shape} beside one of a GPU. "
+                "Send it there with cupy.asarray(x)."
+            )
+    return [beside(x, like) for x in arrays]
 
 
 # From float32 to float64 and nothing else: in inline assembly, which -ftz=true does not change. What sign and payload a

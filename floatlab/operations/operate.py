@@ -35,14 +35,14 @@ import numpy as np
 from floatlab.backend import (
     Array,
     array_module,
-    beside,
     block_length,
     blocks,
     ignore_float_errors,
     is_gpu_array,
+    together,
     widened,
 )
-from floatlab.errors import DtypeError, ShapeError, check_switch
+from floatlab.errors import ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import Route, choose
 from floatlab.operations.error_free import NATIVE, two_sum, with_error
@@ -146,7 +146,7 @@ def operate(
     xs = [as_source(x, _FLOAT64) for x in operands]
     on_device = {type(x) for x in xs} != _ON_HOST
     if on_device:
-        xs = _on_one_device(name, operands, xs)
+        xs = together(f"The operands of {name}", operands, xs)
     if len({x.shape for x in xs}) > 1:
         xs = _broadcast(name, xs)
     sizes = tuple(x.dtype.itemsize for x in xs)
@@ -238,18 +238,6 @@ def flushed(x: Array, fmt: FloatFormat) -> Array:
     xp = array_module(x)
     smallest = np.float64(fmt.smallest_normal)  # which float32 may not hold
     return xp.where(xp.abs(x) < smallest, xp.copysign(x.dtype.type(0), x), x)
-
-
-def _on_one_device(name: str, operands: Sequence[Any], xs: list[Array]) -> list[Array]:
-    """Return operands as arrays of the device that one of them is on: numbers follow it, arrays of NumPy do not."""
-    like = next(x for x in xs if is_gpu_array(x))
-    for given, x in zip(operands, xs, strict=True):
-        if isinstance(given, np.ndarray) and x.ndim:
-            raise DtypeError(
-                f"The operands of {name} are arrays of one device. Got a NumPy array beside one of a GPU. "
-                "Send it there with cupy.asarray(x)."
-            )
-    return [x if is_gpu_array(x) else beside(x, like) for x in xs]
 
 
 def _shaped(result: Any, shape: tuple[int, ...]) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from floatlab.backend import Array, array_module, widened
+from floatlab.backend import Array, array_module, together, widened
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, as_source
@@ -81,6 +81,12 @@ def product_of(
     """Return the product of two operands and what is added to it, and the shape of the result."""
     (xs, x_narrow), (ys, y_narrow) = _operand(a, how), _operand(b, how)
     addends, bias_narrow = ([None], True) if bias is None else _operand(bias, how)
+    if type(xs[0]) is not np.ndarray or type(ys[0]) is not np.ndarray:
+        parts = together(
+            "The operands of a product", (a, b, bias), [*xs, *ys, *(addends if bias is not None else [])]
+        )
+        xs, ys = parts[: len(xs)], parts[len(xs) : len(xs) + len(ys)]
+        addends = addends if bias is None else parts[len(xs) + len(ys) :]
     shape, full = _result_shape(xs[0], ys[0], addends[0])
     xs = [x[None, :] for x in xs] if xs[0].ndim == 1 else xs
     ys = [y[:, None] for y in ys] if ys[0].ndim == 1 else ys

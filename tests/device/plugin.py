@@ -34,7 +34,7 @@ __all__ = ["HostResultError", "on_device"]
 ROOMS = ("rounding", "codes", "operations", "functions", "sums")
 # What takes arrays and answers with something else, or with arrays of the host by its nature.
 _SPARED = names("value_table make_rule rule_of plan choose")
-_ANSWERS_HERE = names("classify")  # with texts, which no device holds
+_ANSWERS_HERE = names("classify dots_to_odd")  # texts, which no device holds; and what the host is asked for
 
 
 class _Arrays:
@@ -124,16 +124,20 @@ class _Face(ModuleType):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
-        self.__dict__["of"] = module
+        self.__dict__["of"], self.__dict__["kept"] = module, {}
 
     def __getattr__(self, name: str) -> Any:
         return _shown(getattr(self.__dict__["of"], name))
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__["kept"].setdefault(name, vars(self.__dict__["of"]).get(name))
         setattr(self.__dict__["of"], name, value)
 
-    def __delattr__(self, name: str) -> None:
-        delattr(self.__dict__["of"], name)
+    def __delattr__(
+        self, name: str
+    ) -> None:  # as monkeypatch undoes, which does not find `name` in our own __dict__
+        if name in self.__dict__["kept"]:
+            setattr(self.__dict__["of"], name, self.__dict__["kept"].pop(name))
 
 
 def _shown(x: Any) -> Any:
