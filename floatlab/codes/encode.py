@@ -92,7 +92,7 @@ def encode(
         return encode_values(values, fmt), flags
     conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
     if rest:
-        values = np.empty(source.shape, fmt.value_dtype)
+        values = array_module(source).empty(source.shape, fmt.value_dtype)
         with ignore_float_errors(source):
             conversion.run(values, source, draw)
         put_exact(values, rest, rule, draw)

@@ -287,7 +287,8 @@ def _from_integers(array: Array, fmt: FloatFormat, extra_bits: int) -> tuple[Arr
         source[piece] = nearest
         if not enough:
             places += (np.flatnonzero(asnumpy(missing)) + piece.start).tolist()
-    rest = {place: (int(array.flat[place]), 0) for place in places}
+    flat = array.reshape(-1) if places else array
+    rest = {place: (int(flat[place]), 0) for place in places}
     return source.reshape(array.shape), rest
 
 

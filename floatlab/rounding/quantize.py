@@ -232,8 +232,9 @@ def put_exact(
         else:
             R = 0 if draw is None else int(draw.block(place, 1)[0])
             found = round_ratio(n << max(e, 0), 1 << max(-e, 0), rule, R, bits)
+        where = np.unravel_index(place, out.shape)
         with np.errstate(all="ignore"):
-            out.flat[place] = found.value
+            out[where] = found.value
         if flags is not None:
             for name in ("invalid", "overflow", "underflow", "inexact"):
-                getattr(flags, name).flat[place] = getattr(found, name)
+                getattr(flags, name)[where] = getattr(found, name)
