@@ -1,4 +1,4 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, bench, verify.
 
 Errors that floatlab raises on purpose are printed in one line, and the exit status is 2; it is 1 where a proof finds a
 disagreement. Ctrl-C and SIGTERM keep what has been finished, and the exit status is 130. Whatever reads the
@@ -279,6 +279,25 @@ def inspect(
             out=out,
         )
     )
+
+
+@app.command(
+    epilog="Examples: floatlab bench; floatlab bench -f bf16,e4m3; floatlab bench --size 10000000 --json"
+)
+def bench(
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--formats", "--format", "-f", help="Which, with commas between.", autocompletion=format_names
+        ),
+    ] = "fp16,bf16,e4m3,e5m2",
+    size: Annotated[int, typer.Option("--size", min=1, help="How many numbers are converted.")] = 1 << 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast this machine rounds, encodes, decodes and multiplies, beside a copy and other libraries."""
+    from floatlab.cli.bench import bench_command
+
+    bench_command([name for name in formats.split(",") if name.strip()], size=size, as_json=as_json)
 
 
 # -- the proof -----------------------------------------------------------------------------------------

@@ -95,7 +95,10 @@ class NumbersCommand(TyperCommand):
 def print_version(wanted: bool) -> None:
     """Print the version and end, where that is asked for."""
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"floatlab {version('floatlab')}")
+        try:
+            print(f"floatlab {version('floatlab')}")
+        except PackageNotFoundError:
+            print("floatlab, from a folder of its source; it is not installed")
         raise typer.Exit

@@ -135,7 +135,11 @@ def _losses(made: Canvas, axis: Axes, records: Records, name: str, index: int) -
     behind = _block(records, "fp32") if name != "fp32" else np.empty((0, 0))
     if behind.size and not np.isnan(behind).any():
         mean = np.exp(np.log(behind).mean(axis=0))
-        behind_all: dict[str, Any] = {"color": made.theme.behind, "linestyle": "-", "linewidth": 0.12 * made.font}
+        behind_all: dict[str, Any] = {
+            "color": made.theme.behind,
+            "linestyle": "-",
+            "linewidth": 0.12 * made.font,
+        }
         axis.plot(np.arange(1, len(mean) + 1), mean, **behind_all, zorder=2)
     lost = np.isnan(block[:, -1]).sum() if block.size else 0
     if lost:

@@ -46,7 +46,14 @@ def test_the_figure_draws_accuracy_against_the_precision_of_partial_sums():
     )  # fmt: skip
     assert len(rows) == len(EXPERIMENT.runs) - 2  # a wide sum has no width
     widths = {(r["run"].split(",")[0], r[EXPERIMENT.sweep.x]) for r in rows}
-    assert widths == {("fp16", 11), ("bf16", 8), ("E4M3", 4), ("E4M3 in chunks", 4), ("E5M2", 3), ("E5M2 in chunks", 3)}
+    assert widths == {
+        ("fp16", 11),
+        ("bf16", 8),
+        ("E4M3", 4),
+        ("E4M3 in chunks", 4),
+        ("E5M2", 3),
+        ("E5M2 in chunks", 3),
+    }
     assert {r[EXPERIMENT.sweep.by] for r in rows} == {
         "shuffled", "by class", "shuffled, in chunks of 16", "by class, in chunks of 16",
     }  # fmt: skip

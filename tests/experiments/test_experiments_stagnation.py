@@ -69,7 +69,14 @@ def test_where_a_weight_goes_agrees_with_exact_arithmetic():
 def test_the_figure_draws_the_rule_at_other_rates_and_what_was_measured_at_its_own():
     config = replace(EXPERIMENT.runs[4], learning_rate=1e-3)
     assert config.run == "bf16"
-    record = {"run": "bf16", "seed": 0, "learning_rate": 1e-3, "found": 0.5, "failed": True, "predicted_failure": True}
+    record = {
+        "run": "bf16",
+        "seed": 0,
+        "learning_rate": 1e-3,
+        "found": 0.5,
+        "failed": True,
+        "predicted_failure": True,
+    }
     sweep = EXPERIMENT.sweep
     (row,) = sweep.rows([record])
     assert (row[sweep.x], row[sweep.y], row["failed"]) == (1e-3, 0.5, True)

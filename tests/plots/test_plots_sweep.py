@@ -105,20 +105,28 @@ def test_lines_are_what_was_predicted_and_points_what_was_measured():
     assert [line.get_ydata().tolist() for line in lines] == [[0.0] * 5, [0.9] * 5, [0.8] * 5]
     np.testing.assert_allclose(lines[0].get_xdata(), [1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
     points = [line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())]
-    np.testing.assert_allclose([p.get_ydata() for p in points], [[0, 0.01, 0.02], [0.9, 0.91, 0.92], [0.8, 0.81, 0.82]])
+    np.testing.assert_allclose(
+        [p.get_ydata() for p in points], [[0, 0.01, 0.02], [0.9, 0.91, 0.92], [0.8, 0.81, 0.82]]
+    )
     assert [p.get_marker() for p in points] == ["o", "X", "v"]  # bf16 has failed
 
 
 def test_the_band_is_where_a_line_is_predicted_to_fail():
     measured, predicted = kinds()
-    (band,) = drawn(plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "band")
+    (band,) = drawn(
+        plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "band"
+    )
     np.testing.assert_allclose(band.get_xdata()[~np.isnan(band.get_ydata())], [1e-5, 1e-4, 1e-3])
 
 
 def test_a_line_has_the_colour_of_its_format_and_a_marker_of_its_own():
     measured, predicted = kinds()
-    lines = drawn(plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "line")
-    assert [line.get_color() for line in lines] == [FORMATS[f].light for f in ("float32", "bfloat16", "bfloat16")]
+    lines = drawn(
+        plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "line"
+    )
+    assert [line.get_color() for line in lines] == [
+        FORMATS[f].light for f in ("float32", "bfloat16", "bfloat16")
+    ]
     assert len({line.get_marker() for line in lines}) == 3
 
 
