@@ -16,6 +16,7 @@ import typer
 
 from floatlab.cli.console import seeds_of
 from floatlab.cli.options import (
+    PATH,
     FormatOption,
     FreshOption,
     FullOption,
@@ -204,7 +205,7 @@ def chart(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png"),
+        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png", **PATH),
     ] = None,
     size: Annotated[str, typer.Option("--size", help="full or half: of a slide, 16:9.")] = "full",
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
@@ -258,7 +259,7 @@ def inspect(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Also draw the first tensor's histogram: .png, .svg, .pdf."),
+        typer.Option("--out", "-o", help="Also draw the first tensor's histogram: .png, .svg, .pdf.", **PATH),
     ] = None,
 ) -> None:
     """Say what would happen to the tensors of a file in other formats."""
@@ -362,7 +363,8 @@ def run(
     ] = "",
     show_list: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME")
+        Path | None,
+        typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME", **PATH),
     ] = None,
     seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
