@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -37,11 +36,11 @@ from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import DEFAULT_RANDOM_BITS
 from floatlab.sums.matmul import matmul
+from floatlab.system.timing import take_turns
 
 HERE = Path(__file__).parent
 MILLION = 1 << 20
 LARGE = 4 * MILLION
-FASTEST = 2e-3  # a round takes at least this long: small cases are repeated
 
 Call = Callable[[], Any]
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -88,24 +87,9 @@ class Timing:
 
 def measure(case: Case, rounds: int) -> Timing:
     """Let the contenders take turns, and keep the fastest round of each."""
-    repeats, least, own_rounds = {}, dict.fromkeys(case.contenders, np.inf), {}
-    for who, call in case.contenders.items():
-        call()  # tables and pages
-        start = time.perf_counter()
-        call()
-        once = time.perf_counter() - start
-        repeats[who] = max(1, int(FASTEST / max(once, 1e-9)))
-        own_rounds[who] = rounds if once < 0.15 else 2
-    for turn in range(rounds):
-        for who, call in case.contenders.items():
-            if turn >= own_rounds[who]:
-                continue
-            start = time.perf_counter()
-            for _ in range(repeats[who]):
-                call()
-            least[who] = min(least[who], (time.perf_counter() - start) / repeats[who])
+    seconds = take_turns(case.contenders, rounds)
     return Timing(
-        case.group, case.name, case.size, case.base, least, _extra_memory(case.contenders["floatlab"])
+        case.group, case.name, case.size, case.base, seconds, _extra_memory(case.contenders["floatlab"])
     )
 
 

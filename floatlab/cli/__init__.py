@@ -1,4 +1,4 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, bench, verify.
 
 - `commands.py`: the commands and their options.
 - `options.py`: the options that more than one command takes.
@@ -8,6 +8,7 @@
 - `expression.py`: an expression, computed step by step in a format.
 - `chart.py`: what `floatlab chart` draws.
 - `inspect.py`: what `floatlab inspect` prints.
+- `bench.py`: what `floatlab bench` measures and prints.
 - `console.py`: what they print with.
 """
 

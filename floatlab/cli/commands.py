@@ -1,4 +1,4 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, verify.
+"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, bench, verify.
 
 Errors that floatlab raises on purpose are printed in one line, and the exit status is 2; it is 1 where a proof finds a
 disagreement. Ctrl-C and SIGTERM keep what has been finished, and the exit status is 130. Whatever reads the
@@ -16,6 +16,7 @@ import typer
 
 from floatlab.cli.console import seeds_of
 from floatlab.cli.options import (
+    PATH,
     FormatOption,
     FreshOption,
     FullOption,
@@ -204,7 +205,7 @@ def chart(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png"),
+        typer.Option("--out", "-o", help="The file: .png, .svg, .pdf.", show_default="NAME.png", **PATH),
     ] = None,
     size: Annotated[str, typer.Option("--size", help="full or half: of a slide, 16:9.")] = "full",
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
@@ -258,7 +259,7 @@ def inspect(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Also draw the first tensor's histogram: .png, .svg, .pdf."),
+        typer.Option("--out", "-o", help="Also draw the first tensor's histogram: .png, .svg, .pdf.", **PATH),
     ] = None,
 ) -> None:
     """Say what would happen to the tensors of a file in other formats."""
@@ -279,6 +280,25 @@ def inspect(
             out=out,
         )
     )
+
+
+@app.command(
+    epilog="Examples: floatlab bench; floatlab bench -f bf16,e4m3; floatlab bench --size 10000000 --json"
+)
+def bench(
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--formats", "--format", "-f", help="Which, with commas between.", autocompletion=format_names
+        ),
+    ] = "fp16,bf16,e4m3,e5m2",
+    size: Annotated[int, typer.Option("--size", min=1, help="How many numbers are converted.")] = 1 << 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast this machine rounds, encodes, decodes and multiplies, beside a copy and other libraries."""
+    from floatlab.cli.bench import bench_command
+
+    bench_command([name for name in formats.split(",") if name.strip()], size=size, as_json=as_json)
 
 
 # -- the proof -----------------------------------------------------------------------------------------
@@ -343,7 +363,8 @@ def run(
     ] = "",
     show_list: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME")
+        Path | None,
+        typer.Option("--out", help="Folder for the results.", show_default="floatlab-runs/NAME", **PATH),
     ] = None,
     seeds: SeedsOption = "3",
     jobs: JobsOption = 0,

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from floatlab.errors import OptionError
+
 __all__ = [
+    "PATH",
     "FormatOption",
     "FreshOption",
     "FullOption",
@@ -24,6 +27,7 @@ __all__ = [
     "experiment_names",
     "format_names",
     "mode_names",
+    "path_of",
     "print_version",
 ]
 
@@ -57,6 +61,21 @@ def chart_names(incomplete: str) -> list[str]:
     return [name for name in CHARTS if name.startswith(incomplete)]
 
 
+def path_of(text: str | None) -> Path | None:
+    """Return the path that an option names; an empty one would be the folder that one happens to be in.
+
+    >>> str(path_of("runs"))
+    'runs'
+    """
+    if text is not None and not text.strip():
+        raise OptionError(f"A path names a file or a folder. Got {text!r}. Name one, as --out results.")
+    return None if text is None else Path(text)
+
+
+# The text itself comes to `path_of`: as a Path, an empty one could not be told from the folder one is in.
+PATH: dict[str, Any] = {"parser": str, "metavar": "PATH", "callback": path_of}
+
+
 FormatOption = Annotated[
     str,
     typer.Option("--format", "-f", help="A format; see `floatlab formats`.", autocompletion=format_names),
@@ -72,7 +91,7 @@ SubnormalsOption = Annotated[str, typer.Option("--subnormals", help="gradual, or
 FullOption = Annotated[bool, typer.Option("--full", help="Every step: binade, unit, count, flags.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as data.")]
 
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results.", **PATH)]
 JobsOption = Annotated[
     int, typer.Option("--jobs", min=0, help="Processes side by side; 0: one for each core.")
 ]
@@ -95,7 +114,10 @@ class NumbersCommand(TyperCommand):
 def print_version(wanted: bool) -> None:
     """Print the version and end, where that is asked for."""
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"floatlab {version('floatlab')}")
+        try:
+            print(f"floatlab {version('floatlab')}")
+        except PackageNotFoundError:
+            print("floatlab, from a folder of its source; it is not installed")
         raise typer.Exit

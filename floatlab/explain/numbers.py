@@ -20,6 +20,7 @@ from floatlab.functions.suspects import sticky_values
 from floatlab.functions.table import TABLE
 from floatlab.operations.operate import OPERATIONS, operate
 from floatlab.rounding.inputs import as_source
+from floatlab.rounding.modes import draws
 from floatlab.rounding.odd import integer_to_odd
 from floatlab.rounding.options import Rule
 from floatlab.rounding.quantize import quantize
@@ -137,7 +138,7 @@ def _sign_only(x: Fraction | float) -> float:
 def _special(name: str, numbers: list[Fraction | float], rounding: str) -> tuple[Fraction | float, bool, str]:
     """Return the result with an infinity, a NaN, or the divisor 0; of other operands only the signs matter."""
     exact, flags = operate(
-        name, [_sign_only(x) for x in numbers], _FLOAT64, rounding=rounding, return_flags=True
+        name, [_sign_only(x) for x in numbers], _FLOAT64, **_exactly(rounding), return_flags=True
     )
     raised = "invalid" if flags.invalid.any() else "divide_by_zero" if flags.divide_by_zero.any() else ""
     return exact_number(float(exact)), False, raised
@@ -150,7 +151,12 @@ def _zero(name: str, numbers: list[Fraction | float], rounding: str) -> Fraction
         signs = [1.0, -signs[2], signs[2]]
     elif name in ("add", "subtract") and signs[0] != 0:
         signs = [1.0, 1.0 if name == "subtract" else -1.0]
-    return exact_number(float(operate(name, signs, _FLOAT64, rounding=rounding)))
+    return exact_number(float(operate(name, signs, _FLOAT64, **_exactly(rounding))))
+
+
+def _exactly(rounding: str) -> dict[str, Any]:
+    """Return the options of an operation that is exact: the mode decides the sign of a zero, and nothing is drawn."""
+    return {"rounding": rounding} | ({"random_bits": 1, "random_integers": 0} if draws(rounding) else {})
 
 
 def _root(a: Fraction) -> tuple[Any, bool, str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 __all__ = ["Raw", "number", "picture", "table"]
 
-_CELL = "padding:2px 10px;text-align:{};white-space:nowrap;border:none"
+_CELL = "padding:2px 10px;text-align:{};white-space:{};border:none"
 _LINE = "border-bottom:1px solid rgba(128,128,128,.6)"
 
 
@@ -40,21 +40,26 @@ def table(
     1
     """
     parts = [f'<div style="font-weight:600;margin:4px 0">{_escaped(title)}</div>']
-    parts.append('<table style="border-collapse:collapse;margin:0">')
+    # What is wider than the page is moved sideways by itself, and not the page with it.
+    parts.append('<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:0">')
     if head:
-        cells = "".join(_cell("th", column, text) for column, text in enumerate(head))
+        cells = "".join(_cell("th", column, text, "nowrap") for column, text in enumerate(head))
         parts.append(f'<thead><tr style="{_LINE}">{cells}</tr></thead>')
-    body = ("".join(_cell("td", column, text) for column, text in enumerate(row)) for row in rows)
+    space = "nowrap" if head else "normal"  # a list of facts is broken, columns of numbers are not
+    body = ("".join(_cell("td", column, text, space) for column, text in enumerate(row)) for row in rows)
     parts.append(
-        "<tbody>" + "".join(f'<tr style="background:none">{row}</tr>' for row in body) + "</tbody></table>"
+        "<tbody>"
+        + "".join(f'<tr style="background:none">{row}</tr>' for row in body)
+        + "</tbody></table></div>"
     )
     if note:
         parts.append(f'<div style="opacity:.75;margin:4px 0">{_escaped(note)}</div>')
     return Raw("".join(parts))
 
 
-def _cell(tag: str, column: int, text: object) -> str:
-    return f'<{tag} style="{_CELL.format("right" if column else "left")}">{_escaped(text)}</{tag}>'
+def _cell(tag: str, column: int, text: object, space: str) -> str:
+    style = _CELL.format("right" if column else "left", space)
+    return f'<{tag} style="{style}">{_escaped(text)}</{tag}>'
 
 
 def number(value: float) -> str:

@@ -224,6 +224,12 @@ def command(
     report = run(full=full, sections=section, kinds=format, jobs=jobs, out=out, fresh=fresh)
     if report.disagreements:
         return 1
+    if report.complete and not report.comparisons:
+        why = "; ".join(report.skipped) or "no task"
+        raise OptionError(
+            f"A proof compares results with an oracle. Got nothing to compare: {why}. "
+            "Install the package, or choose another section or format."
+        )
     return 0 if report.complete else 130
 
 

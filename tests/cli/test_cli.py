@@ -179,3 +179,54 @@ def test_seeds_that_are_none_are_refused_in_one_line(text):
 
     with pytest.raises(OptionError, match="Seeds are"):
         seeds_of(text)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("demo",), ("run", "small-units"), ("verify",), ("chart", "ranges"), ("inspect", "a.npy")]
+)
+def test_an_empty_path_is_refused_and_is_not_the_folder_one_is_in(arguments, tmp_path):
+    result = floatlab(*arguments, "--out", "", cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (result.returncode, result.stderr.count("\n"), result.stdout) == (2, 1, ""), result.stderr
+    assert "OptionError: A path names a file or a folder" in result.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("formats",), ("show", "0.1"), ("show", "0.1", "--all"), ("compute", "1+2"), ("run", "--list")],
+)
+def test_a_full_disk_is_one_line_and_no_success(arguments):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [*MODULE, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("DataError") and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_a_proof_that_compares_nothing_is_no_success(monkeypatch, tmp_path, capsys):
+    from floatlab import verify
+    from floatlab.errors import OptionError
+
+    monkeypatch.setattr(verify, "missing_peer", lambda peers: "softfloatpy")
+    with pytest.raises(OptionError, match="softfloatpy is not installed"):
+        verify.command(section=["sums"], format=["e2m1"], jobs=1, out=tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("formats",)])
+def test_a_short_answer_imports_no_room_that_it_does_not_need(arguments):
+    code = (
+        "import sys; from floatlab.cli import main; sys.argv = ['floatlab', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted(m for m in sys.modules if m.startswith('floatlab') or '.' not in m), file=sys.stderr)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    loaded = set(eval(run.stderr.splitlines()[-1]))
+    never = {"matplotlib", "joblib", "torch", "jax", "pandas", "cupy", "safetensors", "psutil"}
+    assert not loaded & never
+    own = {name.split(".")[1] for name in loaded if name.startswith("floatlab.")}
+    assert not own & {"plots", "experiments", "verify", "nn", "optim", "inspection", "memory"}
+    assert sum(name.startswith("floatlab") for name in loaded) <= 120
