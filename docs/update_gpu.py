@@ -55,7 +55,10 @@ def _counts(by: dict[str, list[Found]]) -> list[str]:
     for line in by["modes"]:
         if "conversions" in line:
             each = f"{line['inputs_each']:,} float32 numbers"
-            tried = f"{each} in {line['conversions']} conversions (format, mode, policy)"
+            whole = line["conversions"] + line["cut_off"]
+            tried = (
+                f"{each} in {line['conversions']} of the {whole:,} conversions (format, mode, policy), by lot"
+            )
             rows.append((tried, line["conversions"] * line["inputs_each"], line["conversions_that_differ"]))
     for section, tried, wrong in (
         (
