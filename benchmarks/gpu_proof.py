@@ -7,8 +7,8 @@ Each finding is a line of JSON in ``proof/proof.jsonl``, written at once, so tha
 had; a section that is there already is not run again. The processor's side is `floatlab.quantize` on all cores.
 
 Sections: environment, exhaustive (all 2^32 float32 numbers, to nearest even, for each format that float32 holds), modes
-(2^24 numbers for each format, mode and policy), wide (float64 numbers), codes, words (PCG64), operations, bandwidth
-(rounding against a copy on the device), units (vectors from the matrix units, for `floatlab verify --vectors`).
+(2^24 numbers for each format, mode and policy), wide (float64 numbers), codes, words (PCG64), operations, functions,
+products, bandwidth (rounding against a copy on the device).
 """
 
 from __future__ import annotations
@@ -327,10 +327,13 @@ def operations(device: Device, say: Say, until: float) -> None:
         for operation, mode in itertools.product(
             ("add", "subtract", "multiply", "divide", "sqrt"), ("nearest_even", "toward_negative", "to_odd")
         ):
+            if time.time() > until:
+                break
             given = (a,) if operation == "sqrt" else (a, b)
             function = getattr(fl, operation)
             try:
-                expected = function(*given, fmt, rounding=mode)
+                with np.errstate(all="ignore"):
+                    expected = function(*given, fmt, rounding=mode)
             except FloatlabError:  # a NaN in a format without one
                 continue
             n = differing(expected, device.down(function(*map(device.up, given), fmt, rounding=mode)))
@@ -338,6 +341,53 @@ def operations(device: Device, say: Say, until: float) -> None:
             if n:
                 wrong.append([name, operation, mode, n])
     say(results=results, operations_that_differ=len(wrong), first=wrong[:5])
+
+
+def functions(device: Device, say: Say, until: float) -> None:
+    """Elementary functions of random codes of each format."""
+    rng = np.random.default_rng(6)
+    wrong, results = [], 0
+    for name, function in itertools.product(
+        ("bf16", "fp16", "e4m3", "fp32"), ("exp", "log", "tanh", "sigmoid", "sin", "erf", "gelu", "rsqrt")
+    ):
+        if time.time() > until:
+            break
+        fmt = fl.get_format(name)
+        x = fl.decode(
+            rng.integers(0, 1 << fmt.bits, device.size(18, 9), np.uint64).astype(fmt.code_dtype), fmt
+        )
+        with np.errstate(all="ignore"):
+            expected = getattr(fl, function)(x, fmt)
+        n = differing(expected, device.down(getattr(fl, function)(device.up(x), fmt)))
+        results += x.size
+        if n:
+            wrong.append([name, function, n])
+    say(results=results, functions_that_differ=len(wrong), first=wrong[:5])
+
+
+def products(device: Device, say: Say, until: float) -> None:
+    """Products of matrices and sums, with sums as exact as can be, and with accumulators of a format."""
+    rng = np.random.default_rng(7)
+    wrong, results = [], 0
+    side = 384 if device.real else 48
+    for name, accumulator in itertools.product(
+        ("fp16", "bf16", "e4m3", "fp32"), (None, "exact", "fp32", "fp16")
+    ):
+        if time.time() > until:
+            break
+        options = {} if accumulator is None else {"accumulator": accumulator}
+        short = side if accumulator in (None, "exact") else side // 4
+        a = fl.quantize(rng.standard_normal((short, 2 * short)).astype(np.float32), name)
+        b = fl.quantize(rng.standard_normal((2 * short, short)).astype(np.float32), name)
+        for result, expected in (
+            (fl.matmul(device.up(a), device.up(b), name, **options), fl.matmul(a, b, name, **options)),
+            (fl.sum(device.up(a), name, axis=0, **options), fl.sum(a, name, axis=0, **options)),
+        ):
+            n = differing(expected, device.down(result))
+            results += expected.size
+            if n:
+                wrong.append([name, accumulator, n])
+    say(results=results, products_that_differ=len(wrong), first=wrong[:5])
 
 
 def bandwidth(device: Device, say: Say, until: float) -> None:
@@ -380,8 +430,14 @@ def bandwidth(device: Device, say: Say, until: float) -> None:
         )
 
 
-SECTIONS = (environment, words, codes, wide, operations, bandwidth, modes, exhaustive)
-SHARES = {"exhaustive": 0.62, "modes": 0.6, "wide": 0.2, "operations": 0.1}  # of the time that is left
+SECTIONS = (environment, bandwidth, words, codes, products, functions, operations, wide, modes, exhaustive)
+SHARES = {
+    "modes": 0.5,
+    "wide": 0.1,
+    "operations": 0.08,
+    "functions": 0.06,
+    "products": 0.06,
+}  # of the time that is left
 
 
 def main() -> None:

@@ -69,6 +69,15 @@ def main() -> None:
 def write(listed: dict[str, Part], beside: dict[str, Part]) -> None:
     """Write the page with what is finished."""
     parts = [INTRODUCTION.format(criterion=CRITERION), _table(listed, beside)]
+    silent = [
+        f"- *{name}*, {text}"
+        for found in (listed, beside)
+        for name, part in found.items()
+        for text, record in part
+        if record["failed"] is None
+    ]
+    if silent:
+        parts.append("## Without an answer: fp32 itself gets nowhere\n\n" + "\n".join(silent) + "\n")
     for title, found in (("listed settings", listed), ("neighbours", beside)):
         wrong = [(name, *one) for name, part in found.items() for one in part if not _right(one[1])]
         if wrong:
@@ -103,21 +112,32 @@ def _share(part: Sequence[tuple[str, Record]], wanted: int) -> str:
     missing = wanted - len(part)
     if not part:
         return f"not run ({wanted})"
-    right = sum(_right(record) for _, record in part)
-    return f"{right} of {len(part)} right ({right / len(part):.0%})" + (
-        f"; {missing} not run" if missing else ""
+    answered = [record for _, record in part if record["failed"] is not None]
+    silent = len(part) - len(answered)
+    right = sum(map(_right, answered))
+    share = f"{right} of {len(answered)} right ({right / len(answered):.0%})" if answered else "none"
+    return (
+        share
+        + (f"; {silent} without an answer" if silent else "")
+        + (f"; {missing} not run" if missing else "")
     )
 
 
 def _right(record: Record) -> bool:
-    return bool(record["predicted_failure"] == record["failed"])
+    return record["failed"] is None or bool(record["predicted_failure"] == record["failed"])
 
 
 def _said(record: Record) -> str:
-    words = ["fails" if record[key] else "learns" for key in ("predicted_failure", "failed")]
+    words = ["fails" if record["predicted_failure"] else "learns", _word(record["failed"])]
     found = "no number" if record["progress"] is None else f"{record['progress']:.2f} of the way"
     shares = f"share {record['expected']:.2f} / {record['found']:.2f}"
     return f"predicted: {words[0]}, came out: {words[1]} ({found}; {shares})"
+
+
+def _word(failed: bool | None) -> str:
+    if failed is None:
+        return "no answer"
+    return "fails" if failed else "learns"
 
 
 if __name__ == "__main__":

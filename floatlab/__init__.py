@@ -95,14 +95,15 @@ from floatlab.array import (
     var,
     vecdot,
 )
+from floatlab.border import open_to_all
+from floatlab.codes import decode as _decode
 from floatlab.codes import encode as _encode
-from floatlab.codes.decode import decode
 from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
 from floatlab.explain import Explanation, explain
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.formats.info import finfo
-from floatlab.names import device, find, load, open_to_tensors, save
+from floatlab.names import device, find, load, save
 from floatlab.rounding import quantize as _quantize
 from floatlab.rounding.flags import Flags, recorded
 
@@ -201,7 +202,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-quantize, encode = recorded(_quantize.quantize), recorded(_encode.encode)
+quantize = open_to_all(_quantize.quantize, recorded(_quantize.quantize))
+encode = open_to_all(_encode.encode, recorded(_encode.encode))
+decode = open_to_all(_decode.decode)
 del recorded
 
 for _name in (
@@ -274,11 +277,12 @@ for _name in (
         "tan",
     ),
     *("tanh", "tensordot", "var", "vecdot"),
+    *("linspace", "next_down", "next_up", "spacing", "ulp"),
 ):
-    globals()[_name] = open_to_tensors(globals()[_name])
+    globals()[_name] = open_to_all(globals()[_name])
 
 
-del open_to_tensors
+del open_to_all
 
 _ROOMS = (
     "amp",

@@ -30,6 +30,7 @@ __all__ = [
     "ignore_float_errors",
     "is_gpu_array",
     "may_share_memory",
+    "refuse_device",
     "together",
     "widened",
 ]
@@ -48,6 +49,15 @@ def is_gpu_array(x: object) -> bool:
     """
     cupy = sys.modules.get("cupy")
     return cupy is not None and isinstance(x, cupy.ndarray)
+
+
+def refuse_device(what: str, x: Array) -> None:
+    """Raise if `x` lies on a GPU, where `what` cannot be yet."""
+    if is_gpu_array(x):
+        raise DtypeError(
+            f"{what} lies in the memory of this machine. Got an array of a GPU. Use x.get(), or round and operate "
+            "on it as it is: floatlab.quantize, add, exp, sum, matmul and their like take arrays of a GPU."
+        )
 
 
 def array_module(x: object) -> ModuleType:

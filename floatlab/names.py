@@ -6,31 +6,12 @@ What makes or joins tensors lies in the room `autograd`, which is loaded when su
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 from floatlab.formats import get_format
 
-__all__ = ["PLACES", "device", "find", "load", "open_to_tensors", "save"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def open_to_tensors(function: F) -> F:
-    """Return a function of arrays that hands tensors over to the graph, which is loaded where there are any."""
-    name = function.__name__
-
-    @wraps(function)
-    def call(*operands: Any, **options: Any) -> Any:
-        for x in operands or options.values():
-            if hasattr(x, "gradient_format"):
-                return import_module("floatlab.autograd.functions").on_tensors(name, operands, options)
-        return function(*operands, **options)
-
-    call.__module__ = "floatlab"  # where pickle finds it
-    return call  # type: ignore[return-value]
+__all__ = ["PLACES", "device", "find", "load", "save"]
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:

@@ -29,6 +29,11 @@ PARTS = {
     "nn": ("nn/test_nn_torch.py", "nn/test_nn_ops.py"),
     "pooling": ("nn/test_nn_pooling.py",),
     "tensor": ("autograd/test_autograd_ops.py", "autograd/test_autograd_torch.py"),
+    "train": (
+        "optim/test_optim_schedules.py",
+        "nn/test_nn_pooling.py",
+        "autograd/test_autograd_data_array.py",
+    ),
     "optim": ("optim/test_optim_torch.py", "optim/test_optim_schedules.py", "amp/test_amp_grad_scaler.py"),
 }
 

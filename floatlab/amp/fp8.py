@@ -213,8 +213,8 @@ class _ScaledProduct(Function):
     ) -> Tensor:
         ctx.recipe, ctx.slots, ctx.scope = recipe, slots, scope.get()
         fmt = get_format(recipe.forward)
-        a, ctx.a = recipe.quantize(x.data, fmt, slots["input"], remember)
-        b, ctx.b = recipe.quantize(weight.data, fmt, slots["weight"], remember)
+        a, ctx.a = recipe.quantize(x.array, fmt, slots["input"], remember)
+        b, ctx.b = recipe.quantize(weight.array, fmt, slots["weight"], remember)
         # fp32 tensors that hold fp8 values: the product is rounded once, to fp32. The graph of this one operation
         # is kept, so that backward finds its derivatives in the table.
         ctx.operands = tuple(
@@ -226,7 +226,7 @@ class _ScaledProduct(Function):
                 ctx.product = apply(op, *ctx.operands, **params)
         finally:
             recording.reset(token)
-        return _unscaled(ctx.product.data, ctx.a * ctx.b)
+        return _unscaled(ctx.product.array, ctx.a * ctx.b)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -234,7 +234,7 @@ class _ScaledProduct(Function):
         token, layer = recording.set(True), scope.set(ctx.scope)
         try:
             fmt, slot = get_format(recipe.backward), ctx.slots["gradient"]
-            g, inverse = recipe.quantize(gradient.data, fmt, slot, phase="backward")
+            g, inverse = recipe.quantize(gradient.array, fmt, slot, phase="backward")
             for operand in operands:
                 operand.grad = None
             ctx.product.backward(g, retain_graph=True)
@@ -243,7 +243,7 @@ class _ScaledProduct(Function):
             scope.reset(layer)
         # The gradient of the input holds the weight's scale, and the other way round.
         return tuple(
-            None if operand.grad is None else _unscaled(operand.grad.data, inverse * other)
+            None if operand.grad is None else _unscaled(operand.grad.array, inverse * other)
             for operand, other in zip(operands, (ctx.b, ctx.a), strict=True)
         )
 

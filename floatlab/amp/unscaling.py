@@ -34,7 +34,7 @@ def check_unscalable(p: Tensor, optimizer: Optimizer) -> None:
 def is_finite(p: Tensor) -> bool:
     """Return whether all of a gradient is finite."""
     assert p.grad is not None
-    values = p.grad.data
+    values = p.grad.array
     # An infinity shows in the minimum or the maximum, a NaN in both: no array of flags is needed.
     return not values.size or (math.isfinite(float(values.min())) and math.isfinite(float(values.max())))
 
@@ -44,7 +44,7 @@ def unscale(p: Tensor, inverse: float) -> bool:
     finite = is_finite(p)
     gradient = p.grad
     assert gradient is not None
-    values = gradient.data
+    values = gradient.array
     fmt = gradient.format
     if fmt.emin > _FP32.emin:  # a low-precision weight with a master copy: the gradient goes on in fp32
         p.grad = Tensor._wrap(values.astype(np.float32) * np.float32(inverse), _FP32, _FP32)

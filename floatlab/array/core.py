@@ -19,6 +19,7 @@ from floatlab.codes.encode import encode_values
 from floatlab.context import Arithmetic, current
 from floatlab.errors import DtypeError, FormatError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.interchange.guests import taken
 from floatlab.rounding.flags import is_tracking, note
 from floatlab.rounding.inputs import as_source, refuse_masked
 from floatlab.rounding.options import RoundingOptions, check_names
@@ -283,7 +284,7 @@ def array(x: Any, fmt: Any = None, **options: Unpack[RoundingOptions]) -> FloatA
     Parameters
     ----------
     x : array_like
-        Real numbers of any kind and shape, a FloatArray, or an ml_dtypes array.
+        Real numbers of any kind and shape, a FloatArray, an ml_dtypes array, or another library's (PyTorch's, JAX's).
     fmt : str, FloatFormat or dtype, optional
         The format. It may be left out where `x` has one: a FloatArray, or an array of a NumPy or ml_dtypes float type.
     **options
@@ -302,7 +303,7 @@ def array(x: Any, fmt: Any = None, **options: Unpack[RoundingOptions]) -> FloatA
     >>> array(np.float16([0.5]))
     FloatArray([0.5], format=float16)
     """
-    given = format_of(x)
+    given = format_of(x := taken(x))
     fmt = given if fmt is None else get_format(fmt)
     if fmt is None:
         raise FormatError(
@@ -350,7 +351,7 @@ def asarray(x: Any, fmt: Any = None) -> FloatArray:
     >>> np.shares_memory(asarray(x).codes, x)
     True
     """
-    given = format_of(x)
+    given = format_of(x := taken(x))
     if given is None or (fmt is not None and not get_format(fmt).same_as(given)):
         return array(x, fmt)
     if isinstance(x, FloatArray):
@@ -369,7 +370,7 @@ def from_codes(codes: Any, fmt: Any) -> FloatArray:
     >>> from_codes([0x7E, 0x01], "e4m3")
     FloatArray([448.         ,   0.001953125], format=float8_e4m3fn)
     """
-    fmt = get_format(fmt)
+    fmt, codes = get_format(fmt), taken(codes, "decoded")
     if isinstance(codes, np.ma.MaskedArray):
         as_source(codes, fmt)  # refuses it, and says why
     if isinstance(codes, FloatArray):

@@ -16,6 +16,8 @@ from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
 from floatlab.formats import FloatFormat
 from floatlab.formats.values import values_in_html
+from floatlab.interchange.jax_arrays import array_of
+from floatlab.interchange.pytorch import tensor_of
 
 __all__ = ["Storage", "common_format", "has_own_type", "zero_of"]
 
@@ -86,6 +88,17 @@ class Storage:
         """The bytes of all codes; the array may hold values instead, which take more."""
         return self.size * self.itemsize
 
+    @property
+    def real(self) -> Self:
+        """The array itself, as a view: every element is real."""
+        return self._wrap(self._data, self._format, self._coded)
+
+    @property
+    def imag(self) -> Self:
+        """Zeros, read-only. Libraries such as xarray take for an array, and keep, what has `real` and `imag`."""
+        zero_of("imag", self._format, ".real")
+        return self._wrap(np.broadcast_to(self._data.dtype.type(0), self.shape), self._format, self._coded)
+
     def __len__(self) -> int:
         return len(self._data)
 
@@ -138,6 +151,28 @@ class Storage:
             return np.asarray(self._data)
         codes = self._data if self._coded else self._encoded()
         return np.asarray(codes).view(self._format.dtype)
+
+    def to_torch(self) -> Any:
+        """Return a tensor of PyTorch's, of the format's own type, without a copy where codes are held.
+
+        PyTorch has to be imported already; `floatlab.asarray` is the way back, over the same memory.
+
+        Raises
+        ------
+        FormatError
+            If PyTorch has no such type, or is not imported.
+        """
+        return tensor_of(self.to_ml_dtypes())
+
+    def to_jax(self) -> Any:
+        """Return an array of JAX's, of the format's own type: a copy. JAX has to be imported already.
+
+        Raises
+        ------
+        FormatError
+            If JAX has no such type, or is not imported, or would cut 64 bits to 32.
+        """
+        return array_of(self.to_ml_dtypes().copy())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if dtype is not None and self._format.dtype is not None and np.dtype(dtype) == self._format.dtype:

@@ -43,7 +43,7 @@ def numerical_gradient(
     function: Callable[..., Tensor], inputs: Sequence[Tensor], index: int, weight: Array, eps: float = 1e-6
 ) -> Array:
     """Return the gradient of ``sum(weight * function(*inputs))`` by one input, by central differences."""
-    values = inputs[index].data
+    values = inputs[index].array
     gradient = np.zeros(values.shape)
     with no_grad():
         for place in np.ndindex(values.shape):
@@ -51,7 +51,7 @@ def numerical_gradient(
             sides = []
             for step in (eps, -eps):
                 values[place] = there + step
-                sides.append(np.sum(weight * np.asarray(function(*inputs).data, np.float64)))
+                sides.append(np.sum(weight * np.asarray(function(*inputs).array, np.float64)))
             values[place] = there
             gradient[place] = (sides[0] - sides[1]) / (2 * eps)
     return gradient
@@ -111,7 +111,7 @@ def gradcheck(
         if not x.requires_grad or not x.size:
             continue
         numerical = numerical_gradient(function, inputs, i, weight, eps)
-        computed = np.zeros(x.shape) if x.grad is None else x.grad.data
+        computed = np.zeros(x.shape) if x.grad is None else x.grad.array
         error = np.abs(computed - numerical) / np.maximum(1.0, np.abs(numerical))
         error = np.where(np.isfinite(error), error, np.inf)
         place = np.unravel_index(error.argmax(), error.shape)

@@ -18,6 +18,7 @@ from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.autograd.tensor import Tensor
 from floatlab.autograd.value import Value
 from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.interchange.guests import taken
 
 __all__ = [
     "arange",
@@ -73,6 +74,7 @@ def tensor(
         if isinstance(data, Value):
             fmt = data.format
         else:
+            data = taken(data, "made a tensor")
             try:
                 array = np.asarray(data)
             except (ValueError, TypeError) as error:

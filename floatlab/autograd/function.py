@@ -138,8 +138,8 @@ class Function:
                 f"Got {result.shape} for {tensor.shape}. Sum over what was broadcast."
             )
         if is_subset(result.format, node.target):
-            return result.data.astype(node.target.value_dtype)
-        return round_to(np.array(result.data), node.target, node.arithmetic)
+            return result.array.astype(node.target.value_dtype)
+        return round_to(np.array(result.array), node.target, node.arithmetic)
 
 
 def _refuse_hidden(name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:

@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from floatlab.autograd.data_array import DataArray
 from floatlab.autograd.operation import Array, Kernel, Node, Op
 from floatlab.autograd.ops.table import find_op
 from floatlab.autograd.recording import recording
@@ -65,6 +66,8 @@ scope: ContextVar[str] = ContextVar("floatlab_scope", default="")
 
 def _number(value: Any, like: Value, rounds: bool) -> Value:
     """Return a Python number as a constant: its exact value, or rounded to the format of `like`."""
+    if isinstance(value, DataArray) and value.is_of_tensor:  # of `x + y.data`
+        return cast("Value", value.as_tensor())
     if isinstance(value, np.ndarray) and value.ndim:
         raise FormatMismatchError(
             "A tensor computes with tensors of its format, and with numbers. "
@@ -208,6 +211,8 @@ def _run(
                 before = unrounded(node, kernel, data, arrays)
             if kernel.kind == "wide":
                 data = round_to(data, fmt, node.arithmetic)
+            elif not data.ndim:
+                data = np.asarray(data)  # not NumPy's scalar, which nothing can be written to
     except (ValueError, IndexError) as error:
         if isinstance(error, FloatlabError) or not _is_misfit(kernel, arrays):
             raise  # an error of arithmetic is none of shapes, and must not be told as one

@@ -24,8 +24,9 @@ import numpy as np
 
 from floatlab.autograd.graph import apply, connect
 from floatlab.autograd.operation import Array
-from floatlab.autograd.ops.movement import plain_index
+from floatlab.autograd.ops.movement import in_two_steps, plain_index
 from floatlab.autograd.ops.table import find_op
+from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.autograd.recording import is_recording, no_grad
 from floatlab.autograd.value import Value
 from floatlab.context import DEFAULT, Arithmetic, current
@@ -128,12 +129,24 @@ class Changing(Value):
         """Set every value to a number, rounded to the format as the context says."""
         return self._overwrite(np.full(self.shape, value, dtype=np.float64), current())
 
+    def uniform_(self, low: float = 0.0, high: float = 1.0, *, rng: Rng = None) -> Self:
+        """Draw new values evenly from [low, high); `floatlab.nn.init` has the usual bounds."""
+        drawn = np.asarray(source(rng).random(self.shape) * (float(high) - float(low)))
+        return self._overwrite(drawn + float(low))
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> Self:
+        """Draw new values from a normal distribution."""
+        return self._overwrite(np.asarray(standard_normal(self.shape, rng) * float(std)) + float(mean))
+
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write to the elements that a NumPy index takes; numbers, arrays and tensors are rounded to the format.
 
         Where an index names an element twice, the last value stays, and it alone gets the gradient.
         """
         key = plain_index(key)
+        if type(key) is tuple and (steps := in_two_steps(key)) is not None:
+            apply("index", self, key=steps[0])[steps[1]] = value  # type: ignore[index]
+            return
         if isinstance(value, Value):
             values: Any = value if value.format.same_as(self.format) else value.to(self.format)  # type: ignore[attr-defined]
         else:

@@ -97,7 +97,10 @@ class Mathematics(Changing, Generic[Made]):
         return apply("log_softmax", self, axis=axis if dim is None else dim)
 
     def clamp(self, min: Number | None = None, max: Number | None = None) -> Made:
-        """Return the values, kept between two bounds, which are rounded to the format."""
+        """Return the values, kept between two bounds, which are rounded to the format.
+
+        The slope is 1 between them, and 0 beyond and at them, as in PyTorch from 2.14 (1 at them until 2.13).
+        """
         return apply("clamp", self, low=min, high=max)
 
     clip = clamp

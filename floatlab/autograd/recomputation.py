@@ -87,7 +87,7 @@ def checkpoint(
         return made
     out = made.detach()
     tensors = [x for x in args if isinstance(x, Tensor)]
-    again = _Again(function, args, context, generators, before, zlib.crc32(out.data.tobytes()))
+    again = _Again(function, args, context, generators, before, zlib.crc32(out.array.tobytes()))
     # A weight inside may ask for a gradient, which nobody knows before: an input of no elements does for all.
     anchor = Tensor(np.zeros(0), requires_grad=True, format=out.format)
     op = Op(
@@ -98,7 +98,7 @@ def checkpoint(
         keeps=tuple(range(1, len(tensors) + 1)),
     )
     node = new_node(op, (anchor, *tensors), {}, out.format, out.gradient_format)
-    record(node, out, [t.data for t in (anchor, *tensors)])
+    record(node, out, [t.array for t in (anchor, *tensors)])
     return out
 
 
@@ -125,7 +125,7 @@ class _Again:
         if index == 0:
             return None
         found = self.last[1][index - 1]
-        return None if found is None else np.asarray(found.data)
+        return None if found is None else np.asarray(found.array)
 
     def _compute(self, node: Node, gradient: Array) -> list[Any]:
         inputs = [_leaf(x) if isinstance(x, Tensor) else x for x in self.args]
@@ -133,7 +133,7 @@ class _Again:
         with enable_grad():
             with _rewound(self.generators, self.states):
                 out = self.function(*inputs)
-            if zlib.crc32(out.data.tobytes()) != self.checksum:
+            if zlib.crc32(out.array.tobytes()) != self.checksum:
                 raise AutogradError(
                     "A function that is checkpointed computes the same a second time. Got another result. "
                     "Pass the generators that it draws from as rng, and let it change nothing outside."

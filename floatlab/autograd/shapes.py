@@ -12,7 +12,7 @@ import numpy as np
 
 from floatlab.autograd.graph import apply as apply_to_values
 from floatlab.autograd.in_place import Changing
-from floatlab.autograd.ops.movement import exchanged, plain_index, several, squeezed
+from floatlab.autograd.ops.movement import exchanged, in_two_steps, plain_index, several, squeezed
 from floatlab.autograd.value import Value
 from floatlab.errors import ShapeError
 
@@ -201,7 +201,10 @@ class Shapes(Changing, Generic[Made]):
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, key: Any) -> Made:
-        return apply("index", self, key=plain_index(key))
+        key = plain_index(key)
+        if type(key) is tuple and (steps := in_two_steps(key)) is not None:
+            return apply("index", self, key=steps[0])[steps[1]]
+        return apply("index", self, key=key)
 
     def select(self, dim: int, index: int) -> Made:
         """Return the part at one place of an axis, without that axis."""

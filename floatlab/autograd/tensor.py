@@ -11,13 +11,15 @@ from typing import Any, cast
 import numpy as np
 
 from floatlab.autograd.backward import Handle, start_backward
+from floatlab.autograd.data_array import as_values
 from floatlab.autograd.devices import is_device
 from floatlab.autograd.discrete import DiscreteArray, discrete, kind_of
 from floatlab.autograd.graph import apply as apply_to_values
 from floatlab.autograd.mathematics import Mathematics
 from floatlab.autograd.operation import Array
 from floatlab.autograd.shapes import Shapes
-from floatlab.autograd.value import Value, as_values
+from floatlab.autograd.value import Value
+from floatlab.backend import refuse_device
 from floatlab.context import current
 from floatlab.errors import AutogradError, DtypeError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
@@ -85,6 +87,8 @@ class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
         self.format = get_format(format)
         self.gradient_format = self.format if gradient_format is None else get_format(gradient_format)
         values = quantize(data, self.format, **current().for_operations)
+        if type(values) is not np.ndarray:
+            refuse_device("A tensor", values)
         self._data = values.astype(self.format.value_dtype, copy=False)
         self._node = None
         self._version = [0]
@@ -307,7 +311,7 @@ class Tensor(Mathematics["Tensor"], Shapes["Tensor"]):
             raise ShapeError(
                 f"An in-place change keeps the shape. Got {made.shape} for an array of shape {out.shape}. Reshape one."
             )
-        out[...] = made.data
+        out[...] = made.array
         return out
 
 

@@ -12,15 +12,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from floatlab.autograd.data_array import DataArray
 from floatlab.autograd.discrete import Questions, Size, size_of
 from floatlab.autograd.operation import Array, Node
-from floatlab.errors import AutogradError, DtypeError, FormatMismatchError, ShapeError
+from floatlab.errors import AutogradError, DtypeError, ShapeError
 from floatlab.formats import FloatFormat
 from floatlab.formats.values import values_in_html
 from floatlab.rounding.inputs import as_array
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["Value", "as_values"]
+__all__ = ["Value"]
 
 
 class Value(Questions):
@@ -68,13 +69,20 @@ class Value(Questions):
 
     @property
     def data(self) -> Array:
-        """The values, in an array of ``format.value_dtype``; new ones are rounded to nearest, in any context."""
-        return self._data
+        """The values, in an array of ``format.value_dtype``; new ones are rounded to nearest, in any context.
+
+        It is the tensor's own memory, and has the tensor's methods, too: ``p.data.clamp_(-1, 1)``. See `DataArray`.
+        """
+        found = self._data.view(DataArray)
+        found._of = self
+        return found
 
     @data.setter
     def data(self, values: Any) -> None:
         if isinstance(values, Value):
             values = values._data
+        if isinstance(values, DataArray) and values.is_all_of(self._data):
+            values = self._data
         array = as_array(values, "rounded")
         if array.shape != self._data.shape:
             raise ShapeError(
@@ -87,6 +95,11 @@ class Value(Questions):
         else:
             self._data = rounded
         self._version[0] += 1
+
+    @property
+    def array(self) -> Array:
+        """The values as a plain array of NumPy, the tensor's own memory."""
+        return self._data
 
     @property
     def grad(self) -> Any:
@@ -253,14 +266,3 @@ class Value(Questions):
         self._node, self._version = None, [0]
         for name, value in state.items():
             setattr(self, "_grad" if name == "grad" else name, value)
-
-
-def as_values(array: Array, fmt: FloatFormat) -> Array:
-    """Return an array that holds values of a format, as the data of a tensor do; one that holds others is refused."""
-    if array.dtype != fmt.value_dtype or not np.array_equal(quantize(array, fmt), array, equal_nan=True):
-        raise FormatMismatchError(
-            "An array counts as a tensor only where it holds values of the format. "
-            f"Got an array of dtype {array.dtype} beside {fmt.spec}. "
-            f'Use Tensor(array, format="{fmt.spec}").'
-        )
-    return array

@@ -117,10 +117,11 @@ def draw_run(experiment: Experiment, records: Sequence[dict[str, Any]], folder: 
         criterion=CRITERION,
     )
     files = [plots.save(figure, folder / "outcome.png").name]
-    if experiment.sweep:
-        held = [r for r in records if r["loss_scaling"] != "dynamic"]  # a dynamic scale leaves its setting
+    sweep = experiment.sweep
+    if sweep is not None and (rows := sweep.rows(list(records))):
         figure = plots.plot_sweep(
-            held, experiment.sweep, criterion=CRITERION, title=f"{experiment.title}: {experiment.outcome}"
-        )
+            rows, sweep.x, y=sweep.y, by=sweep.by, base=sweep.base, predicted=sweep.predicted(list(records)),
+            criterion=CRITERION,
+        )  # fmt: skip
         files.append(plots.save(figure, folder / "sweep.png").name)
     return files

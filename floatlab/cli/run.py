@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from floatlab.cli.console import table_console, table_of, verdict
 from floatlab.experiments import registry
-from floatlab.experiments.harness.common import Experiment, Record
+from floatlab.experiments.harness.common import Claim, Experiment, Record
 from floatlab.experiments.harness.criterion import CRITERION
 from floatlab.experiments.harness.neighbours import changes, neighbourhood
 from floatlab.experiments.harness.runner import open_folder
@@ -133,13 +133,16 @@ def _print_results(console: Console, experiment: Experiment, records: Sequence[R
     table = table_of(title, ["run", "share>", "predicted", "came out", "mean>", "seeds>", "skips>"])
     for name in dict.fromkeys(r["run"] for r in records):
         mine = [r for r in records if r["run"] == name]
-        predicted, failed = ([r[key] for r in mine] for key in ("predicted_failure", "failed"))
+        predicted = [r["predicted_failure"] for r in mine]
+        failed = [r["failed"] for r in mine if r["failed"] is not None]
+        right = all(r["predicted_failure"] == r["failed"] for r in mine if r["failed"] is not None)
         numbers = [r["outcome"] for r in mine if r["outcome"] is not None]
         table.add_row(
             name,
             f"{fmean(r['expected'] for r in mine):.0%} / {fmean(r['found'] for r in mine):.0%}",
             verdict(sum(predicted), len(predicted)),
-            verdict(sum(failed), len(failed)) + ("" if predicted == failed else " [bold](wrong)"),
+            (verdict(sum(failed), len(failed)) if failed else "[yellow]no answer[/yellow]")
+            + ("" if right else " [bold](wrong)"),
             _number(fmean(numbers) if numbers else None),
             f"{_number(min(numbers))} to {_number(max(numbers))}" if numbers else "",
             str(sum(r.get("skipped_steps", 0) for r in mine)),
@@ -147,13 +150,20 @@ def _print_results(console: Console, experiment: Experiment, records: Sequence[R
     console.print(table)
     claims = registry.verdict(experiment, records)
     for claim in claims[len({r["run"] for r in records}) :]:
-        mark = "[green]holds[/green]" if all(claim.holds) else "[red]does not hold[/red]"
+        mark = "[green]holds[/green]" if _holds(claim) else "[red]does not hold[/red]"
         console.print(
             f"{claim.text}. Predicted: {claim.predicted}. Measured: {claim.measured}. {mark} in "
             f"{sum(claim.holds)} of {len(claim.holds)} seeds.",
             highlight=False,
         )
-    true = sum(all(claim.holds) for claim in claims)
+    if silent := sorted({r["seed"] for r in records if r["failed"] is None}):
+        console.print(
+            f"No answer from {'seeds' if len(silent) > 1 else 'seed'} {', '.join(map(str, silent))} in some runs: "
+            "their fp32 run gets nowhere itself.",
+            style="yellow",
+            highlight=False,
+        )
+    true = sum(map(_holds, claims))
     console.print(f"Claims that came true in every seed: {true} of {len(claims)}.", highlight=False)
     return true == len(claims)
 
@@ -164,9 +174,17 @@ def _print_neighbours(
     """Print in which numbers each neighbour differs, and the share of verdicts that were right."""
     for run in drawn.runs:
         console.print(f"{run.run}: {changes(run, listed.runs)}", highlight=False)
-    right = sum(r["predicted_failure"] == r["failed"] for r in records)
-    share = f"{right} of {len(records)} ({right / len(records):.0%})"
+    answered = [r for r in records if r["failed"] is not None]
+    right = sum(r["predicted_failure"] == r["failed"] for r in answered)
+    share = f"{right} of {len(answered)}" + (f" ({right / len(answered):.0%})" if answered else "")
+    if len(answered) < len(records):
+        share += f"; {len(records) - len(answered)} without an answer, where fp32 itself gets nowhere"
     console.print(f"Verdicts of neighbouring settings that were right: {share}.", highlight=False)
+
+
+def _holds(claim: Claim) -> bool:
+    """Whether a claim came true in every seed that says anything, and one did."""
+    return bool(claim.holds) and all(claim.holds)
 
 
 def _number(value: float | None) -> str:

@@ -31,6 +31,7 @@ from floatlab.experiments.harness.common import (
     Inside,
     Record,
     Run,
+    Sweep,
     accuracy,
     record,
     scores,
@@ -87,7 +88,7 @@ def _first_step(config: Accumulation) -> tuple[Array, Array]:
     (nn.functional.cross_entropy(out, labels) * config.initial_scale).backward()
     weight = next(iter(network.parameters()))
     assert out.grad is not None and weight.grad is not None
-    return out.grad.data.astype(np.float64), weight.grad.data.astype(np.float64)
+    return out.grad.array.astype(np.float64), weight.grad.array.astype(np.float64)
 
 
 def swallowed(terms: Array, how: Accumulator) -> Array:
@@ -179,6 +180,25 @@ def train(config: Accumulation) -> Record:
     )
 
 
+_WIDTH, _ACCURACY = "bits of precision of the accumulator", "test accuracy"
+
+
+def against_width(records: list[Record]) -> list[Record]:
+    """Return the accuracy of each run against the precision of its partial sums; without those that are wide."""
+    rows = []
+    for r in records:
+        how = get_accumulator(r["adds_in"])
+        fmt, _ = _narrow(how, 1)
+        if fmt is None:
+            continue
+        chunks = f", in chunks of {how.size}" if isinstance(how, Chunked) else ""
+        kept = {key: r.get(key) for key in ("run", "seed", "failed", "predicted_failure")}
+        rows.append(
+            kept | {_WIDTH: fmt.precision, _ACCURACY: r["test_accuracy"], "order": r["order"] + chunks}
+        )
+    return rows
+
+
 _KINDS = {
     "wide": "wide",
     "fp16": "float16",
@@ -201,6 +221,7 @@ EXPERIMENT = Experiment(
     train=train,
     expected="error of the first weight gradient, relative to it",
     outcome="training loss of the last step",
+    sweep=Sweep(_WIDTH, _ACCURACY, by="order", rows=against_width),
     minutes=1.0,
     vary={"adds_in": 1, "learning_rate": 2.0, "initial_scale": 64.0},
     logarithmic=True,

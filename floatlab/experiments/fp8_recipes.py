@@ -115,7 +115,7 @@ def train(config: Fp8) -> Record:
 
         def step(self, closure: Any = None) -> Any:
             assert last_weight.grad is not None
-            seen.append(float((last_weight.grad.data == 0).mean()))
+            seen.append(float((last_weight.grad.array == 0).mean()))
             return super().step(closure)
 
     optimizer = _Watched(

@@ -66,7 +66,7 @@ class _Reader(nn.Module):
         self.out = nn.Linear(config.hidden, 10, bias=False, rng=rng)
         nn.init.zeros_(self.lstm.bias_ih_l0)
         nn.init.zeros_(self.lstm.bias_hh_l0)
-        self.lstm.bias_ih_l0.data[config.hidden : 2 * config.hidden] = config.forget_bias
+        self.lstm.bias_ih_l0.array[config.hidden : 2 * config.hidden] = config.forget_bias
         self.lstm.bias_ih_l0.mark_changed()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -100,7 +100,7 @@ def _first_gradients(config: OptimizerState) -> Array:
     images, labels = next(iter(whole_batches(digits(seed=config.seed), config.batch_size, config.seed)()))
     network = _build(config, "float32")
     nn.functional.cross_entropy(network(Tensor(images)), labels).backward()
-    found = [p.grad.data.astype(np.float64).ravel() for p in network.parameters() if p.grad is not None]
+    found = [p.grad.array.astype(np.float64).ravel() for p in network.parameters() if p.grad is not None]
     return np.concatenate(found)
 
 
@@ -142,7 +142,7 @@ class _Watched(Adam):
         result = super().step(closure)
         if before is None:
             for p in self.parameters():
-                alive = p.grad.data != 0 if p.grad is not None else np.zeros(p.shape, bool)
+                alive = p.grad.array != 0 if p.grad is not None else np.zeros(p.shape, bool)
                 self.alive += int(alive.sum())
                 self.lost += int((self.state[p]["exp_avg_sq"][alive] == 0).sum())
         else:

@@ -152,7 +152,7 @@ class _Points(Watcher):
         hidden = scores(self.network[:2], self.images)
         outputs = scores(self.network[2], hidden)
         gradient = (outputs.astype(np.float64) - self.images) * (2.0 * self.config.loss_weight / outputs.size)
-        weight = self.network[2].weight.data.astype(np.float64)
+        weight = self.network[2].weight.array.astype(np.float64)
         self.found.append(Point(self.images.astype(np.float64), hidden.astype(np.float64), gradient, weight))
 
 
@@ -215,7 +215,7 @@ def predict(config: Scheduled) -> Record:
         "expected": float(
             np.mean([np.interp(place, looked, shares[stage]) for stage, place in going.places])
         ),
-        "predicted_failure": fails({"epoch_losses": going.epoch_losses}, fp32),
+        "predicted_failure": bool(fails({"epoch_losses": going.epoch_losses}, fp32)),
         "predicted_loss": going.epoch_losses[-1],
         "predicted_switch": going.switches[0] if going.switches else None,
     }
@@ -256,7 +256,7 @@ class _Course(Watcher):
         assert self._last is not None
         rounded, exact = (tensor.grad for tensor in self._last)
         assert rounded is not None and exact is not None
-        self.lost.append(lost_share(exact.data, rounded.data))
+        self.lost.append(lost_share(exact.array, rounded.array))
 
     def epochs(self, batches: Callable[[], Iterable[Any]]) -> Callable[[], Iterator[Any]]:
         """Return the batches of one epoch after the other; at the end of each the schedule hears its mean loss."""

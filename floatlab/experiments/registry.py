@@ -158,12 +158,15 @@ def run(
 def verdict(experiment: Experiment, records: Sequence[Record]) -> list[Claim]:
     """Return what was claimed, what came of it, and for each seed whether it came true.
 
-    The first claims are that each run learns or fails as predicted; an experiment may add others.
+    The first claims are that each run learns or fails as predicted; an experiment may add others. Seeds whose fp32 run
+    has got nowhere are no part of them.
     """
     claims = []
     for name in dict.fromkeys(r["run"] for r in records):
         mine = [r for r in records if r["run"] == name]
-        expected, failed = ([r[key] for r in mine] for key in ("predicted_failure", "failed"))
+        expected = [r["predicted_failure"] for r in mine]
+        answered = [r for r in mine if r["failed"] is not None]
+        failed = [r["failed"] for r in answered]
         numbers = [r["outcome"] for r in mine if r["outcome"] is not None]
         mean = f"{fmean(numbers):.3g}" if numbers else "not a number"
         claims.append(
@@ -171,13 +174,15 @@ def verdict(experiment: Experiment, records: Sequence[Record]) -> list[Claim]:
                 f"{name}: {_word(expected)}",
                 f"{_word(expected)}, {fmean(r['expected'] for r in mine):.0%}",
                 f"{_word(failed)}, {fmean(r['found'] for r in mine):.0%}; {experiment.outcome} {mean}",
-                tuple(a == b for a, b in zip(expected, failed, strict=True)),
+                tuple(r["predicted_failure"] == r["failed"] for r in answered),
             )
         )
     return claims + experiment.claims(list(records))
 
 
 def _word(failures: Sequence[bool]) -> str:
+    if not failures:
+        return "no answer, for fp32 itself gets nowhere"
     if not any(failures):
         return "learns"
     return "fails" if all(failures) else f"fails in {sum(failures)} of {len(failures)}"

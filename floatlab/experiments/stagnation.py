@@ -17,7 +17,7 @@ fp32's speed.)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from floatlab.experiments.harness.common import (
     Experiment,
     Record,
     Run,
+    Sweep,
     accuracy,
     record,
     scores,
@@ -86,7 +87,7 @@ def _first_step(config: Stagnation) -> Iterator[tuple[Array, Array]]:
     nn.functional.cross_entropy(network(Tensor(images)), labels).backward()
     for p in network.parameters():
         if p.ndim == 2 and p.grad is not None:
-            yield p.data.astype(np.float64), p.grad.data.astype(np.float64)
+            yield p.array.astype(np.float64), p.grad.array.astype(np.float64)
 
 
 def step_of(weights: Array, wanted: Array, fmt: str, rounding: str) -> tuple[Array, Array]:
@@ -165,6 +166,30 @@ def train(config: Stagnation) -> Record:
     )
 
 
+_LOST = "updates lost at the first step"
+_RATES = tuple(1e-3 * 10.0 ** (k / 8) for k in range(-12, 13))
+
+
+def measured(records: list[Record]) -> list[Record]:
+    """Return for each run which share of its first updates was lost, at its learning rate."""
+    kept = ("run", "seed", "learning_rate", "failed", "predicted_failure")
+    return [{key: r.get(key) for key in kept} | {_LOST: r["found"]} for r in records]
+
+
+def along(records: list[Record]) -> list[Record]:
+    """Return which share is predicted for other learning rates, with the weights and gradients of the first seed."""
+    listed = {run.run: run for run in EXPERIMENT.runs}
+    names = [name for name in dict.fromkeys(r["run"] for r in records) if name in listed]
+    seed = min((int(r["seed"]) for r in records), default=0)
+    rows = []
+    for name in names:
+        for rate in _RATES:
+            found = predict(replace(listed[name], learning_rate=rate, seed=seed))
+            rows.append({"run": name, "learning_rate": rate, _LOST: found["expected"],
+                         "failed": found["predicted_failure"]})  # fmt: skip
+    return rows
+
+
 EXPERIMENT = Experiment(
     name="stagnation",
     title="Stagnation and master weights",
@@ -180,8 +205,9 @@ EXPERIMENT = Experiment(
     ),
     predict=predict,
     train=train,
-    expected="updates lost at the first step",
+    expected=_LOST,
     outcome="test accuracy",
+    sweep=Sweep("learning_rate", _LOST, by="run", base=10, rows=measured, predicted=along),
     minutes=1.4,
     vary={"learning_rate": 3.0, "batch_size": 2.0, "weight_format": 1},
     notes="A larger learning rate or momentum makes updates larger and hides the effect; it does not remove it.",

@@ -242,8 +242,8 @@ def summarise(records: Sequence[Record]) -> list[Summary]:
                     for r in mine
                     for k in layers
                 ),
-                sum(r["predicted_failure"] for r in mine),
-                sum(r["failed"] for r in mine),
+                sum(r["predicted_failure"] for r in mine if r["failed"] is not None),
+                sum(bool(r["failed"]) for r in mine),
                 tuple(r["test_accuracy"] for r in mine),
                 sum(r["skipped_steps"] for r in mine),
                 mine[0]["final_scale"],

@@ -8,4 +8,6 @@
 - `pairs.py`: functions of two numbers.
 - `suspects.py`: where a float64 does not tell what f(x) rounds to, and what does there.
 - `evaluate.py`: any of these on an array, rounded once.
+- `task.py`: one function for one format: what was asked for, and the way to rounded results.
+- `on_device.py`: the arrays of a GPU, whose suspects alone visit the host.
 """

@@ -181,7 +181,7 @@ _ONLY_HERE = {"conv2d"}
 
 def _activations(root: Tensor, model: Module) -> Iterator[Item]:
     """Yield one item for each piece of memory that the graph keeps, except the model's own weights."""
-    owned = {id(_storage(t.data)) for _, t in [*model.named_parameters(), *model.named_buffers()]}
+    owned = {id(_storage(t.array)) for _, t in [*model.named_parameters(), *model.named_buffers()]}
     seen = set(owned)
     for node in _nodes(root):
         for array, fmt, source in _kept(node):
@@ -189,7 +189,7 @@ def _activations(root: Tensor, model: Module) -> Iterator[Item]:
             if id(storage) in seen:
                 continue
             seen.add(id(storage))
-            is_cast = source is not None and id(_storage(source.data)) in owned
+            is_cast = source is not None and id(_storage(source.array)) in owned
             elements = storage.nbytes // array.itemsize  # a view may read the memory as another type
             size, name = _size(array, elements, fmt)
             kind = "casts" if is_cast else "activations"
@@ -222,9 +222,9 @@ def _kept(node: Node) -> Iterator[tuple[Array, FloatFormat, Tensor | None]]:
         if isinstance(recipe, amp.Recipe):  # its operands are fp32 tensors that hold fp8 values
             operands = getattr(node.saved, "operands", ())
             for operand, tensor in zip(operands, node.inputs, strict=True):
-                yield operand.data, get_format(recipe.forward), tensor
+                yield operand.array, get_format(recipe.forward), tensor
         else:
-            yield from ((t.data, t.format, None) for t in node.saved.saved_tensors)
+            yield from ((t.array, t.format, None) for t in node.saved.saved_tensors)
     elif node.op.name not in _ONLY_HERE:
         yield from ((array, node.format, None) for array in _arrays(node.saved))
     yield from ((array, node.format, None) for array in _arrays(tuple(node.params.values())))

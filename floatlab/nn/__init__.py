@@ -25,9 +25,6 @@ from floatlab.nn.functions import (
     ELU,
     GELU,
     SELU,
-    AdaptiveAvgPool2d,
-    AvgPool1d,
-    AvgPool2d,
     Flatten,
     Hardsigmoid,
     Hardswish,
@@ -36,8 +33,6 @@ from floatlab.nn.functions import (
     LeakyReLU,
     LogSigmoid,
     LogSoftmax,
-    MaxPool1d,
-    MaxPool2d,
     Mish,
     ReLU,
     ReLU6,
@@ -80,6 +75,13 @@ from floatlab.nn.recurrent import (
     GRU,
     LSTM,
     RNN,
+)
+from floatlab.nn.windows import (
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
 )
 
 __all__ = [

@@ -194,7 +194,7 @@ class ParameterList(Module):
     def append(self, parameter: Tensor) -> Self:
         """Add a parameter at the end; return this list."""
         if isinstance(parameter, Tensor) and not isinstance(parameter, Parameter):
-            parameter = Parameter(parameter.data, format=parameter.format)
+            parameter = Parameter(parameter.array, format=parameter.format)
         self.register_parameter(str(len(self._parameters)), parameter)
         return self
 

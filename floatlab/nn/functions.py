@@ -9,16 +9,14 @@ from typing import Any
 from floatlab.autograd import Tensor
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.nn import functional as F  # noqa: N812
-from floatlab.nn.arguments import alone, is_whole, number, pair
+from floatlab.nn.arguments import is_whole, number, pair
 from floatlab.nn.module import Module
 
 __all__ = [
+    "CHECKS",
     "ELU",
     "GELU",
     "SELU",
-    "AdaptiveAvgPool2d",
-    "AvgPool1d",
-    "AvgPool2d",
     "Flatten",
     "FunctionLayer",
     "Hardsigmoid",
@@ -28,8 +26,6 @@ __all__ = [
     "LeakyReLU",
     "LogSigmoid",
     "LogSoftmax",
-    "MaxPool1d",
-    "MaxPool2d",
     "Mish",
     "ReLU",
     "ReLU6",
@@ -273,51 +269,6 @@ class Flatten(FunctionLayer):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__(start_dim=start_dim, end_dim=end_dim)
-
-
-class _Pooling(FunctionLayer):
-    def __init__(self, kernel_size: F.Pair, stride: F.Pair | None = None, padding: F.Pair = 0) -> None:
-        super().__init__(kernel_size=kernel_size, stride=stride, padding=padding)
-
-
-class MaxPool2d(_Pooling):
-    """The largest value of each window of images (N, C, H, W)."""
-
-    _function = staticmethod(F.max_pool2d)
-
-
-class AvgPool2d(_Pooling):
-    """The mean of each window of images (N, C, H, W)."""
-
-    _function = staticmethod(F.avg_pool2d)
-
-
-class _Pooling1d(_Pooling):
-    _checks = CHECKS | {
-        name: lambda name, value: CHECKS[name](name, None if value is None else 2 * alone(name, value))
-        for name in ("kernel_size", "stride", "padding")
-    }
-
-
-class MaxPool1d(_Pooling1d):
-    """The largest value of each window of sequences (N, C, L)."""
-
-    _function = staticmethod(F.max_pool1d)
-
-
-class AvgPool1d(_Pooling1d):
-    """The mean of each window of sequences (N, C, L)."""
-
-    _function = staticmethod(F.avg_pool1d)
-
-
-class AdaptiveAvgPool2d(FunctionLayer):
-    """The means of areas that cover the image, as many as asked for; with 1 the mean of each channel."""
-
-    _function = staticmethod(F.adaptive_avg_pool2d)
-
-    def __init__(self, output_size: Any) -> None:
-        super().__init__(output_size=output_size)
 
 
 class Upsample(FunctionLayer):

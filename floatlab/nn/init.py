@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.autograd import Tensor
+from floatlab.autograd.data_array import DataArray
 from floatlab.autograd.randomness import Rng, source, standard_normal
 from floatlab.errors import ShapeError, check_option
 from floatlab.rounding.quantize import quantize
@@ -38,7 +39,9 @@ Array = NDArray[np.float64]
 
 
 def _fill(tensor: Tensor, values: Array) -> Tensor:
-    tensor.data[...] = quantize(values, tensor.format)
+    if isinstance(tensor, DataArray):  # of `normal_(layer.weight.data)`
+        tensor = tensor.as_tensor()
+    tensor.array[...] = quantize(values, tensor.format)
     tensor.mark_changed()
     return tensor
 

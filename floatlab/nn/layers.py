@@ -83,7 +83,7 @@ class Embedding(Module):
         self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), np.float32))
         init.normal_(self.weight, rng=rng)
         if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0.0
+            self.weight.array[self.padding_idx] = 0.0
 
     def forward(self, indices: Any) -> Tensor:
         """Return the rows with these indices."""

@@ -325,10 +325,10 @@ class Module(Hooked, metaclass=ModuleType):
         the model would change nothing here. Write to the parameters, or to a ``clone()`` that is loaded.
         """
         state = {
-            name: Tensor._wrap(t.data.copy(), t.format, t.format) for name, t in self._own_state().items()
+            name: Tensor._wrap(t.array.copy(), t.format, t.format) for name, t in self._own_state().items()
         }
         for copied in state.values():
-            copied.data.flags.writeable = False
+            copied.array.flags.writeable = False
         return state
 
     def check_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
@@ -351,7 +351,7 @@ class Module(Hooked, metaclass=ModuleType):
             if name not in state_dict:
                 continue
             saved = state_dict[name]
-            shape = tuple(np.shape(saved.data if isinstance(saved, Tensor) else saved))
+            shape = tuple(np.shape(saved.array if isinstance(saved, Tensor) else saved))
             if shape != tensor.shape:
                 raise StateError(
                     f"A saved tensor must have the shape of the one it is loaded into. Got {shape} for "
@@ -373,8 +373,8 @@ class Module(Hooked, metaclass=ModuleType):
         for name, tensor in self._own_state().items():
             if name in state_dict:
                 saved = state_dict[name]
-                values = saved.data if isinstance(saved, Tensor) else np.asarray(saved, np.float64)
-                tensor.data[...] = quantize(values, tensor.format)
+                values = saved.array if isinstance(saved, Tensor) else np.asarray(saved, np.float64)
+                tensor.array[...] = quantize(values, tensor.format)
                 tensor.mark_changed()
 
     # -- printing ----------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ class Module(Hooked, metaclass=ModuleType):
 
 
 def _convert(tensor: Tensor, target: FloatFormat) -> None:
-    values = tensor.data
+    values = tensor.array
     tensor.format = tensor.gradient_format = target
     tensor.data = values  # rounds
     tensor.grad = None

@@ -14,7 +14,7 @@ def module_in_html(module: Any) -> Raw:
     rows, total = [], 0
     for name, inner in module.named_modules():
         own = list(inner._parameters.items())
-        size = sum(int(parameter.data.size) for _, parameter in own)
+        size = sum(int(parameter.array.size) for _, parameter in own)
         total += size
         shapes = ", ".join(f"{key} {' × '.join(map(str, p.shape)) or 'scalar'}" for key, p in own)
         formats = ", ".join(dict.fromkeys(p.format.name for _, p in own))

@@ -22,7 +22,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     tensors = list(parameters)
     if not tensors:
         raise ShapeError("A vector is made of parameters. Got none. Give model.parameters().")
-    return Tensor(np.concatenate([p.data.ravel() for p in tensors]), format=tensors[0].format)
+    return Tensor(np.concatenate([p.array.ravel() for p in tensors]), format=tensors[0].format)
 
 
 def vector_to_parameters(vector: Tensor, parameters: Iterable[Tensor]) -> None:
@@ -35,5 +35,5 @@ def vector_to_parameters(vector: Tensor, parameters: Iterable[Tensor]) -> None:
         )
     start = 0
     for p in tensors:
-        p.data = vector.data[start : start + p.size].reshape(p.shape)
+        p.data = vector.array[start : start + p.size].reshape(p.shape)
         start += p.size

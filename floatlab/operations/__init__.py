@@ -5,4 +5,7 @@
 - `special_values.py`: flags, the signs of zeros and of NaNs.
 - `integers.py`: the exact result, on Python integers.
 - `operate.py`: the operations.
+- `full_width.py`: formats that leave float64 no bits to spare.
+- `device.py`: the kernel that forms a result, and what it lacks, on a GPU.
+- `on_device.py`: the arrays of a GPU, and what a kernel cannot settle.
 """

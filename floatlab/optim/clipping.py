@@ -55,11 +55,11 @@ def grad_norm(parameters: Tensor | Iterable[Tensor], norm_type: float = 2.0) -> 
     """
     if not _is_limit(norm_type) or norm_type not in (1.0, 2.0, math.inf):
         raise OptionError(f"norm_type is 1, 2 or inf. Got {norm_type!r}. Use 2, the Euclidean norm.")
-    gradients = [gradient for gradient in _gradients(parameters) if gradient.data.size]
+    gradients = [gradient for gradient in _gradients(parameters) if gradient.array.size]
     exponent = _exponent(gradients) if norm_type == 2.0 else 0
     total = 0.0
     for gradient in gradients:
-        values = np.abs(gradient.data, dtype=np.float64).ravel()
+        values = np.abs(gradient.array, dtype=np.float64).ravel()
         if norm_type == math.inf:
             total = float(np.maximum(total, values.max()))  # NaN if any is, whatever comes after it
             continue
@@ -80,9 +80,9 @@ def _is_limit(value: object) -> bool:
 
 def _exponent(gradients: list[Tensor]) -> int:
     """Return what to divide by, as a power of two: that of the largest number, if some are in float64."""
-    if all(gradient.data.dtype != np.float64 for gradient in gradients):
+    if all(gradient.array.dtype != np.float64 for gradient in gradients):
         return 0
-    largest = np.max([np.abs(gradient.data).max() for gradient in gradients])
+    largest = np.max([np.abs(gradient.array).max() for gradient in gradients])
     return math.frexp(largest)[1] if 0 < largest < math.inf else 0
 
 
@@ -129,7 +129,7 @@ def clip_grad_norm_(
             for gradient in gradients:
                 # In fp32 as in PyTorch; for another format in float64, and then rounded.
                 scalar = np.float32 if gradient.format.same_as(_FP32) else np.float64
-                _store(gradient, gradient.data * scalar(factor))
+                _store(gradient, gradient.array * scalar(factor))
     return norm
 
 
@@ -150,8 +150,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
             f"clip_value is at least 0. Got {clip_value!r}. Give the largest allowed magnitude."
         )
     for gradient in _gradients(parameters):
-        _store(gradient, np.clip(gradient.data, -clip_value, clip_value))
+        _store(gradient, np.clip(gradient.array, -clip_value, clip_value))
 
 
 def _store(gradient: Tensor, values: np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]) -> None:
-    gradient.data[...] = quantize(values, gradient.format)
+    gradient.array[...] = quantize(values, gradient.format)

@@ -255,18 +255,18 @@ class Optimizer:
             state = self.state[p] = {"step": 0}
             self._formats[p] = p.format
             if self.master_weights:
-                state["master"] = p.data.astype(np.float32)
+                state["master"] = p.array.astype(np.float32)
         state["step"] += 1
         assert p.grad is not None
-        grad = -p.grad.data if group.get("maximize") else p.grad.data
+        grad = -p.grad.array if group.get("maximize") else p.grad.array
         if not self.master_weights:
-            self._update(bench, p.data, grad, state, group)
+            self._update(bench, p.array, grad, state, group)
         else:
             master = state["master"]
-            follow_weight(master, p.data, self._written.get(p), p.format, self.rounding)
+            follow_weight(master, p.array, self._written.get(p), p.format, self.rounding)
             self._update(bench, master, grad, state, group)
-            Rounding(p.format, self.rounding, self.rng)(master.astype(np.float32), p.data)
-            self._written[p] = p.data.copy()
+            Rounding(p.format, self.rounding, self.rng)(master.astype(np.float32), p.array)
+            self._written[p] = p.array.copy()
         p.mark_changed()
 
     def _update(

@@ -95,7 +95,7 @@ def _escaped(key: str) -> str:
 
 def _pack(value: Any, place: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, Tensor):
-        return {"$tensor": _pack_array(np.asarray(value.data), place, arrays), "format": value.format.spec}
+        return {"$tensor": _pack_array(np.asarray(value.array), place, arrays), "format": value.format.spec}
     if isinstance(value, np.ndarray):
         return _pack_array(value, place, arrays)
     if isinstance(value, np.generic):

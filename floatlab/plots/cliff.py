@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from floatlab.errors import ExperimentError
-from floatlab.plots.colours import THEMES
-from floatlab.plots.style import heading, label_lines, new_figure, run_style, tidy
+from floatlab.plots.colours import Style
+from floatlab.plots.figure import Figure
+from floatlab.plots.style import Canvas, Size, canvas, label_lines, power_of_ten, run_style, tidy
 
 __all__ = ["plot_cliff"]
 
-_THEME = THEMES[False]
 _NAN = -7.0  # where a NaN is marked, below an accuracy of 0
 
 Records = Sequence[Mapping[str, Any]]
@@ -27,7 +25,10 @@ def plot_cliff(
     *,
     predicted: Mapping[str, float] | None = None,
     criterion: str = "",
-    title: str = "",
+    ax: Axes | None = None,
+    size: Size = None,
+    dark: bool = False,
+    title: str | None = None,
 ) -> Figure:
     """Draw the final accuracy of every run against its loss weight, with the predicted cliffs as lines.
 
@@ -43,8 +44,8 @@ def plot_cliff(
         weights that were run is left out.
     criterion : str
         What "fails" means, in a sentence; written below the axes.
-    title : str
-        A line above the axes.
+    ax, size, dark, title
+        As in `plot_ranges`; a `size` of None is that of this chart alone. The title says which runs fail from where on.
 
     Raises
     ------
@@ -53,40 +54,61 @@ def plot_cliff(
     """
     if not records:
         raise ExperimentError("A figure of cliffs needs a finished run. Got none. Run the experiment first.")
-    figure, axis = new_figure(size=(13, 7.4))
     names = list(dict.fromkeys(str(r["run"]) for r in records))
+    styles = {name: run_style(name, index) for index, name in enumerate(names)}
     smallest = min(float(r["loss_weight"]) for r in records)
     largest = max(float(r["loss_weight"]) for r in records)
-    axis.set_xscale("log")
-    axis.set_xlim(largest * 1.6, smallest / 1.6)  # large weights to the left: down the cliff to the right
-    labels, any_nan = [], False
-    for index, name in enumerate(names):
-        mine = [r for r in records if r["run"] == name]
-        end, nan = _steps(axis, mine, run_style(name, index), index)
-        any_nan = any_nan or nan
-        labels.append((name, end, run_style(name, index)["color"]))
-    cliffs = [
-        (cliff, name, run_style(name, index)["color"])
-        for index, name in enumerate(names)
-        if (cliff := (predicted or {}).get(name)) is not None and smallest / 1.6 < cliff < largest * 1.6
-    ]
-    _draw_cliffs(axis, cliffs)
-    ticks = {float(t): f"{t}%" for t in range(0, 101, 20)} | ({_NAN: "NaN"} if any_nan else {})
-    axis.set_ylim(_NAN - 4 if any_nan else 0, 104)
-    axis.set_yticks(list(ticks), list(ticks.values()))
-    open_ones = "   (open: fails)" if any(r.get("failed") for r in records) else ""
-    note = "\n".join(["", *textwrap.wrap(criterion, 110)]) if criterion else ""
-    axis.set_xlabel(f"loss weight (the learning rate is divided by it){open_ones}{note}")
-    axis.set_ylabel("test accuracy")
-    tidy(axis)
-    label_lines(axis, labels, smallest / 1.6, gap=0.06)
-    if title:
-        heading(axis, title)
-    return figure
+    with canvas(ax=ax, size=size, natural=(13, 7.4), dark=dark) as made:
+        axis = made.axes
+        axis.set_xscale("log")
+        axis.set_xlim(largest * 1.6, smallest / 1.6)  # large weights to the left: down the cliff to the right
+        labels, any_nan = [], False
+        for index, (name, style) in enumerate(styles.items()):
+            end, nan = _steps(made, [r for r in records if r["run"] == name], style, index)
+            any_nan = any_nan or nan
+            labels.append((name, end, style.colour(made.theme)))
+        _draw_cliffs(
+            made,
+            [
+                (cliff, name, style.colour(made.theme))
+                for name, style in styles.items()
+                if (cliff := (predicted or {}).get(name)) is not None
+                and smallest / 1.6 < cliff < largest * 1.6
+            ],
+        )
+        ticks = {float(t): f"{t}%" for t in range(0, 101, 20)} | ({_NAN: "NaN"} if any_nan else {})
+        axis.set_ylim(_NAN - 4 if any_nan else 0, 104)
+        axis.set_yticks(list(ticks), list(ticks.values()))
+        open_ones = "   (open: fails)" if any(r.get("failed") for r in records) else ""
+        note = f"\n{made.note(criterion)}" if criterion else ""
+        axis.set_xlabel(f"loss weight (the learning rate is divided by it){open_ones}{note}")
+        axis.set_ylabel("test accuracy")
+        tidy(axis)
+        label_lines(axis, labels, smallest / 1.6, gap=0.06, size=made.font)
+        return made.finish(title, _title(records, names))
 
 
-def _steps(axis: Axes, records: Records, style: Mapping[str, Any], index: int) -> tuple[float, bool]:
+def _title(records: Records, names: Sequence[str]) -> str:
+    """Say from which loss weight down each run fails, as most of its seeds do; nothing where no record says so."""
+    if not any("failed" in r for r in records):
+        return ""
+    first = {}
+    for name in names:
+        for weight in sorted({float(r["loss_weight"]) for r in records}, reverse=True):
+            mine = [bool(r.get("failed")) for r in records if (r["run"], r["loss_weight"]) == (name, weight)]
+            if 2 * sum(mine) > len(mine):
+                first[name] = weight
+                break
+    if not first:
+        return "Every run learns with every loss weight"
+    weights = sorted(set(first.values()), reverse=True)
+    parts = [f"{', '.join(n for n in first if first[n] == w)} at {power_of_ten(w)}" for w in weights]
+    return "First fails: " + "; ".join(parts)
+
+
+def _steps(made: Canvas, records: Records, style: Style, index: int) -> tuple[float, bool]:
     """Draw a run; return where its line ends, and whether a seed has become NaN."""
+    axis, look, width = made.axes, style.line(made.theme), made.font / 13
     weights = sorted({float(r["loss_weight"]) for r in records}, reverse=True)
     by_weight = [[r for r in records if float(r["loss_weight"]) == w] for w in weights]
     accuracies = [[a for r in mine if not np.isnan(a := _accuracy(r))] for mine in by_weight]
@@ -96,19 +118,16 @@ def _steps(axis: Axes, records: Records, style: Mapping[str, Any], index: int) -
     middles = np.sqrt(np.array(weights[1:]) * np.array(weights[:-1]))
     x = np.concatenate([weights[:1], np.repeat(middles, 2), weights[-1:]])
     steps, bottom, top = (np.repeat(y, 2) for y in (mean, low, high))
-    axis.plot(
-        x, steps, color=style["color"], linestyle=style["linestyle"], zorder=3, gid=str(records[0]["run"])
-    )
-    axis.fill_between(x, bottom, top, color=style["color"], alpha=0.13, lw=0)
+    axis.plot(x, steps, **look | {"marker": ""}, zorder=3, gid=str(records[0]["run"]))
+    axis.fill_between(x, bottom, top, color=look["color"], alpha=0.13, lw=0)
     for weight, mine, y in zip(weights, by_weight, mean, strict=True):
         failed = 2 * sum(bool(r.get("failed")) for r in mine) > len(mine)
-        fill = _THEME.paper if failed else style["color"]
-        axis.plot(
-            [weight], [y], marker=style["marker"], ms=9, color=style["color"], mfc=fill, ls="", zorder=4
-        )
+        mark = look | {"linestyle": ""}
+        fill = made.theme.paper if failed else look["color"]
+        axis.plot([weight], [y], **mark, ms=9 * width, mfc=fill, zorder=4)
         if any(np.isnan(_accuracy(r)) for r in mine):  # beside the others, so that none hides another
             place = weight * 1.09 ** (index - 3)
-            axis.plot([place], [_NAN], marker=style["marker"], ms=8, color=style["color"], ls="", zorder=4)
+            axis.plot([place], [_NAN], **mark, ms=8 * width, zorder=4)
     ends = mean[~np.isnan(mean)]
     there = float(mean[-1]) if not np.isnan(mean[-1]) else _NAN
     return there, bool(
@@ -124,17 +143,17 @@ def _accuracy(record: Mapping[str, Any]) -> float:
     return 100 * float(accuracy)
 
 
-def _draw_cliffs(axis: Axes, cliffs: list[tuple[float, str, str]]) -> None:
+def _draw_cliffs(made: Canvas, cliffs: list[tuple[float, str, str]]) -> None:
     for k, (cliff, name, colour) in enumerate(sorted(cliffs, reverse=True)):
-        axis.axvline(cliff, color=colour, linewidth=2, linestyle=(0, (1.5, 2)), zorder=2)
-        axis.annotate(
+        made.axes.axvline(cliff, color=colour, linewidth=2, linestyle=(0, (1.5, 2)), zorder=2)
+        made.axes.annotate(
             f"predicted\nfor {name}",
             xy=(cliff, 72 - 14 * (k % 4)),  # one below the other, so that near lines do not collide
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
             color=colour,
-            fontsize=13,
-            bbox={"facecolor": _THEME.paper, "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
+            fontsize=made.font,
+            bbox={"facecolor": made.theme.paper, "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
             zorder=5,
         )

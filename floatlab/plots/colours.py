@@ -106,7 +106,7 @@ BITS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Theme:
-    """The paper and the inks. `soft` is for words beside the point, `alarm` for what fails."""
+    """The paper and the inks: `soft` for words beside the point, `alarm` for what fails, `behind` for others."""
 
     is_dark: bool
     paper: str
@@ -114,6 +114,7 @@ class Theme:
     soft: str
     grid: str
     alarm: str
+    behind: str
 
     def region(self, name: str) -> str:
         """Return the fill of a region of a format."""
@@ -129,8 +130,8 @@ class Theme:
 
 
 THEMES = {
-    False: Theme(False, "#FFFFFF", "#1A1A1A", "#555555", "#E3E3E3", "#C4161C"),
-    True: Theme(True, "#12161C", "#F2F2F2", "#B4BAC2", "#2E343C", "#FF6B6B"),
+    False: Theme(False, "#FFFFFF", "#1A1A1A", "#555555", "#E3E3E3", "#C4161C", "#9A9A9A"),
+    True: Theme(True, "#12161C", "#F2F2F2", "#B4BAC2", "#2E343C", "#FF6B6B", "#7A828C"),
 }
 
 

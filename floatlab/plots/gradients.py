@@ -13,27 +13,27 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from floatlab.errors import ShapeError
 from floatlab.formats import FloatFormat
-from floatlab.plots.colours import REGIONS, THEMES, format_styles, short_name
+from floatlab.plots.colours import REGIONS, Theme, format_styles, short_name
 from floatlab.plots.edges import format_regions
+from floatlab.plots.figure import Figure
 from floatlab.plots.inputs import chosen_formats
-from floatlab.plots.style import LINES, heading, new_figure, tidy
+from floatlab.plots.style import LINES, Canvas, Size, canvas, heading, tidy
 
 __all__ = ["plot_gradients"]
-
-_KINDS = (LINES[0].light, THEMES[False].ink)
 
 
 def plot_gradients(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,
     formats: Sequence[FloatFormat | str] = ("bfloat16", "float16", "float8_e5m2"),
-    title: str = "",
     notes: Mapping[str, str] | None = None,
+    size: Size = None,
+    dark: bool = False,
+    title: str | None = None,
 ) -> Figure:
     """Draw histograms of gradient magnitudes over the regions of each format.
 
@@ -44,10 +44,10 @@ def plot_gradients(
         up to ``2**(exponents[i] + 1)``. Each is drawn as shares of its own total.
     formats : sequence
         The formats of the strips.
-    title : str
-        A line above everything.
     notes : mapping of panel title to str, optional
         A remark to set into a panel.
+    size, dark, title
+        As in `plot_ranges`; a `size` of None is as large as the panels need.
 
     Raises
     ------
@@ -60,42 +60,62 @@ def plot_gradients(
     shares = {panel: {label: _shares(*h) for label, h in kinds.items()} for panel, kinds in panels.items()}
     low, high = _range(shares)
     rows = len(panels)
-    figure, axes = new_figure(
-        rows + 1,
-        size=(12, 1.5 + 2.15 * rows + 0.45 * len(chosen)),
-        sharex=True,
-        height_ratios=[2.15] * rows + [0.45 * len(chosen)],
-    )
     top = max(
         (share.max(initial=0.05) for kinds in shares.values() for _, share in kinds.values()), default=1.0
     )
-    for k, (axis, (panel, kinds)) in enumerate(zip(axes, shares.items(), strict=False)):
-        _histograms(axis, kinds, top=1.25 * top)
-        heading(axis, panel)
-        for fmt, style in format_styles(chosen).items():
-            lost, _, _ = format_regions(fmt)
-            if low < lost < high:
-                axis.axvline(lost, color=style.light, linewidth=1.3, linestyle=(0, (4, 3)), zorder=1)
-                if k == 0:
-                    axis.annotate(
-                        f"← lost in {short_name(fmt)}",
-                        xy=(lost, 1.0),
-                        xycoords=("data", "axes fraction"),
-                        xytext=(3, 5),
-                        textcoords="offset points",
-                        ha="right" if lost - low > 0.3 * (high - low) else "left",  # beside the heading
-                        color=style.light,
-                        fontsize=13,
-                    )
-        lines = [] if k else [(label, colour) for label, colour in zip(kinds, _KINDS, strict=False)]
-        lines += [(line, THEMES[False].ink) for line in ((notes or {}).get(panel) or "").splitlines()]
-        _words(axis, lines, left=_centre(kinds) > (low + high) / 2)
-    axes[0].set_xlim(low, high)
-    _strips(axes[-1], chosen, low, high)
-    figure.supylabel("share of the gradients, for each power of two", fontsize=13)
-    if title:
-        figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
-    return figure
+    with canvas(
+        rows + 1,
+        size=size,
+        natural=(12, 1.5 + 2.15 * rows + 0.45 * len(chosen)),
+        dark=dark,
+        sharex=True,
+        height_ratios=[2.15] * rows + [0.45 * len(chosen)],
+    ) as made:
+        axes = made.axes
+        for k, (axis, (panel, kinds)) in enumerate(zip(axes, shares.items(), strict=False)):
+            _histograms(axis, kinds, _inks(made.theme), top=1.25 * top)
+            heading(axis, panel, size=1.15 * made.font)
+            _lost_lines(made, axis, chosen, (low, high), named=k == 0)
+            lines = [] if k else [(label, ink) for label, ink in zip(kinds, _inks(made.theme), strict=False)]
+            lines += [(line, made.theme.ink) for line in ((notes or {}).get(panel) or "").splitlines()]
+            _words(made, axis, lines, left=_centre(kinds) > (low + high) / 2)
+        axes[0].set_xlim(low, high)
+        _strips(made, axes[-1], chosen, low, high)
+        made.figure.supylabel("share of the gradients, for each power of two", fontsize=made.font)
+        return made.finish(title, "")
+
+
+def _inks(theme: Theme) -> tuple[str, str]:
+    """Return the inks of the two histograms of a panel."""
+    return LINES[0].colour(theme), theme.ink
+
+
+def _lost_lines(
+    made: Canvas, axis: Axes, formats: Sequence[FloatFormat], limits: tuple[float, float], *, named: bool
+) -> None:
+    """Draw for each format the line left of which it loses what there is."""
+    low, high = limits
+    found = [(format_regions(fmt)[0], fmt, style) for fmt, style in format_styles(formats).items()]
+    end = low + 0.25 * (high - low)  # of what is written already: the heading
+    for lost, fmt, style in sorted(found, key=lambda line: line[0]):
+        if not low < lost < high:
+            continue
+        colour, text = style.colour(made.theme), f"← lost in {short_name(fmt)}"
+        axis.axvline(lost, color=colour, linewidth=0.1 * made.font, linestyle=(0, (4, 3)), zorder=1)
+        if named:
+            width = 0.6 * made.font * len(text) / (72 * made.figure.get_figwidth()) * (high - low)
+            left = lost - width > end
+            end = lost if left else lost + width
+            axis.annotate(
+                text,
+                xy=(lost, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0 if left else 3, 0.4 * made.font),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                color=colour,
+                fontsize=made.font,
+            )
 
 
 def _shares(exponents: ArrayLike, counts: ArrayLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -116,7 +136,7 @@ def _centre(kinds: Curves) -> float:
     return sum(means) / len(means) if means else 0.0
 
 
-def _words(axis: Axes, lines: Sequence[tuple[str, str]], *, left: bool) -> None:
+def _words(made: Canvas, axis: Axes, lines: Sequence[tuple[str, str]], *, left: bool) -> None:
     """Write lines in their colours into the half of a panel where the histogram is not."""
     for k, (text, colour) in enumerate(lines):
         axis.text(
@@ -127,8 +147,8 @@ def _words(axis: Axes, lines: Sequence[tuple[str, str]], *, left: bool) -> None:
             color=colour,
             ha="left" if left else "right",
             va="top",
-            fontsize=13,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            fontsize=made.font,
+            bbox={"facecolor": made.theme.paper, "edgecolor": "none", "pad": 1.0},
             zorder=5,
         )
 
@@ -140,10 +160,10 @@ def _range(shares: Mapping[str, Curves]) -> tuple[float, float]:
     return float(seen.min()) - 1.5, float(seen.max()) + 4
 
 
-def _histograms(axis: Axes, kinds: Curves, *, top: float) -> None:
-    for (exponents, share), colour in zip(kinds.values(), _KINDS, strict=False):
+def _histograms(axis: Axes, kinds: Curves, inks: tuple[str, str], *, top: float) -> None:
+    for (exponents, share), colour in zip(kinds.values(), inks, strict=False):
         if len(share):
-            fill = colour == _KINDS[0]
+            fill = colour == inks[0]
             edges = np.append(exponents, exponents[-1] + 1)
             axis.stairs(
                 share, edges, color=colour, fill=fill, alpha=0.5 if fill else 1.0, linewidth=2.2, zorder=3
@@ -155,36 +175,37 @@ def _histograms(axis: Axes, kinds: Curves, *, top: float) -> None:
     axis.tick_params(labelbottom=False)
 
 
-def _strips(axis: Axes, formats: Sequence[FloatFormat], low: float, high: float) -> None:
+def _strips(made: Canvas, axis: Axes, formats: Sequence[FloatFormat], low: float, high: float) -> None:
     for row, fmt in enumerate(formats):
         lost, normal, overflow = format_regions(fmt)
         bounds = (-np.inf, lost, normal, overflow, np.inf)
         words = ("lost: rounds to 0", "subnormal: fewer bits", "normal", "overflow")
-        for (colour, _, hatch), left, right, text in zip(
-            REGIONS.values(), bounds[:-1], bounds[1:], words, strict=True
+        for (region, (_, _, hatch)), left, right, text in zip(
+            REGIONS.items(), bounds[:-1], bounds[1:], words, strict=True
         ):
             a, b = max(left, low), min(right, high)
             if b <= a:
                 continue
+            colour = made.theme.region(region)
             axis.barh(
-                row, b - a, left=a, height=0.78, color=colour, hatch=hatch, edgecolor="white", linewidth=0
+                row, b - a, left=a, height=0.78, color=colour, hatch=hatch, edgecolor=made.theme.paper, lw=0
             )
             # A letter takes about a hundredth of the axis; a text that does not fit is cut to its first word.
             room = (b - a) / (high - low) * 100
             short = text.split(":")[0]
             fitting = text if room > 0.95 * len(text) else short if room > 0.95 * len(short) else ""
             box = {"facecolor": colour, "edgecolor": "none", "pad": 1.5} if hatch else None
-            axis.text((a + b) / 2, row, fitting, ha="center", va="center", fontsize=12, bbox=box)
+            axis.text(
+                (a + b) / 2, row, fitting, ha="center", va="center", fontsize=0.92 * made.font, bbox=box
+            )
     axis.set_yticks(range(len(formats)), [short_name(fmt) for fmt in formats])
     axis.set_ylim(len(formats) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0, labelsize=13)
+    axis.tick_params(axis="y", length=0, labelsize=made.font)
     for side in ("left", "top", "right"):
         axis.spines[side].set_visible(False)
     step = 5 if high - low < 60 else 10
     ticks = np.arange(np.ceil(low / step) * step, high, step)
     axis.set_xticks(ticks, [f"$2^{{{int(t)}}}$" for t in ticks])
-    axis.tick_params(axis="x", labelsize=13)
-    axis.set_xlabel(
-        "magnitude of the gradient in fp32\n"
-        "A weight's gradient is a sum of products with gradients of outputs: where these become 0, so does it."
-    )
+    axis.tick_params(axis="x", labelsize=made.font)
+    why = "A weight's gradient is a sum of products with gradients of outputs: where these become 0, so does it."
+    axis.set_xlabel(f"magnitude of the gradient in fp32\n{made.note(why)}")

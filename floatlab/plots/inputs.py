@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.errors import DataError, DtypeError, FormatError, ShapeError
+from floatlab.errors import DataError, DtypeError, FloatlabError, FormatError, ShapeError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.interchange.guests import taken
 
 __all__ = ["Formats", "chosen_formats", "numbers", "small_format"]
 
@@ -53,7 +54,7 @@ def small_format(fmt: FloatFormat | str, most: int, what: str, least: int = 1) -
 
 
 def numbers(x: Any, what: str, dimensions: int | None = None) -> NDArray[np.float64]:
-    """Return numbers as float64, exactly: floats of any type, FloatArrays and tensors.
+    """Return numbers as float64, exactly: floats of any type, FloatArrays and tensors, also of other libraries.
 
     Raises
     ------
@@ -65,7 +66,9 @@ def numbers(x: Any, what: str, dimensions: int | None = None) -> NDArray[np.floa
         If every one is NaN.
     """
     try:
-        array = np.asarray(x)
+        array = np.asarray(taken(x, "drawn", looking=True))
+    except FloatlabError:  # of an array that cannot be taken in, which says why
+        raise
     except (TypeError, ValueError) as error:
         raise DtypeError(f"{what} draws an array of numbers. Got {type(x).__name__}. Pass one.") from error
     if array.dtype.kind in "iub":

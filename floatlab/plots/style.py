@@ -7,51 +7,54 @@ each line in the place of a legend, and nothing that only a colour says (`floatl
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as MatplotlibFigure
 
-from floatlab.errors import OptionError, check_option, check_switch
-from floatlab.plots.colours import FORMATS, THEMES, Style, Theme
+from floatlab.errors import FormatError, OptionError, check_option, check_switch
+from floatlab.formats import get_format
+from floatlab.plots.colours import FORMATS, THEMES, Style, Theme, format_styles
 from floatlab.plots.figure import LETTERS, Figure, figure_of, new_canvas
 
 __all__ = [
     "RUN_STYLES",
     "SIZES",
     "Canvas",
+    "Size",
     "canvas",
     "heading",
     "label_lines",
-    "new_figure",
     "plain_number",
     "power_axis",
     "power_of_ten",
     "row_names",
     "run_style",
+    "series_styles",
     "subplots",
     "tidy",
 ]
 
 SIZES = {"full": (13.333, 7.5), "half": (6.667, 3.75)}  # inches of a slide, and of half its width
-_FONTS = {"full": 15.0, "half": 9.0}
-_DPI = {"full": 100.0, "half": 150.0}
+_FONTS = {"full": 15.0, "own": 13.0, "half": 9.0}
+_DPI = {"full": 100.0, "own": 100.0, "half": 150.0}
+Size = str | tuple[float, float] | None
 
 # The runs of the demonstration: colour says the format, dashes that the loss is scaled, the marker which run it is.
-RUN_STYLES: dict[str, dict[str, Any]] = {
-    "fp32": FORMATS["float32"].line(THEMES[False]),
-    "bf16": FORMATS["bfloat16"].line(THEMES[False]),
-    "fp16": FORMATS["float16"].line(THEMES[False]),
-    "fp16 static": {"color": FORMATS["float16"].light, "linestyle": (0, (5, 1.5)), "marker": "D"},
-    "fp16 dynamic": {"color": FORMATS["float16"].light, "linestyle": (0, (2.5, 1.2)), "marker": "^"},
-    "fp8": FORMATS["float8_e5m2"].line(THEMES[False]),
-    "fp8 dynamic": {"color": FORMATS["float8_e5m2"].light, "linestyle": (0, (2.5, 1.2)), "marker": "*"},
+RUN_STYLES: dict[str, Style] = {
+    "fp32": FORMATS["float32"],
+    "bf16": FORMATS["bfloat16"],
+    "fp16": FORMATS["float16"],
+    "fp16 static": replace(FORMATS["float16"], marker="D", solid=False),
+    "fp16 dynamic": replace(FORMATS["float16"], marker="^", solid=False),
+    "fp8": FORMATS["float8_e5m2"],
+    "fp8 dynamic": replace(FORMATS["float8_e5m2"], marker="*", solid=False),
 }
 # Lines that are no formats: layers, parameters, runs of somebody's own.
 LINES: tuple[Style, ...] = (
@@ -95,22 +98,30 @@ def _rules(theme: Theme, font: float) -> dict[Any, Any]:
 class Canvas:
     """Where a chart is drawn: its figure, its axes, its paper and inks, and the size of its type in points."""
 
-    figure: MatplotlibFigure
+    figure: Any
     axes: Any
     theme: Theme
     font: float
     owned: bool
 
-    def finish(self, title: str | None, fallback: str) -> Any:
-        """Set the title, `fallback` where none was given, and return the figure."""
+    def finish(self, title: str | None, fallback: str, *, above: bool = False) -> Any:
+        """Set the title, `fallback` where none was given, and return the figure.
+
+        Several axes have one title above them all, and so has one with a legend on top of it (`above`).
+        """
         text = _wrapped(fallback if title is None else title, self._letters())
-        if text and self.owned and isinstance(self.axes, np.ndarray):
+        if text and self.owned and (above or isinstance(self.axes, np.ndarray)):
             self.figure.suptitle(
                 text, fontsize=1.2 * self.font, fontweight="bold", x=0.01, ha="left", color=self.theme.ink
             )
         elif text:
             heading(self.axes, text, size=1.2 * self.font)
         return self.figure
+
+    def note(self, text: str, most: int = 110) -> str:
+        """Break a remark below the axes where it is longer than the paper is wide, or than `most` letters."""
+        room = 0.9 * 72 * self.figure.get_figwidth() / (0.58 * self.font)  # a letter is 0.58 of its size wide
+        return "\n".join(textwrap.wrap(text, max(20, min(most, int(room)))))
 
     def _letters(self) -> int:
         """Return how many letters of a title fit side by side: bold ones are about 0.68 of their size wide."""
@@ -134,19 +145,23 @@ def canvas(
     columns: int = 1,
     *,
     ax: Axes | None = None,
-    size: str | tuple[float, float] = "full",
+    size: Size = "full",
+    natural: tuple[float, float] | None = None,
     dark: bool = False,
     **options: Any,
 ) -> Iterator[Canvas]:
-    """Give a new figure of a slide's size, or the axes of somebody else's; the style holds within the block."""
+    """Give a new figure of a slide's size, or the axes of somebody else's; the style holds within the block.
+
+    `natural` are the inches of a chart that is as large as what it draws, which a `size` of None asks for.
+    """
     theme = THEMES[check_switch("dark", dark)]
-    name, inches = _inches(size)
+    name, inches = ("own", natural) if size is None and natural else _inches(size)
     if ax is not None:
         if not isinstance(ax, Axes):
             raise OptionError(
                 f"ax is the axes to draw in. Got a {type(ax).__name__}. Take one from plots.subplots."
             )
-        figure: MatplotlibFigure = figure_of(ax)
+        figure = figure_of(ax)
         name = "full" if figure.get_figwidth() * ax.get_position().width > 6.5 else "half"
         with mpl.rc_context(_rules(theme, _FONTS[name])):
             yield Canvas(figure, ax, theme, _FONTS[name], False)
@@ -157,13 +172,13 @@ def canvas(
         yield Canvas(figure, axes, theme, _FONTS[name], True)
 
 
-def _inches(size: str | tuple[float, float]) -> tuple[str, tuple[float, float]]:
+def _inches(size: Size) -> tuple[str, tuple[float, float]]:
     """Return which type goes with a size, and its inches."""
     if isinstance(size, str):
         check_option("size", size, SIZES)
         return size, SIZES[size]
     try:
-        width, height = (float(part) for part in size)
+        width, height = (float(part) for part in size or ())
     except (TypeError, ValueError):
         width = height = math.nan
     if not (0.5 <= width <= 100 and 0.5 <= height <= 100):
@@ -177,7 +192,7 @@ def subplots(
     rows: int = 1,
     columns: int = 1,
     *,
-    size: str | tuple[float, float] = "full",
+    size: Size = "full",
     dark: bool = False,
     **options: Any,
 ) -> tuple[Figure, Any]:
@@ -193,21 +208,31 @@ def subplots(
         return made.figure, made.axes
 
 
-def run_style(name: str, index: int = 0) -> dict[str, Any]:
-    """Return the colour, line and marker of a run; a run that has none of its own gets a spare colour."""
-    if name in RUN_STYLES:
-        return dict(RUN_STYLES[name])
-    return LINES[index % len(LINES)].line(THEMES[False])
+def run_style(name: str, index: int = 0) -> Style:
+    """Return how a run is drawn; a run that has no style of its own gets a spare one."""
+    return RUN_STYLES.get(name, LINES[index % len(LINES)])
 
 
-def new_figure(
-    rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options: Any
-) -> tuple[Figure, Any]:
-    """Return a figure of `size` inches and its axes, on white paper."""
-    with mpl.rc_context(_rules(THEMES[False], 13)):
-        figure = new_canvas(size, 100, THEMES[False].paper)
-        axes = figure.subplots(rows, columns, **options)
-    return figure, axes
+def series_styles(names: Sequence[str]) -> dict[str, Style]:
+    """Return the style of each series: the colour of the format that its name begins with, and a marker of its own.
+
+    >>> styles = series_styles(["fp16", "fp16 stochastic", "by class"])
+    >>> styles["fp16"].light == styles["fp16 stochastic"].light, len({style.marker for style in styles.values()})
+    (True, 3)
+    """
+    found: dict[str, Style] = {}
+    spare = iter([style for _ in names for style in LINES])
+    for name in names:
+        try:
+            style = (
+                format_styles([word])[get_format(word)] if (word := re.split(r"[\s,]", name)[0]) else LINES[0]
+            )
+        except FormatError:
+            style = next(spare)
+        taken = {other.marker for other in found.values()}
+        marker = next((m for m in (style.marker, *"osv^DXPp*<>dh8H") if m not in taken), style.marker)
+        found[name] = replace(style, marker=marker)
+    return found
 
 
 def tidy(axes: Axes, *, grid: str | None = "y") -> None:
@@ -227,8 +252,8 @@ def heading(axes: Axes, text: str, size: float = 15) -> None:
 def power_axis(axis: Any, low: float, high: float, most: int = 11) -> None:
     """Number an axis that holds exponents of two: at most `most` ticks, written as powers.
 
-    >>> from floatlab.plots.style import new_figure, power_axis
-    >>> _, axes = new_figure(size=(4, 3))
+    >>> from floatlab.plots.style import power_axis, subplots
+    >>> _, axes = subplots(size=(4, 3))
     >>> power_axis(axes.xaxis, -24, 16)
     >>> [label.get_text() for label in axes.get_xticklabels()][:2]
     ['$2^{-20}$', '$2^{-15}$']

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from floatlab.errors import ExperimentError, OptionError, nearest_name
-from floatlab.plots.colours import REGIONS
+from floatlab.plots.colours import REGIONS, Style
 from floatlab.plots.figure import Figure
-from floatlab.plots.style import LINES, Canvas, canvas, plain_number, tidy
+from floatlab.plots.style import Canvas, Size, canvas, label_lines, plain_number, series_styles, tidy
 
 __all__ = ["plot_sweep"]
 
@@ -26,10 +25,12 @@ def plot_sweep(
     x: str,
     *,
     y: str = "outcome",
+    by: str = "",
+    predicted: Records = (),
     base: int = 2,
     criterion: str = "",
     ax: Axes | None = None,
-    size: str | tuple[float, float] = "full",
+    size: Size = "full",
     dark: bool = False,
     title: str | None = None,
 ) -> Figure:
@@ -37,7 +38,8 @@ def plot_sweep(
 
     The line goes through the means of the seeds, which are drawn as points; a cross is a run that has failed. A region
     is shaded where most seeds have failed, and ends in the middle of two settings; dots stand above it where failure
-    was predicted. A NaN is marked below the axis, and is in no mean.
+    was predicted. A NaN is marked below the axis, and is in no mean. With several lines nothing is shaded: each has its
+    own crosses, and a broad band behind it where it is predicted to fail.
 
     Parameters
     ----------
@@ -46,6 +48,11 @@ def plot_sweep(
         are there, ``failed`` and ``predicted_failure``.
     x, y : str
         Which fields to draw: "initial_scale", "learning_rate" ...; "outcome", "found" ...
+    by : str
+        A field whose values are lines of their own, each in the colour of the format that its name begins with.
+    predicted : sequence of mappings
+        The same fields, of what is predicted along the setting: lines without points, in the place of those through
+        the means.
     base : int
         Of the logarithmic axis, and of the powers that number it: 2 or 10.
     criterion : str
@@ -72,33 +79,88 @@ def plot_sweep(
         raise ExperimentError("A figure of a sweep needs a finished run. Got none. Run the experiment first.")
     if base not in (2, 10):
         raise OptionError(f"The base of a logarithmic axis is 2 or 10. Got {base!r}. Use 2.")
-    places = _settings(records, x)
-    heights = np.array([_number(record, y) for record in records])
+    places, heights = _settings(records, x), np.array([_number(record, y) for record in records])
+    lines = _settings(predicted, x), np.array([_number(record, y) for record in predicted])
+    names = list(dict.fromkeys(_name(record, by) for record in (*predicted, *records)))
     settings = np.unique(places)
-    failed, predicted = (_majority(records, places, settings, key) for key in ("failed", "predicted_failure"))
+    failed, foreseen = (_majority(records, places, settings, key) for key in ("failed", "predicted_failure"))
+    edges = _edges(np.unique(np.concatenate([places, lines[0]])))
     with canvas(ax=ax, size=size, dark=dark) as made:
         axes = made.axes
         axes.set_xscale("log", base=base)
-        edges = _edges(settings)
-        _shade(made, edges, failed)
-        means = np.array([_mean(heights[places == s]) for s in settings])
-        colour = LINES[0].colour(made.theme)
-        axes.plot(settings, means, color=colour, zorder=3)
-        bad = np.array([bool(record.get("failed")) for record in records])
-        for chosen, marker, ink in ((~bad, "o", colour), (bad, "X", made.theme.alarm)):
-            axes.plot(
-                places[chosen], heights[chosen], marker, color=ink, ls="", mec=made.theme.paper, zorder=4
+        labels = []
+        for name, style in series_styles(names).items():
+            mine, along = (
+                np.array([_name(r, by) == name for r in rows], bool) for rows in (records, predicted)
             )
-        for share, word in ((np.isnan(heights), "NaN"), (None, "predicted")):
-            at = places[share] if share is not None else settings[predicted]
+            bad = np.array([bool(record.get("failed")) for record in records])
+            if along.any():
+                lost = np.array([bool(record.get("failed")) for record in predicted])[along]
+                end = _draw_line(made, lines[0][along], lines[1][along], style, lost)
+            else:
+                end = _draw_line(made, places[mine], heights[mine], style)
+            _draw_points(made, places[mine], heights[mine], bad[mine], style)
+            labels.append((name, end, style.colour(made.theme)))
+        if not by:
+            _shade(made, edges, failed)
+        for at, word in ((places[np.isnan(heights)], "NaN"), (settings[foreseen & (not by)], "predicted")):
             if at.size:
                 height = 0.02 if word == "NaN" else 0.985
                 marker, ink = ("x", made.theme.alarm) if word == "NaN" else (".", made.theme.ink)
                 axes.plot(at, np.full(at.size, height), marker, color=ink, ls="", transform=axes.get_xaxis_transform(),
                           mew=2, gid=word, zorder=5)  # fmt: skip
         axes.set_xlim(edges[0], edges[-1])
-        _name_axes(made, records, x, y, heights, criterion)
-        return made.finish(title, _title(settings, failed, x))
+        _number_axes(axes, settings, np.concatenate([heights, lines[1]]))
+        _name_axes(made, x, y, _marks(records, predicted, heights, by), criterion)
+        if by:
+            label_lines(axes, labels, float(edges[-1]), gap=0.06, size=0.9 * made.font)
+        fallback = _title_of_lines(records, names, by) if by else _title(settings, failed, x)
+        return made.finish(title, fallback)
+
+
+def _name(record: Mapping[str, Any], by: str) -> str:
+    if by and by not in record:
+        raise OptionError(f"A field that is drawn is in every record. Got {by!r}. Use another.")
+    return str(record[by]) if by else ""
+
+
+def _draw_line(
+    made: Canvas,
+    places: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    style: Style,
+    lost: NDArray[np.bool_] | None = None,
+) -> float:
+    """Draw a line through the means at each setting, and a band where it is predicted to fail; return where it ends."""
+    settings = np.unique(places)
+    means = np.array([_mean(heights[places == s]) for s in settings])
+    look = style.line(made.theme) | {"ms": 0.4 * made.font, "markevery": max(1, len(settings) // 5)}
+    if lost is None:
+        look["marker"] = ""  # the points are its marks
+    made.axes.plot(settings, means, **look, zorder=3, gid="line")
+    if lost is not None and lost.any():
+        failing = np.array([2 * int(lost[places == s].sum()) > int((places == s).sum()) for s in settings])
+        made.axes.plot(
+            settings, np.where(failing, means, np.nan), color=made.theme.alarm, lw=0.8 * made.font, alpha=0.25,
+            solid_capstyle="butt", zorder=2, gid="band",
+        )  # fmt: skip
+    there = means[np.isfinite(means)]
+    return float(there[-1]) if there.size else 0.0
+
+
+def _draw_points(
+    made: Canvas,
+    places: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    bad: NDArray[np.bool_],
+    style: Style,
+) -> None:
+    """Draw the seeds: as the line's own marker, or a cross where a run has failed."""
+    for chosen, marker, ink in ((~bad, style.marker, style.colour(made.theme)), (bad, "X", made.theme.alarm)):
+        made.axes.plot(
+            places[chosen], heights[chosen], marker=marker, color=ink, ls="", ms=0.6 * made.font,
+            mec=made.theme.paper, zorder=4,
+        )  # fmt: skip
 
 
 def _settings(records: Records, x: str) -> NDArray[np.float64]:
@@ -157,26 +219,49 @@ def _shade(made: Canvas, edges: NDArray[np.float64], failed: NDArray[np.bool_]) 
                           edgecolor=made.theme.paper, lw=0, alpha=0.6, zorder=0, gid="fails")  # fmt: skip
 
 
-def _name_axes(
-    made: Canvas, records: Records, x: str, y: str, heights: NDArray[np.float64], criterion: str
-) -> None:
-    axes, there = made.axes, heights[np.isfinite(heights)]
+def _number_axes(axes: Axes, settings: NDArray[np.float64], heights: NDArray[np.float64]) -> None:
+    """Number the axes: shares in per cent, and a few settings that are integers by themselves."""
+    there = heights[np.isfinite(heights)]
     if there.size and there.min() >= 0 and there.max() <= 1:
         axes.set_ylim(-0.06, 1.06)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-    marks = (
-        ["dot: learns, cross: fails, shaded: most seeds fail"]
-        if any(r.get("failed") for r in records)
-        else []
-    )
-    marks += (
-        ["point at the top: predicted to fail"] if any(r.get("predicted_failure") for r in records) else []
-    )
-    marks += ["x at the bottom: NaN"] if np.isnan(heights).any() else []
-    note = "".join(f"\n{line}" for line in textwrap.wrap(criterion, 100)) if criterion else ""
-    axes.set_xlabel(x.replace("_", " ") + (f"   ({'; '.join(marks)})" if marks else "") + note)
-    axes.set_ylabel(y.replace("_", " "))
-    tidy(axes)
+    if 1 < len(settings) < 9 and settings[-1] < 100 and (settings == np.round(settings)).all():
+        axes.set_xticks(settings, [plain_number(float(s)) for s in settings])
+        axes.set_xticks([], minor=True)
+
+
+def _marks(records: Records, predicted: Records, heights: NDArray[np.float64], by: str) -> str:
+    """Return what the marks of the figure mean, as far as there are any."""
+    marks = ["line: predicted, point: measured"] if predicted else []
+    if any(r.get("failed") for r in records):
+        marks.append("cross: fails" if by else "dot: learns, cross: fails, shaded: most seeds fail")
+    if any(r.get("failed") for r in predicted):
+        marks.append("band: predicted to fail")
+    if not by and any(r.get("predicted_failure") for r in records):
+        marks.append("point at the top: predicted to fail")
+    return "; ".join(marks + (["x at the bottom: NaN"] if np.isnan(heights).any() else []))
+
+
+def _name_axes(made: Canvas, x: str, y: str, marks: str, criterion: str) -> None:
+    notes = [made.note(text) for text in (marks and f"({marks})", criterion) if text]
+    made.axes.set_xlabel("\n".join([x.replace("_", " "), *notes]))
+    made.axes.set_ylabel(y.replace("_", " "))
+    tidy(made.axes)
+
+
+def _title_of_lines(records: Records, names: list[str], by: str) -> str:
+    """Say which lines have a setting at which most runs fail."""
+    failed = []
+    for name in names:
+        bad: dict[str, list[bool]] = {}
+        for r in records:
+            if _name(r, by) == name:
+                bad.setdefault(str(r.get("run", "")), []).append(bool(r.get("failed")))
+        if any(2 * sum(runs) > len(runs) for runs in bad.values()):
+            failed.append(name)
+    if not failed:
+        return f"Every run learns, of {len(names)} kinds"
+    return f"{len(failed)} of {len(names)} kinds of run fail somewhere: {'; '.join(failed)}"
 
 
 def _title(settings: NDArray[np.float64], failed: NDArray[np.bool_], x: str) -> str:

@@ -11,20 +11,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from floatlab.errors import ExperimentError, FormatError, check_option
 from floatlab.formats import FloatFormat, get_format
-from floatlab.plots.colours import REGIONS, THEMES, format_styles
+from floatlab.plots.colours import REGIONS, format_styles
 from floatlab.plots.edges import format_regions
-from floatlab.plots.style import LINES, label_lines, new_figure, tidy
+from floatlab.plots.figure import Figure
+from floatlab.plots.style import LINES, Canvas, Size, canvas, label_lines, tidy
 
 __all__ = ["plot_layers", "plot_underflow", "shares_over_steps"]
 
 Records = Sequence[Mapping[str, Any]]
 _NO_LAYER = "(no layer)"
-_OTHERS = "#C9C9C9"  # lines with smaller shares, behind the others
 _PHASES = ("forward", "backward")
 
 
@@ -33,7 +32,9 @@ def plot_layers(
     *,
     format: FloatFormat | str | None = None,
     phase: str = "backward",
-    title: str = "",
+    size: Size = None,
+    dark: bool = False,
+    title: str | None = None,
 ) -> Figure:
     """Draw for each layer how the magnitudes of its results lie in the range of the format, before rounding.
 
@@ -48,8 +49,8 @@ def plot_layers(
         Whose results to draw: by default the narrowest format in the records.
     phase : str
         "forward" or "backward".
-    title : str
-        A line above everything.
+    size, dark, title
+        As in `plot_ranges`; a `size` of None is as large as the layers need. The title names the layer that loses most.
 
     Raises
     ------
@@ -70,30 +71,42 @@ def plot_layers(
     drawn = {r["layer"] for r in chosen}
     layers = [layer for layer in _layers(records) if layer in drawn]
     low, high = _range(chosen, fmt)
-    figure, axes = new_figure(
+    with canvas(
         len(layers),
-        size=(12, 1.9 + 0.95 * len(layers)),
+        size=size,
+        natural=(12, 1.9 + 0.95 * len(layers)),
+        dark=dark,
         sharex=True,
         squeeze=False,
         gridspec_kw={"hspace": 0},
-    )
-    for axis, layer in zip(axes[:, 0], layers, strict=True):
-        mine = [r for r in chosen if r["layer"] == layer]
-        _shade(axis, fmt, low, high)
-        _ridge(axis, mine, layer, format_styles([fmt])[fmt].light)
-    _name_regions(axes[0, 0], fmt, low, high)
-    last = axes[-1, 0]
-    last.set_xlim(low, high)
-    last.spines["bottom"].set_visible(True)
-    step = 5 if high - low < 60 else 10
-    ticks = np.arange(np.ceil(low / step) * step, high, step)
-    last.set_xticks(ticks, [f"$2^{{{int(t)}}}$" for t in ticks])
-    last.tick_params(axis="x", length=4, labelsize=13)
-    last.set_xlabel(f"magnitude before it is rounded to {fmt.name}, {phase}", fontsize=14)
-    figure.supylabel("layer", fontsize=14)
-    if title:
-        figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
-    return figure
+    ) as made:
+        for axis, layer in zip(made.axes[:, 0], layers, strict=True):
+            mine = [r for r in chosen if r["layer"] == layer]
+            _shade(made, axis, fmt, low, high)
+            _ridge(made, axis, mine, layer, format_styles([fmt])[fmt].colour(made.theme))
+        _name_regions(made, made.axes[0, 0], fmt, low, high)
+        last = made.axes[-1, 0]
+        last.set_xlim(low, high)
+        last.spines["bottom"].set_visible(True)
+        step = 5 if high - low < 60 else 10
+        ticks = np.arange(np.ceil(low / step) * step, high, step)
+        last.set_xticks(ticks, [f"$2^{{{int(t)}}}$" for t in ticks])
+        last.tick_params(axis="x", length=4, labelsize=made.font)
+        last.set_xlabel(f"magnitude before it is rounded to {fmt.name}, {phase}", fontsize=1.08 * made.font)
+        made.figure.supylabel("layer", fontsize=1.08 * made.font)
+        return made.finish(title, _worst_layer(chosen, layers))
+
+
+def _worst_layer(records: Records, layers: Sequence[str]) -> str:
+    """Say which layer loses most of its results to zero, and how many."""
+    shares = {}
+    for layer in layers:
+        mine = [r for r in records if r["layer"] == layer]
+        shares[layer] = sum(r["underflows"] for r in mine) / max(sum(r["values"] for r in mine), 1)
+    worst = max(shares, key=lambda layer: shares[layer])
+    if not shares[worst]:
+        return "No result becomes 0"
+    return f"In layer {worst or _NO_LAYER}, {100 * shares[worst]:.3g}% of the results become 0"
 
 
 def _layers(records: Records) -> list[str]:
@@ -129,7 +142,7 @@ def _range(records: Records, fmt: FloatFormat) -> tuple[float, float]:
     return low, overflow + 5.0 if high > overflow - 12 else high
 
 
-def _shade(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
+def _shade(made: Canvas, axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
     lost, normal, overflow = format_regions(fmt)
     for name, left, right in (("lost", low, lost), ("subnormal", lost, normal), ("overflow", overflow, high)):
         left, right = max(left, low), min(right, high)
@@ -137,16 +150,16 @@ def _shade(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
             axis.axvspan(
                 left,
                 right,
-                facecolor=REGIONS[name][0],
+                facecolor=made.theme.region(name),
                 hatch=REGIONS[name][2],
-                edgecolor="#FFFFFF",
+                edgecolor=made.theme.paper,
                 alpha=0.6,
                 linewidth=0,
                 zorder=0,
             )
 
 
-def _name_regions(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
+def _name_regions(made: Canvas, axis: Axes, fmt: FloatFormat, low: float, high: float) -> None:
     lost, normal, overflow = format_regions(fmt)
     regions = (
         ("becomes 0", low, lost),
@@ -159,11 +172,16 @@ def _name_regions(axis: Axes, fmt: FloatFormat, low: float, high: float) -> None
         room = 100 * (right - left) / (high - low)  # about 1.05 per cent of the axis for a letter
         fitting = next((t for t in (text, text.split(":")[0]) if 1.05 * len(t) < room), "")
         axis.text(
-            (left + right) / 2, 1.06, fitting, transform=axis.get_xaxis_transform(), ha="center", fontsize=13
+            (left + right) / 2,
+            1.06,
+            fitting,
+            transform=axis.get_xaxis_transform(),
+            ha="center",
+            fontsize=made.font,
         )
 
 
-def _ridge(axis: Axes, records: Records, layer: str, colour: str) -> None:
+def _ridge(made: Canvas, axis: Axes, records: Records, layer: str, colour: str) -> None:
     total: dict[int, int] = {}
     for record in records:
         for exponent, number in record["bins"]:
@@ -177,16 +195,16 @@ def _ridge(axis: Axes, records: Records, layer: str, colour: str) -> None:
     axis.tick_params(axis="x", length=0)
     for side in ("left", "top", "right"):
         axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color("#BBBBBB")
-    axis.text(-0.01, 0.08, layer or _NO_LAYER, transform=axis.transAxes, ha="right", fontsize=13)
+    axis.spines["bottom"].set_color(made.theme.behind)
+    axis.text(-0.01, 0.08, layer or _NO_LAYER, transform=axis.transAxes, ha="right", fontsize=made.font)
     remarks = [
         f"{_percent(number, records)} {what}"
         for name, what in (("underflows", "become 0"), ("overflows", "overflow"), ("saturations", "saturate"))
         if (number := sum(r[name] for r in records))
     ]
     axis.text(
-        1.01, 0.08, "\n".join(remarks) or "none lost", transform=axis.transAxes, fontsize=13,
-        color=THEMES[False].alarm if remarks else THEMES[False].soft,
+        1.01, 0.08, "\n".join(remarks) or "none lost", transform=axis.transAxes, fontsize=made.font,
+        color=made.theme.alarm if remarks else made.theme.soft,
     )  # fmt: skip
 
 
@@ -195,7 +213,15 @@ def _percent(number: int, records: Records) -> str:
     return "<1%" if share < 1 else ">99%" if 99 < share < 100 else f"{share:.0f}%"
 
 
-def plot_underflow(records: Records, *, phase: str = "backward", title: str = "") -> Figure:
+def plot_underflow(
+    records: Records,
+    *,
+    phase: str = "backward",
+    ax: Axes | None = None,
+    size: Size = None,
+    dark: bool = False,
+    title: str | None = None,
+) -> Figure:
     """Draw over the steps which share of each layer's results rounding turned into zeros.
 
     Parameters
@@ -204,8 +230,8 @@ def plot_underflow(records: Records, *, phase: str = "backward", title: str = ""
         A log's operation records; others are passed over. Only results that were rounded count.
     phase : str
         "forward" or "backward".
-    title : str
-        A line above the axes.
+    ax, size, dark, title
+        As in `plot_ranges`; a `size` of None is that of this chart alone. The title names the layer that loses most.
 
     Raises
     ------
@@ -217,9 +243,17 @@ def plot_underflow(records: Records, *, phase: str = "backward", title: str = ""
         [r for r in records if r.get("phase") == phase and r["rounded"]], "layer", "underflows", "rounded"
     )
     order = [layer or _NO_LAYER for layer in _layers(records)]
-    return _over_steps(
-        {key: lines[key] for key in order if key in lines}, f"results that become 0, {phase}", title
-    )
+    lines = {key: lines[key] for key in order if key in lines}
+    if not lines:
+        raise ExperimentError(
+            "A figure over the steps needs records. Got none that fit. Record some with telemetry.watch()."
+        )
+    with canvas(ax=ax, size=size, natural=(12, 6.4), dark=dark) as made:
+        _over_steps(made, lines, f"results that become 0, {phase}")
+        means = {key: float(shares.mean()) for key, (_, shares) in lines.items()}
+        worst = max(means, key=lambda key: means[key])
+        found = f"In layer {worst}, {100 * means[worst]:.3g}% of the results become 0"
+        return made.finish(title, found if means[worst] else "No result becomes 0")
 
 
 _Line = tuple[NDArray[Any], NDArray[Any]]
@@ -238,12 +272,8 @@ def shares_over_steps(records: Records, name: str, part: str, whole: str) -> dic
     }
 
 
-def _over_steps(lines: dict[str, _Line], what: str, title: str) -> Figure:
-    if not lines:
-        raise ExperimentError(
-            "A figure over the steps needs records. Got none that fit. Record some with telemetry.watch()."
-        )
-    figure, axis = new_figure(size=(12, 6.4))
+def _over_steps(made: Canvas, lines: dict[str, _Line], what: str) -> None:
+    axis, font = made.axes, made.font
     lossy = [key for key in lines if lines[key][1].any()]
     largest = sorted(lossy, key=lambda key: -float(lines[key][1].mean()))[: len(LINES)]
     styles = dict(zip([key for key in lines if key in largest], LINES, strict=False))
@@ -251,7 +281,7 @@ def _over_steps(lines: dict[str, _Line], what: str, title: str) -> Figure:
     left = min(float(steps[0]) for steps, _ in lines.values())
     labels = []
     for key, (steps, shares) in lines.items():
-        colour = styles[key].light if key in styles else _OTHERS
+        colour = styles[key].colour(made.theme) if key in styles else made.theme.behind
         axis.plot(
             steps,
             100 * shares,
@@ -269,13 +299,10 @@ def _over_steps(lines: dict[str, _Line], what: str, title: str) -> Figure:
     axis.set_xlim(left, right if right > left else left + 1)
     others = len(lines) - len(largest)
     if not largest:
-        axis.text(0.5, 0.5, "none in any step", transform=axis.transAxes, ha="center", fontsize=16)
+        axis.text(0.5, 0.5, "none in any step", transform=axis.transAxes, ha="center", fontsize=1.2 * font)
     axis.set_xlabel(
-        f"step   (grey: {others} with smaller shares)" if others and largest else "step", fontsize=14
+        f"step   (grey: {others} with smaller shares)" if others and largest else "step", fontsize=1.08 * font
     )
-    axis.set_ylabel(what, fontsize=14)
+    axis.set_ylabel(what, fontsize=1.08 * font)
     tidy(axis)
-    label_lines(axis, labels, right if right > left else left + 1, gap=0.06)
-    if title:
-        figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
-    return figure
+    label_lines(axis, labels, right if right > left else left + 1, gap=0.06, size=font)

@@ -7,22 +7,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from floatlab.errors import ExperimentError
-from floatlab.plots.colours import THEMES
-from floatlab.plots.style import heading, new_figure, power_of_ten, run_style, tidy
+from floatlab.plots.figure import Figure
+from floatlab.plots.style import Canvas, Size, canvas, heading, power_of_ten, run_style, tidy
 
 __all__ = ["plot_training"]
-
-_THEME = THEMES[False]
-_BEHIND = "#9A9A9A"  # the fp32 run, in every panel of another
 
 Records = Sequence[Mapping[str, Any]]
 
 
-def plot_training(records: Records, *, title: str = "") -> Figure:
+def plot_training(
+    records: Records, *, size: Size = None, dark: bool = False, title: str | None = None
+) -> Figure:
     """Draw the loss curve of each run beside that of fp32, and its loss scale: a column each, two rows a loss weight.
 
     Parameters
@@ -33,8 +31,8 @@ def plot_training(records: Records, *, title: str = "") -> Figure:
         ``scale_changes`` (pairs of a step and the scale from there on) and ``overflow_steps``. Runs of one name and
         loss weight are the same run with other seeds: the line is their geometric mean, the band their range; where a
         seed has become NaN, a mark says of how many. The scale is that of the first seed, which the figure names.
-    title : str
-        A line above everything.
+    size, dark, title
+        As in `plot_ranges`; a `size` of None is as large as the panels need. The title says which runs fail.
 
     Raises
     ------
@@ -48,32 +46,54 @@ def plot_training(records: Records, *, title: str = "") -> Figure:
     weights = sorted({float(r["loss_weight"]) for r in records}, reverse=True)
     names = list(dict.fromkeys(str(r["run"]) for r in records))
     own = [name for name in names if name != "fp32"] or names
-    figure, axes = new_figure(
+    with canvas(
         2 * len(weights),
         len(own),
-        size=(max(6.5, 2.6 * len(own)), 4.6 * len(weights) + 0.6),
+        size=size,
+        natural=(max(6.5, 2.6 * len(own)), 4.6 * len(weights) + 0.6),
+        dark=dark,
         sharex=True,
         squeeze=False,
         height_ratios=[3, 2] * len(weights),
-    )
-    for k, weight in enumerate(weights):
-        mine = [r for r in records if float(r["loss_weight"]) == weight]
-        for column, name in enumerate(own):
-            _losses(axes[2 * k][column], mine, name, names.index(name))
-            _scale(axes[2 * k + 1][column], mine, name, names.index(name))
-            heading(axes[2 * k][column], name, size=14)
-        _align(axes[2 * k])
-        _align(axes[2 * k + 1])
-        axes[2 * k][0].set_ylabel(f"loss weight {power_of_ten(weight)}\ntraining loss")
-        axes[2 * k + 1][0].set_ylabel("loss scale")
-    length = max((len(r["epoch_losses"]) for r in records), default=1)
-    for axis in axes[-1]:
-        axis.set_xlim(0, max(length, 1))
-        axis.set_xticks(np.arange(0, length + 1e-9, max(1, round(length / 4))))
-    figure.supxlabel("epoch" + _legend(records, names, own), fontsize=13)
-    if title:
-        figure.suptitle(title, fontsize=17, fontweight="bold", x=0.01, ha="left")
-    return figure
+    ) as made:
+        axes = made.axes
+        for k, weight in enumerate(weights):
+            mine = [r for r in records if float(r["loss_weight"]) == weight]
+            for column, name in enumerate(own):
+                _losses(made, axes[2 * k][column], mine, name, names.index(name))
+                _scale(made, axes[2 * k + 1][column], mine, name, names.index(name))
+                heading(axes[2 * k][column], _fitting(made, name, len(own)), size=1.08 * made.font)
+            _align(axes[2 * k])
+            _align(axes[2 * k + 1])
+            low = made.figure.get_figheight() < 2.4 * len(weights)  # too low for more than a word
+            axes[2 * k][0].set_ylabel(f"weight {power_of_ten(weight)}" if low else
+                                      f"loss weight {power_of_ten(weight)}\ntraining loss")  # fmt: skip
+            axes[2 * k + 1][0].set_ylabel("scale" if low else "loss scale")
+        length = max((len(r["epoch_losses"]) for r in records), default=1)
+        for axis in axes[-1]:
+            axis.set_xlim(0, max(length, 1))
+            axis.set_xticks(np.arange(0, length + 1e-9, max(1, round(length / 4))))
+        made.figure.supxlabel(
+            f"epoch\n{made.note(_legend(records, names, own))}".rstrip(), fontsize=made.font
+        )
+        return made.finish(title, _title(records, weights, names))
+
+
+def _title(records: Records, weights: Sequence[float], names: Sequence[str]) -> str:
+    """Say which runs fail with which loss weight, as most of their seeds do; nothing where no record says so."""
+    if not any("failed" in r for r in records):
+        return ""
+    parts = []
+    for weight in weights:
+        failed = []
+        for name in names:
+            mine = [r for r in records if r["run"] == name and float(r["loss_weight"]) == weight]
+            if 2 * sum(bool(r.get("failed")) for r in mine) > len(mine):
+                failed.append(name)
+        fail = "fails" if len(failed) == 1 else "fail"
+        word = f"{', '.join(failed)} {fail}" if failed else "every run learns"
+        parts.append(f"Loss weight {power_of_ten(weight)}: {word}")
+    return "; ".join(parts).replace("; Loss", "; loss")
 
 
 def _legend(records: Records, names: Sequence[str], own: Sequence[str]) -> str:
@@ -84,7 +104,13 @@ def _legend(records: Records, names: Sequence[str], own: Sequence[str]) -> str:
         parts.append(f"line: geometric mean of {len(seeds)} seeds, band: their range")
     if any(r["loss_scaling"] != "none" for r in records):
         parts.append(f"scale: seed {min(seeds)}; ×: gradients overflowed, step skipped")
-    return f"\n{';   '.join(parts)}" if parts else ""
+    return "; ".join(parts)
+
+
+def _fitting(made: Canvas, name: str, columns: int) -> str:
+    """Return a name, over two lines where a column is too narrow for one."""
+    room = 72 * made.figure.get_figwidth() / (columns + 0.7) / (0.7 * 1.08 * made.font)
+    return name if len(name) <= room else name.replace(" ", "\n", 1)
 
 
 def _block(records: Records, name: str) -> NDArray[np.float64]:
@@ -95,36 +121,40 @@ def _block(records: Records, name: str) -> NDArray[np.float64]:
     return np.where(np.isfinite(block) & (block > 0), block, np.nan)
 
 
-def _losses(axis: Axes, records: Records, name: str, index: int) -> None:
+def _losses(made: Canvas, axis: Axes, records: Records, name: str, index: int) -> None:
     axis.set_yscale("log")
-    style = run_style(name, index)
+    look = run_style(name, index).line(made.theme) | {"marker": ""}
     block = _block(records, name)
     usable = ~np.isnan(block).any(axis=0)
     epochs = np.arange(1, block.shape[1] + 1)[usable]
     if len(epochs):
         mean = np.exp(np.log(block[:, usable]).mean(axis=0))  # the middle of a band on a log axis
-        axis.plot(epochs, mean, color=style["color"], linestyle=style["linestyle"], zorder=3)
+        axis.plot(epochs, mean, **look, zorder=3)
         low, high = block[:, usable].min(axis=0), block[:, usable].max(axis=0)
-        axis.fill_between(epochs, low, high, color=style["color"], alpha=0.15, lw=0)
+        axis.fill_between(epochs, low, high, color=look["color"], alpha=0.15, lw=0)
     behind = _block(records, "fp32") if name != "fp32" else np.empty((0, 0))
     if behind.size and not np.isnan(behind).any():
         mean = np.exp(np.log(behind).mean(axis=0))
-        axis.plot(np.arange(1, len(mean) + 1), mean, color=_BEHIND, linestyle="-", linewidth=1.6, zorder=2)
+        behind_all: dict[str, Any] = {
+            "color": made.theme.behind,
+            "linestyle": "-",
+            "linewidth": 0.12 * made.font,
+        }
+        axis.plot(np.arange(1, len(mean) + 1), mean, **behind_all, zorder=2)
     lost = np.isnan(block[:, -1]).sum() if block.size else 0
     if lost:
         text = "NaN" if len(block) == 1 else f"NaN: {lost} of {len(block)} seeds"
-        axis.text(
-            0.97, 0.95, text, transform=axis.transAxes, ha="right", va="top", color=_THEME.alarm, fontsize=13
-        )
+        axis.text(0.97, 0.95, text, transform=axis.transAxes, ha="right", va="top", color=made.theme.alarm)
     tidy(axis)
 
 
-def _scale(axis: Axes, records: Records, name: str, index: int) -> None:
+def _scale(made: Canvas, axis: Axes, records: Records, name: str, index: int) -> None:
     found = [r for r in records if r["run"] == name and r["loss_scaling"] != "none"]
     if not found:
         axis.text(
-            0.5, 0.5, "no loss scaling", transform=axis.transAxes, ha="center", color=_THEME.soft, fontsize=12
-        )
+            0.5, 0.5, "no loss scaling", transform=axis.transAxes, ha="center", color=made.theme.soft,
+            fontsize=0.92 * made.font,
+        )  # fmt: skip
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         return
@@ -136,11 +166,11 @@ def _scale(axis: Axes, records: Records, name: str, index: int) -> None:
     scales = values.astype(np.float64)[np.searchsorted(starts, steps, side="right") - 1]
     scales = np.where(scales > 0, scales, np.nan)
     when = (steps + 0.5) / epoch
-    style = run_style(name, index)
-    axis.plot(when, scales, color=style["color"], linestyle=style["linestyle"], zorder=3)
+    axis.plot(when, scales, **run_style(name, index).line(made.theme) | {"marker": ""}, zorder=3)
     overflows = np.asarray(record["overflow_steps"], dtype=np.int64)
     if len(overflows):
-        axis.plot(when[overflows], scales[overflows], "x", color=_THEME.alarm, ms=9, mew=2.2, zorder=4)
+        mark: dict[str, Any] = {"color": made.theme.alarm, "ms": 0.7 * made.font, "mew": 0.17 * made.font}
+        axis.plot(when[overflows], scales[overflows], "x", **mark, zorder=4)
     tidy(axis)
 
 

@@ -7,19 +7,24 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from floatlab.errors import ExperimentError
-from floatlab.plots.colours import THEMES
-from floatlab.plots.style import new_figure
+from floatlab.plots.figure import Figure
+from floatlab.plots.style import Size, canvas
 from floatlab.plots.telemetry import shares_over_steps
 
 __all__ = ["plot_lost_updates"]
 
-_THEME = THEMES[False]
 
-
-def plot_lost_updates(records: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
+def plot_lost_updates(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    ax: Axes | None = None,
+    size: Size = None,
+    dark: bool = False,
+    title: str | None = None,
+) -> Figure:
     """Draw for each parameter and step which share of its updates is lost: ``w + dw == w``.
 
     Beside each row stands the share over all steps. Where no weight of a parameter had a reason to move, there is no
@@ -29,8 +34,9 @@ def plot_lost_updates(records: Sequence[Mapping[str, Any]], *, title: str = "") 
     ----------
     records : sequence of mappings
         A log's update records; others are passed over.
-    title : str
-        A line above the axes.
+    ax, size, dark, title
+        As in `plot_ranges`; a `size` of None is as large as the rows need. The title names the parameter that loses
+        most.
 
     Raises
     ------
@@ -51,27 +57,41 @@ def plot_lost_updates(records: Sequence[Mapping[str, Any]], *, title: str = "") 
         for step, value in zip(when, share, strict=True):
             if (name, step) in driven:
                 shares[row, place[int(step)]] = 100 * value
-    figure, axis = new_figure(size=(12, max(3.2, 1.9 + 0.42 * len(lines))))
-    axis.set_facecolor("none")
-    axis.patch.set(hatch="///", edgecolor=_THEME.soft)
-    edges = np.arange(len(steps) + 1) - 0.5
-    picture = axis.pcolormesh(
-        edges, np.arange(len(lines) + 1) - 0.5, np.ma.masked_invalid(shares), cmap=mpl.colormaps["cividis_r"], vmin=0,
-        vmax=100, edgecolors="none",
-    )  # fmt: skip
-    for row, name in enumerate(lines):
-        mine = [r for r in updates if r["parameter"] == name]
-        whole = sum(r["driven"] for r in mine)
-        text = f"{100 * sum(r['lost'] for r in mine) / whole:.3g}%" if whole else "none driven"
-        axis.text(1.01, row, text, transform=axis.get_yaxis_transform(), va="center", fontsize=13)
-    axis.set_yticks(range(len(lines)), list(lines))
-    axis.set_ylim(len(lines) - 0.5, -0.5)
-    every = max(1, -(-len(steps) // 10))
-    axis.set_xticks(range(0, len(steps), every), [str(step) for step in steps[::every]])
-    axis.tick_params(axis="y", length=0)
-    axis.set_xlabel("step", fontsize=14)
-    bar = figure.colorbar(picture, ax=axis, location="top", fraction=0.05, aspect=50, pad=0.02)
-    bar.set_label("updates lost against their weight [%]   (beside each row: over all steps)", fontsize=13)
-    if title:
-        figure.suptitle(title, fontsize=16, fontweight="bold", x=0.01, ha="left")
-    return figure
+    over_all = {name: _share([r for r in updates if r["parameter"] == name]) for name in lines}
+    with canvas(ax=ax, size=size, natural=(12, max(3.2, 1.9 + 0.42 * len(lines))), dark=dark) as made:
+        axis, font = made.axes, made.font
+        axis.set_facecolor("none")
+        axis.patch.set(hatch="///", edgecolor=made.theme.soft)
+        edges = np.arange(len(steps) + 1) - 0.5
+        picture = axis.pcolormesh(
+            edges, np.arange(len(lines) + 1) - 0.5, np.ma.masked_invalid(shares),
+            cmap=mpl.colormaps["cividis" if dark else "cividis_r"], vmin=0, vmax=100, edgecolors="none",
+        )  # fmt: skip
+        for row, lost in enumerate(over_all.values()):
+            text = "none driven" if lost is None else f"{lost:.3g}%"
+            axis.text(1.01, row, text, transform=axis.get_yaxis_transform(), va="center", fontsize=font)
+        axis.set_yticks(range(len(lines)), list(lines))
+        axis.set_ylim(len(lines) - 0.5, -0.5)
+        every = max(1, -(-len(steps) // 10))
+        axis.set_xticks(range(0, len(steps), every), [str(step) for step in steps[::every]])
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlabel("step", fontsize=1.08 * font)
+        bar = made.figure.colorbar(picture, ax=axis, location="top", fraction=0.05, aspect=50, pad=0.02)
+        bar.set_label(
+            "updates lost against their weight [%]   (beside each row: over all steps)", fontsize=font
+        )
+        return made.finish(title, _title(over_all), above=True)
+
+
+def _share(updates: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return which share of updates is lost, in per cent; None where there were none."""
+    whole = sum(r["driven"] for r in updates)
+    return 100 * sum(r["lost"] for r in updates) / whole if whole else None
+
+
+def _title(shares: Mapping[str, float | None]) -> str:
+    known = {name: share for name, share in shares.items() if share is not None}
+    if not known:
+        return ""
+    worst = max(known, key=lambda name: known[name])
+    return f"{worst} loses {known[worst]:.3g}% of its updates" if known[worst] else "No update is lost"

@@ -13,4 +13,5 @@
 - `flags.py`: what happened on the way.
 - `odd.py`: rounding to odd, after which another rounding still rounds the exact number.
 - `ratios.py`: any fraction, rounded on Python integers.
+- `device/`: how a GPU rounds.
 """

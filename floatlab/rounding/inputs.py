@@ -21,6 +21,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, asnumpy, blocks, is_gpu_array, widened
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.interchange.guests import is_guest, taken
 from floatlab.rounding.numbers import FLOATS, NARROW_FLOATS, exact_number
 from floatlab.rounding.odd import Exact, from_ratio, integer_to_odd, nudge
 from floatlab.rounding.options import make_rule
@@ -190,6 +191,8 @@ def as_array(x: Any, done: str) -> Array:
     leaves = leaf_types(x) if listed else {kind}
     if not leaves <= _PYTHON:
         refuse_masked(x, leaves, done)
+        if any(map(is_guest, leaves)):
+            x = taken(x, done)
     try:
         array = np.asarray(x)
     except ValueError as error:

@@ -70,7 +70,10 @@ class RandomIntegers:
                 raise DtypeError(
                     f"random_integers are integers. Got dtype {supplied.dtype}. Use rng.integers(2**random_bits, ...)."
                 )
-            if supplied.size and not (int(supplied.min()) >= 0 and int(supplied.max()) < 1 << self.bits):
+            fits = supplied.dtype.kind == "u" and 8 * supplied.dtype.itemsize <= self.bits
+            if supplied.size and not (
+                fits or (int(supplied.min()) >= 0 and int(supplied.max()) < 1 << self.bits)
+            ):
                 raise OptionError(
                     f"random_integers lie in 0 to 2**{self.bits} - 1. Got {int(supplied.min())} to "
                     f"{int(supplied.max())}. Say how many bits they have with random_bits."

@@ -10,4 +10,6 @@
 - `operands.py`: operands as float64 arrays, their shapes, and sums as products of matrices.
 - `evaluate.py`: what a product of matrices rounds to.
 - `matmul.py`: sum, mean, dot and matmul with any of these.
+- `device.py`: whether a product that a GPU formed is near enough to the exact one.
+- `on_device.py`: what a product of its arrays rounds to.
 """

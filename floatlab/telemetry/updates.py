@@ -40,7 +40,7 @@ class Updates:
 
     def snapshot(self, optimizer: Optimizer) -> Snapshot:
         """Return copies of what a step will add to, and of the weights."""
-        return [(_weights(optimizer, p).copy(), p.data.copy()) for p in optimizer.parameters()]
+        return [(_weights(optimizer, p).copy(), p.array.copy()) for p in optimizer.parameters()]
 
     def compare(self, step: int, optimizer: Optimizer, before: Snapshot) -> list[UpdateRecord]:
         """Record what a step of the optimizer has done since the snapshot `before`."""
@@ -49,18 +49,18 @@ class Updates:
         for p, rate, (old, old_seen) in zip(optimizer.parameters(), rates, before, strict=True):
             if p.grad is None:
                 continue
-            gradient, after = p.grad.data, _weights(optimizer, p)
+            gradient, after = p.grad.array, _weights(optimizer, p)
             driven = (gradient != 0) & np.isfinite(gradient) & (rate > 0)
             moved = ~(after == old)  # a weight that has become NaN has moved
             record = UpdateRecord(
                 step,
                 self._name(p),
                 p.format.spec,
-                p.format.spec if after is p.data else "float32",
+                p.format.spec if after is p.array else "float32",
                 p.size,
                 int(np.count_nonzero(driven)),
                 int(np.count_nonzero(driven & ~moved)),
-                int(np.count_nonzero(driven & moved & (p.data == old_seen))),
+                int(np.count_nonzero(driven & moved & (p.array == old_seen))),
             )
             found.append(record)
             self._driven[id(p)] = driven | self._driven.get(id(p), False)
@@ -84,5 +84,5 @@ class Updates:
 
 def _weights(optimizer: Optimizer, p: Tensor) -> Array:
     """Return the array that an update is added to: the master copy, where there is one."""
-    master: Array = optimizer.state.get(p, {}).get("master", p.data)
+    master: Array = optimizer.state.get(p, {}).get("master", p.array)
     return master

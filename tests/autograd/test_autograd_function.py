@@ -91,7 +91,7 @@ def test_mistakes_are_named():
         custom(lambda g: (g, g)).apply(x).sum().backward()
     with pytest.raises(ShapeError, match=r"\(1,\) for \(2,\)"):
         custom(lambda g: Tensor([1.0])).apply(x).sum().backward()
-    with pytest.raises(FormatMismatchError, match="ndarray"):
+    with pytest.raises(FormatMismatchError, match="DataArray"):
         custom(lambda g: g.data).apply(x).sum().backward()
     with pytest.raises(AutogradError, match="Return a Tensor"):
         custom(lambda g: g, forward=lambda x: x.data).apply(x)

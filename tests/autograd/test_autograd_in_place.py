@@ -22,11 +22,11 @@ from floatlab.nn import Parameter
 
 def test_the_loop_that_everybody_writes_changes_the_weight() -> None:
     p = Parameter([1.0, 2.0])
-    same, memory = p, p.data
+    same, memory = p, p.array
     (p * p).sum().backward()
     with no_grad():
         p -= 0.25 * p.grad
-    assert p is same and p.data is memory and p.tolist() == [0.5, 1.0]
+    assert p is same and p.array is memory and p.tolist() == [0.5, 1.0]
     assert type(p) is Parameter and p.requires_grad and p.is_leaf
 
 
@@ -431,3 +431,15 @@ def test_random_programs_of_changes_give_pytorchs_values_and_gradients_or_an_err
             if ours is not None:
                 np.testing.assert_allclose(ours.data, theirs.numpy(), rtol=1e-4, atol=1e-4, err_msg=str(seed))
     assert agreed > 75
+
+
+@pytest.mark.parametrize("name", ["max", "min", "clamp", "relu", "neg", "abs", "sum", "clone"])
+def test_a_single_number_that_was_computed_is_changed_in_place(name):
+    x = Tensor([2.0] if name in ("max", "min", "sum") else 2.0)
+    y = x.clamp(min=0.5) if name == "clamp" else getattr(x, name)()
+    expected = y.item() + 1.0
+    assert type(y.array) is np.ndarray and y.shape == ()
+    y += 1.0
+    assert y.item() == expected
+    y.data.mul_(2.0)
+    assert y.item() == 2 * expected

@@ -53,11 +53,13 @@ def test_an_infinite_gradient_of_gelu_stays_one() -> None:
     assert t.grad.data[0] == INF
 
 
-def test_what_lies_outside_of_clamps_bounds_has_no_gradient_and_neither_has_a_nan() -> None:
+def test_what_lies_at_clamps_bounds_and_outside_has_no_gradient_and_neither_has_a_nan() -> None:
     x = [INF, -INF, NAN, 0.5, -1.0, 1.0, 2.0]
-    assert slope("clamp", x, low=-1.0, high=1.0) == [0, 0, 0, 1, 1, 1, 0]
-    assert slope("clamp", x, low=-INF, high=INF) == [1, 1, 0, 1, 1, 1, 1]
-    assert slope("clamp", x, high=1.0) == [0, 1, 0, 1, 1, 1, 0]
+    assert slope("clamp", x, low=-1.0, high=1.0) == [0, 0, 0, 1, 0, 0, 0]
+    assert slope("clamp", x, low=-INF, high=INF) == [0, 0, 0, 1, 1, 1, 1]
+    assert slope("clamp", x, high=1.0) == [0, 1, 0, 1, 1, 0, 0]
+    assert slope("clamp", x, low=0.5) == [1, 0, 0, 0, 0, 1, 1]
+    assert slope("clamp", [0.0, -0.0, 1e-300], low=0.0) == [0, 0, 1]
     assert slope("clamp", x, low=NAN) == [0] * 7
     assert slope("clamp", [0.0, 2.0, 4.0], low=3.0, high=1.0) == [0, 0, 0]
     y = Tensor(x).clamp(-1.0, 1.0)

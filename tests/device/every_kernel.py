@@ -17,9 +17,13 @@ from floatlab import backend
 from floatlab.backend import Elementwise
 from floatlab.codes.device import decoding_kernel, encoding_kernel
 from floatlab.formats import get_format
+from floatlab.functions import on_device
+from floatlab.functions.float64 import device as functions
 from floatlab.operations.device import operation_kernel
+from floatlab.rounding import odd
 from floatlab.rounding.device import random_words, rounding
 from floatlab.rounding.options import make_rule
+from floatlab.sums import device as certified
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -143,11 +147,56 @@ def _widening() -> Iterator[Example]:
     yield Example(backend._WIDEN, (F32, F64))
 
 
+def _verdicts() -> Iterator[Example]:
+    counts = [np.dtype("i8")] * 2
+    types = (
+        F64,
+        F64,
+        F64,
+        *counts,
+        F64,
+        np.dtype(bool),
+        F64,
+        F64,
+        F64,
+        U64,
+        np.dtype("i8"),
+        F64,
+        np.dtype("u1"),
+    )
+    single = (*[False] * 5, *[True] * 7, False, False)
+    for has_addend, to_minus in itertools.product((False, True), repeat=2):
+        yield Example(certified._kernel(has_addend, to_minus), types, single)
+
+
+def _nudges() -> Iterator[Example]:
+    yield Example(odd._NUDGE, (F64, F64, F64))
+
+
+def _suspects() -> Iterator[Example]:
+    numbers = (F64, F64, np.dtype("i8"), np.dtype(bool))
+    for operands in (1, 2):
+        arrays = (*[F64] * operands, F64, np.dtype(bool))
+        types = (*arrays, *numbers, F64, np.dtype(bool))
+        single = (*[False] * len(arrays), *[True] * 4, False, False)
+        yield Example(on_device._kernel(operands), types, single)
+
+
+def _functions() -> Iterator[Example]:
+    for name in functions._FUNCTIONS:
+        kernel, tables = functions.function_kernel(name)
+        yield Example(kernel, (F64, *(functions._TABLES[table]().dtype for table in tables), F64))
+
+
 OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "fma": 3}
 WAYS = ("to_odd", "nearest_even", "toward_positive", "toward_negative", "toward_zero")
 KERNELS = {
     "backend._WIDEN": Row(_widening, float64=True, conversions=True),
+    "functions.float64.device.function_kernel": Row(_functions, float64=True),
+    "functions.on_device._kernel": Row(_suspects, float64=True),
     "operations.device.operation_kernel": Row(_operations, float64=True, conversions=True),
+    "sums.device._kernel": Row(_verdicts, float64=True),
+    "rounding.odd._NUDGE": Row(_nudges, float64=True),
     "rounding.device.rounding.rounding_kernel": Row(_roundings),
     "rounding.device.rounding.kernel_in_fours": Row(_in_fours),
     "rounding.device.rounding._conversion": Row(_conversions),

@@ -48,11 +48,14 @@ def absence() -> str:
         with real_cupy():
             from cupy_backends.cuda.libs import nvrtc
 
-            nvrtc.getVersion()
+            try:
+                nvrtc.getVersion()
+            except (
+                Exception
+            ) as error:  # what CuPy raises for a library that it cannot load has no class of its own
+                return f"NVRTC is not installed: {error}"
     except ImportError as error:
         return f"CuPy, whose source is what would be compiled, is not installed: {error}"
-    except Exception as error:  # what CuPy raises for a library that it cannot load has no class of its own
-        return f"NVRTC is not installed: {error}"
     return ""
 
 
@@ -127,21 +130,24 @@ def _compiled(text: str, options: tuple[str, ...], architecture: int) -> str:
 
 
 def call(
-    kernel: Elementwise, *inputs: Any, outputs: Sequence[Any], architecture: int = 90
+    kernel: Elementwise, *inputs: Any, outputs: Sequence[Any], size: int | None = None, architecture: int = 90
 ) -> tuple[Array, ...]:
     """Return a kernel's outputs for NumPy inputs: one-dimensional arrays, or NumPy scalars.
 
-    An output is given by its type, or, as it must be where it is raw, by an array to write to.
+    An output is given by its type, or, as it must be where it is raw, by an array to write to. `size` says how often
+    a kernel runs all of whose arrays are raw.
     """
     every = (*inputs, *outputs)
     types = tuple(x.dtype if isinstance(x, np.ndarray | np.generic) else np.dtype(x) for x in every)
     scalars = tuple(isinstance(x, np.generic) for x in every)
-    return launched(compiled(kernel, types, scalars, architecture), inputs, outputs)
+    return launched(compiled(kernel, types, scalars, architecture), inputs, outputs, size)
 
 
-def launched(text: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> tuple[Array, ...]:
-    """Return what the PTX of an elementwise kernel computes, as `call`; for as many elements as the first array has."""
-    size = next(x.size for x in inputs if isinstance(x, np.ndarray))
+def launched(
+    text: str, inputs: Sequence[Any], outputs: Sequence[Any], size: int | None = None
+) -> tuple[Array, ...]:
+    """Return what the PTX of an elementwise kernel computes, as `call`; by default once for each of the first array."""
+    size = size or next(x.size for x in inputs if isinstance(x, np.ndarray))
     results = tuple(x if isinstance(x, np.ndarray) else np.zeros(size, x) for x in outputs)
     memory = Memory()
     arguments = [

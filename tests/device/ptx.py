@@ -42,8 +42,8 @@ class Memory:
         self._arrays.append(array)
         return len(self._arrays) << REGION
 
-    def locate(self, addresses: Array, dtype: np.dtype[Any], text: str) -> tuple[Array, Array]:
-        """Return the array that all these addresses point into, seen as `dtype`, and the indices."""
+    def locate(self, addresses: Array, dtype: np.dtype[Any], count: int, text: str) -> tuple[Array, Array]:
+        """Return the array that all these addresses point into, seen as `dtype`, and where `count` words begin."""
         regions = addresses >> np.uint64(REGION)
         number = int(regions[0])
         if not 1 <= number <= len(self._arrays) or (regions != number).any():
@@ -53,7 +53,7 @@ class Memory:
         words = self._arrays[number - 1].view(dtype)
         offsets = addresses - np.uint64(number << REGION)
         indices = (offsets // np.uint64(dtype.itemsize)).astype(np.int64)
-        if (offsets % np.uint64(dtype.itemsize)).any() or indices.max() >= len(words):
+        if (offsets % np.uint64(count * dtype.itemsize)).any() or indices.max() + count > len(words):
             raise PtxError(
                 f"{text}: an address is not aligned, or lies behind the {len(words)} words of its array."
             )
@@ -237,23 +237,30 @@ class _State:
         return self._whole(name)[self._lanes]
 
     def _load_or_store(self, op: Instruction) -> None:
-        """Read or write a parameter or an array's element."""
-        op.only("param", "global", "nc")
-        place = op.operands[1 if op.name == "ld" else 0]
+        """Read or write a parameter, an array's element, or two or four that lie side by side."""
+        op.only("param", "global", "nc", "v2", "v4")
+        registers, place = op.operands if op.name == "ld" else op.operands[::-1]
         found = re.fullmatch(r"\[(%?\w+)(?:\+(-?\d+))?\]", place)
         if found is None or op.one_of("param", "global") not in op.modifiers:
             raise PtxError(f"{op.text}: this machine doesn't know the address {place}.")
         base, offset = found.group(1), int(found.group(2) or 0)
+        names = _parts(registers) if registers.startswith("{") else [registers]
+        if len(names) != (2 if "v2" in op.modifiers else 4 if "v4" in op.modifiers else 1):
+            raise PtxError(f"{op.text}: so many registers are not a vector of this length.")
+        dtype = TYPES[op.type]
         if "param" in op.modifiers:
-            value = np.frombuffer(self._parameters[base], TYPES[op.type], 1, offset)
-            self.write(op.operands[0], np.repeat(value, self._size), op.type)
+            for name, value in zip(
+                names, np.frombuffer(self._parameters[base], dtype, len(names), offset), strict=True
+            ):
+                self.write(name, np.full(self._size, value), op.type)
             return
         addresses = self.read(base, "u64") + np.uint64(offset % 2**64)
-        words, indices = self._memory.locate(addresses, TYPES[op.type], op.text)
-        if op.name == "ld":
-            self.write(op.operands[0], words[indices], op.type)
-        else:
-            words[indices] = self.read(op.operands[1], op.type)
+        words, indices = self._memory.locate(addresses, dtype, len(names), op.text)
+        for k, name in enumerate(names):
+            if op.name == "ld":
+                self.write(name, words[indices + k], op.type)
+            else:
+                words[indices + k] = self.read(name, op.type)
 
     def _compare(self, op: Instruction) -> None:
         """Run `setp`: one predicate or two, the second of them the opposite; joined with a third, if there is one."""
@@ -267,24 +274,24 @@ class _State:
         """Run `mov` with braces: a wide register out of two halves, the low one first, or two halves out of it."""
         target, source = op.operands
         half = f"b{op.bits // 2}"
+        names = _parts(source if source.startswith("{") else target)
+        if len(names) != 2:
+            raise PtxError(f"{op.text}: this machine packs two halves.")
         if source.startswith("{"):
-            low, high = (self.read(x, half).astype(TYPES[op.type]) for x in _parts(source, op))
+            low, high = (self.read(x, half).astype(TYPES[op.type]) for x in names)
             self.write(target, high << TYPES[op.type].type(op.bits // 2) | low, op.type)
         else:
             value = self.read(source, op.type)
-            for k, name in enumerate(_parts(target, op)):
+            for k, name in enumerate(names):
                 self.write(name, (value >> value.dtype.type(k * op.bits // 2)).astype(TYPES[half]), half)
 
 
 # -- reading the text ------------------------------------------------------------------------------
 
 
-def _parts(braces: str, op: Instruction) -> list[str]:
-    """Return the two names between braces."""
-    names = [name.strip() for name in braces.strip("{}").split(",")]
-    if len(names) != 2:
-        raise PtxError(f"{op.text}: this machine packs two halves.")
-    return names
+def _parts(braces: str) -> list[str]:
+    """Return the names between braces."""
+    return [name.strip() for name in braces.strip("{}").split(",")]
 
 
 def _literal(text: str, dtype: np.dtype[Any]) -> Any:

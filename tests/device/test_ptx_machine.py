@@ -213,6 +213,13 @@ def test_a_wide_word_is_packed_out_of_its_halves_and_taken_apart():
     assert run(body, CORNERS) == [(x & 0xFFFFFFFF) << 32 | x >> 32 for x in CORNERS]
 
 
+def test_words_side_by_side_are_read_and_written_together():
+    body = "ld.global.v2.b32 {%r1, %r2}, [%rd1]; xor.b32 %r1, %r1, 1; st.global.v2.b32 [%rd2], {%r2, %r1};"
+    assert run(body, CORNERS) == [(x & 0xFFFFFFFF ^ 1) << 32 | x >> 32 for x in CORNERS]
+    body = "ld.global.v4.u16 {%rs1, %rs2, %rs3, %rs4}, [%rd1]; st.global.v4.b16 [%rd2], {%rs3, %rs4, %rs1, %rs2};"
+    assert run(body, CORNERS) == [(x & 0xFFFFFFFF) << 32 | x >> 32 for x in CORNERS]
+
+
 # -- floats ----------------------------------------------------------------------------------------
 
 
@@ -340,7 +347,9 @@ REFUSED = {
     "div.approx.f32 %f1, %f1, %f1;": "doesn't know .approx of div",
     "mad.rn.f32 %f1, %f1, %f1, %f1;": "doesn't know .rn of mad",
     "cvt.sat.u8.u32 %rs1, %r1;": "doesn't know .sat of cvt",
-    "ld.global.v2.b32 {%r1, %r2}, [%rd1];": "doesn't know .v2 of ld",
+    "ld.global.v8.b32 {%r1, %r2}, [%rd1];": "doesn't know .v8 of ld",
+    "ld.global.v4.b32 {%r1, %r2}, [%rd1];": "are not a vector of this length",
+    "ld.global.v2.b32 {%r1, %r2}, [%rd1+4];": "not aligned",
     "ld.shared.b32 %r1, [%rd1];": "doesn't know .shared of ld",
     "mov.b32 %r1, %laneid;": "doesn't know the register %laneid",
     "mov.b32 %r1, table;": "doesn't know the operand table",

@@ -46,7 +46,7 @@ ENDS = [0.0, -0.0, np.inf, -np.inf, 5e-324, -1e-310, 2.0**-149, 1.5 * 2.0**-149,
 def numbers(fmt: FloatFormat, dtype: type, most: int = 1500) -> np.ndarray:
     """Return numbers of a type on which a wrong rounding to a format would show."""
     rng = np.random.default_rng(fmt.bits)
-    points = np.asarray(critical_points(fmt))
+    points = np.asarray(critical_points(fmt)) if fmt.bits <= 16 else between(fmt, rng)
     if points.size > most:
         points = rng.choice(points, most, replace=False)
     with np.errstate(all="ignore"):
@@ -55,6 +55,16 @@ def numbers(fmt: FloatFormat, dtype: type, most: int = 1500) -> np.ndarray:
         x = np.concatenate([points, -points, near, anywhere, ENDS]).astype(dtype)
     x = x[~np.isnan(x)]
     return np.concatenate([x, np.array([np.nan, -np.nan], dtype)]) if fmt.has_nan else x
+
+
+def between(fmt: FloatFormat, rng: np.random.Generator) -> np.ndarray:
+    """Return numbers at and around values of a long format, and halfway and a quarter of the way to the next."""
+    codes = rng.integers(0, fmt.max_code, 300, np.uint64, endpoint=True)
+    codes[:3] = 0, 1, fmt.max_code
+    value = fl.decode(codes.astype(fmt.code_dtype), fmt).astype(np.float64)
+    with np.errstate(all="ignore"):
+        points = np.concatenate([value + share * fl.ulp(value, fmt) for share in (0, 0.25, 0.5, 0.75)])
+        return np.concatenate([points, np.nextafter(points, np.inf), np.nextafter(points, 0)])
 
 
 def rules(fmt: FloatFormat) -> list[tuple[Rule, dict]]:

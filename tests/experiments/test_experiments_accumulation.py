@@ -37,3 +37,23 @@ def test_they_do_and_chunks_recover():
     losses = {name: train(RUNS[f"{name}, by class"]) for name in ("wide", "bf16", "E5M2", "E5M2 in chunks")}
     failed = {name for name, found in losses.items() if fails(found, losses["wide"])}
     assert failed == {"E5M2"}
+
+
+def test_the_figure_draws_accuracy_against_the_precision_of_partial_sums():
+    rows = EXPERIMENT.sweep.rows(
+        [{"run": run.run, "seed": 0, "adds_in": run.adds_in, "order": run.order, "test_accuracy": 0.5, "failed": False,
+          "predicted_failure": False} for run in EXPERIMENT.runs]
+    )  # fmt: skip
+    assert len(rows) == len(EXPERIMENT.runs) - 2  # a wide sum has no width
+    widths = {(r["run"].split(",")[0], r[EXPERIMENT.sweep.x]) for r in rows}
+    assert widths == {
+        ("fp16", 11),
+        ("bf16", 8),
+        ("E4M3", 4),
+        ("E4M3 in chunks", 4),
+        ("E5M2", 3),
+        ("E5M2 in chunks", 3),
+    }
+    assert {r[EXPERIMENT.sweep.by] for r in rows} == {
+        "shuffled", "by class", "shuffled, in chunks of 16", "by class, in chunks of 16",
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from floatlab import experiments
 from floatlab.experiments import registry
 from floatlab.experiments.harness.common import Experiment, Run
-from floatlab.experiments.harness.criterion import CRITERION, fails, judged, progress, references_of
+from floatlab.experiments.harness.criterion import CRITERION, answers, fails, judged, progress, references_of
 
 FP32 = {"first_loss": 2.0, "epoch_losses": [1.8, 1.0, 0.4, 0.1]}  # half of the epochs: 1.0
 
@@ -44,18 +45,48 @@ def test_the_rule_has_no_scale_of_its_own():
             assert progress(mine, small) == pytest.approx(progress({"epoch_losses": losses}, FP32))
 
 
-def test_where_fp32_gets_nowhere_every_run_has_failed():
-    flat = {"first_loss": 2.0, "epoch_losses": [1.99, 1.98, 1.97, 1.97]}
-    assert fails(flat, flat) and fails({"epoch_losses": [1.0] * 4}, flat)
-    broken = {"first_loss": 2.0, "epoch_losses": [1.0, None, None, None]}
-    assert fails(broken, broken)
-    assert not fails(FP32, FP32)
+FLAT = {"first_loss": 2.0, "epoch_losses": [1.99, 1.98, 1.97, 1.97]}
+
+
+def test_where_fp32_gets_nowhere_no_run_has_failed_and_none_has_learned():
+    for reference in (
+        FLAT,
+        {"first_loss": 2.0, "epoch_losses": [1.0, None, None, None]},
+        {"first_loss": 2.0, "epoch_losses": [1.0, None, 0.5, 0.25]},
+        {"first_loss": None, "epoch_losses": [1.0] * 4},
+        {"first_loss": 2.0, "epoch_losses": [2.0, 3.0, 9.0, 30.0]},
+        {"first_loss": 2.0, "epoch_losses": [1.0, 0.5, 0.5, float("-inf")]},
+    ):
+        assert not answers(reference)
+        for losses in ([1.0] * 4, [2.0] * 4, [None] * 4):
+            assert fails({"epoch_losses": losses}, reference) is None
+            assert math.isnan(progress({"epoch_losses": losses}, reference))
+            assert judged({"epoch_losses": losses}, reference)["failed"] is None
+        assert fails(reference, reference) is None
+    assert answers(FP32) and fails(FP32, FP32) is False
+
+
+def test_an_fp32_run_that_learns_late_answers_for_long_runs_alone():
+    late = {"first_loss": 2.0, "epoch_losses": [2.0, 2.0, 1.5, 1.0]}
+    assert answers(late) and answers(late, 3) and not answers(late, 2)
+    assert fails({"epoch_losses": [1.0, 0.5]}, late) is None
+    assert fails({"epoch_losses": [2.0, 2.0, 2.0, 2.0]}, late) is True
+
+
+def test_what_has_fallen_by_noise_has_not_learned_though_fp32_had_done_no_more_by_half_time():
+    late = {"first_loss": 2.0, "epoch_losses": [2.0, 1.9999, 1.5, 1.0]}
+    assert (
+        fails({"epoch_losses": [2.0, 2.0, 2.0, 1.9998]}, late) is True
+    )  # "twice as far" as fp32 at half time
+    assert fails({"epoch_losses": [2.0, 2.0, 2.0, 1.95]}, late) is False
+    assert progress({"epoch_losses": [2.0, 2.0, 2.0, 1.96]}, late) == pytest.approx(1.0)
 
 
 def test_a_record_is_judged_as_soon_as_its_fp32_run_is_there():
     mine = {"run": "x", "epoch_losses": [None]}
     assert judged(mine, None) == {**mine, "progress": None, "failed": None}
     assert judged(mine, FP32) == {**mine, "progress": None, "failed": True}
+    assert judged(mine, FLAT) == {**mine, "progress": None, "failed": None}
     assert judged({"failed": False}, None) == {"failed": False}
 
 
@@ -93,6 +124,44 @@ def test_the_registry_judges_every_run_beside_its_own_fp32_run():
     assert [r["failed"] for r in records] == [False, False, True] * 2
     assert [r["predicted_failure"] for r in records] == [r["failed"] for r in records]
     assert records[2]["progress"] == pytest.approx(0.5)
+
+
+def test_a_seed_without_an_answer_is_no_verdict_and_the_claim_says_so():
+    flat = replace(WALKS[1], slope=0.001)
+
+    def two_seeds(config):
+        found = walk(config)
+        if config.seed == 4:
+            return {**found, "epoch_losses": FLAT["epoch_losses"]}
+        return found
+
+    records = registry.run(replace(walks((WALKS[2],)), train=two_seeds), [3, 4])
+    assert [r["failed"] for r in records] == [True, None]
+    (claim,) = registry.verdict(walks((WALKS[2],)), records)
+    assert claim.holds == (True,)
+    (claim,) = registry.verdict(walks((flat,)), records[1:])
+    assert claim.holds == () and claim.measured.startswith("no answer, for fp32 itself gets nowhere")
+
+
+def test_the_command_says_which_seeds_give_no_answer(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from floatlab import cli
+
+    def nowhere(config):
+        return {**walk(config), "epoch_losses": FLAT["epoch_losses"]}
+
+    experiment = replace(walks(WALKS), train=nowhere, vary={"slope": 1.5})
+    monkeypatch.setitem(registry.EXPERIMENTS, "walks", experiment)
+    line = ["run", "walks", "--seeds", "7,8", "--jobs", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.app, line)
+    text = " ".join(result.output.split())
+    assert result.exit_code == 1, text
+    assert "No answer from seeds 7, 8 in some runs: their fp32 run gets nowhere itself." in text
+    assert "(wrong)" not in text and "Claims that came true in every seed: 0 of 3." in text
+    result = CliRunner().invoke(cli.app, [*line, "--neighbours", "2"])
+    text = " ".join(result.output.split())
+    assert "were right: 0 of 0; 4 without an answer, where fp32 itself gets nowhere." in text
 
 
 def test_a_listed_run_serves_as_the_fp32_run_of_others_and_a_missing_one_is_trained():

@@ -64,3 +64,26 @@ def test_where_a_weight_goes_agrees_with_exact_arithmetic():
         up = (Fraction(x) - low) / (high - low) if low != high else Fraction(0)
         assert odds[k] == pytest.approx(float((w == low) * (1 - up) + (w == high != low) * up), abs=1e-12)
         assert mean[k] == x
+
+
+def test_the_figure_draws_the_rule_at_other_rates_and_what_was_measured_at_its_own():
+    config = replace(EXPERIMENT.runs[4], learning_rate=1e-3)
+    assert config.run == "bf16"
+    record = {
+        "run": "bf16",
+        "seed": 0,
+        "learning_rate": 1e-3,
+        "found": 0.5,
+        "failed": True,
+        "predicted_failure": True,
+    }
+    sweep = EXPERIMENT.sweep
+    (row,) = sweep.rows([record])
+    assert (row[sweep.x], row[sweep.y], row["failed"]) == (1e-3, 0.5, True)
+    along = sweep.predicted([record])
+    expected = predict(config)
+    (same,) = [r for r in along if r["learning_rate"] == pytest.approx(1e-3)]
+    assert same[sweep.y] == pytest.approx(expected["expected"], abs=2e-3)
+    assert same["failed"] == expected["predicted_failure"]
+    rates, shares = zip(*[(r[sweep.x], r[sweep.y]) for r in along], strict=True)
+    assert list(rates) == sorted(rates) and list(shares) == sorted(shares, reverse=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from floatlab.experiments import registry
 from floatlab.experiments.through_time import EXPERIMENT, gradients_by_step, predict, steps_needed, train
 
 RUNS = {run.run: run for run in EXPERIMENT.runs}
@@ -46,3 +47,12 @@ def test_an_epsilon_shortens_steps_by_what_it_is_beside_the_gradients():
         predict(replace(RUNS["fp32"], epochs=1, epsilon=e))["predicted_speed"] for e in (1e-20, 1e-10, 1e-8)
     ]
     assert speeds[0] == pytest.approx(1.0) and speeds[0] > speeds[1] > 0.5 > speeds[2]
+
+
+def test_a_seed_whose_fp32_run_has_not_begun_to_learn_gives_no_answer():
+    """One short epoch is too few for anybody: bf16 is no worse than fp32 there, and is not said to fail."""
+    short = {"epochs": 1, "batch_size": 240}
+    pair = [replace(RUNS[name], **short) for name in ("fp32", "bf16")]
+    records = registry.run(replace(EXPERIMENT, runs=tuple(pair)), [0])
+    assert [r["failed"] for r in records] == [None, None]
+    assert all(claim.holds == () for claim in registry.verdict(EXPERIMENT, records))

@@ -58,3 +58,14 @@ def test_right_verdicts_are_counted_and_wrong_ones_are_named(page):
     )
     assert "fp16" not in wrong and "Wrong verdicts: neighbours" not in text
     assert "bf16, neighbour 1: batch_size 9: predicted: learns, came out: learns" in text
+
+
+def test_a_run_without_an_answer_is_neither_right_nor_wrong_and_is_named(page):
+    listed = [("fp16, seed 11", record(True, True)), ("fp8, seed 11", record(False, None))]
+    text = page({"cnn": listed}, {"lstm": [("bf16, neighbour 1: epochs 1", record(False, None))]})
+    assert "| cnn | 1 of 1 right (100%); 1 without an answer; 31 not run | not run (4) |" in text
+    assert "| lstm | not run (15) | none; 1 without an answer; 3 not run |" in text
+    silent = text.split("## Without an answer: fp32 itself gets nowhere")[1].split("##")[0]
+    assert "*cnn*, fp8, seed 11" in silent and "*lstm*, bf16, neighbour 1: epochs 1" in silent
+    assert "Wrong verdicts" not in text
+    assert "predicted: learns, came out: no answer (no number" in text

@@ -221,7 +221,7 @@ def test_binary_cross_entropy_is_refused_under_autocast_and_says_what_to_use() -
         (lambda: nn.MSELoss("sum"), "reduction"),
         (lambda: nn.Conv2d(1, 2, 3, pading=1), '"padding"'),
         (lambda: nn.Identity(3), "Identity"),
-        (lambda: nn.MaxPool2d(2, ceil_mode=True), "'ceil_mode'"),
+        (lambda: nn.MaxPool2d(2, cell_mode=True), "'cell_mode'"),
         (lambda: nn.Dropout(0.5, train=True), "'train'"),
     ],
 )

@@ -245,9 +245,9 @@ def test_a_step_is_a_change_that_a_graph_notices() -> None:
 
 def test_the_state_is_updated_in_place() -> None:
     w = weight([2.0], grad=[1.0])
-    array = w.data
+    array = w.array
     optim.SGD([w], lr=0.5).step()
-    assert w.data is array
+    assert w.array is array
     assert array.item() == 1.5
 
 

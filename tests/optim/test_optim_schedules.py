@@ -144,6 +144,47 @@ PAIRS = [
 ]
 
 
+@pytest.mark.parametrize("second", ["ExponentialLR", "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR"])
+def test_the_last_rate_of_a_schedule_is_the_one_that_it_left_whatever_came_after(second: str) -> None:
+    def scenario(library: Any) -> list[float]:
+        module, optimizer = library.schedules, library.optimizer(lr=0.8)
+        first = module.StepLR(optimizer, step_size=2, gamma=0.5)
+        step = {}
+        if second == "ReduceLROnPlateau":
+            other = module.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
+            step = {"metrics": 1.0}
+        elif second == "ExponentialLR":
+            other = module.ExponentialLR(optimizer, gamma=0.5)
+        else:
+            parts = [module.ExponentialLR(optimizer, gamma=0.5), module.StepLR(optimizer, step_size=1)]
+            if second == "ChainedScheduler":
+                other = module.ChainedScheduler(parts)
+            else:
+                other = module.SequentialLR(optimizer, parts, milestones=[2])
+        seen = []
+        for n in range(6):
+            optimizer.step()
+            first.step()
+            other.step(**step)
+            if n == 3:
+                optimizer.param_groups[0]["lr"] *= 0.1
+            seen += [*first.get_last_lr(), *other.get_last_lr()]
+        return seen
+
+    compare(f"last rate beside {second}", scenario)
+
+
+def test_a_loaded_schedule_has_the_rates_in_force_as_its_last() -> None:
+    optimizer = Ours.optimizer(lr=0.8)
+    schedule = lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    state = schedule.state_dict()
+    schedule.step()
+    schedule.get_last_lr().append(3.0)  # a list of its own
+    assert schedule.get_last_lr() == [0.4, 0.8]
+    schedule.load_state_dict(state)
+    assert schedule.get_last_lr() == [0.8, 1.6]
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
 def test_two_schedules_on_one_optimizer_multiply_as_in_torch(pair: tuple[str, str]) -> None:
     def scenario(its: Any) -> Any:

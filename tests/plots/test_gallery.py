@@ -19,11 +19,21 @@ def test_the_page_is_the_one_that_the_script_writes():
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == make_gallery.page()
 
 
-# plot_sweep draws the records of an experiment, which takes minutes.
-def test_every_chart_with_a_look_is_in_the_gallery():
-    charts = {name for name in plots.__all__ if name.startswith("plot_")
-              and "dark" in inspect.signature(getattr(plots, name)).parameters and name != "plot_sweep"}  # fmt: skip
+# Records of runs take minutes to make: those figures are in the README, and where an experiment writes them.
+def test_every_chart_of_formats_and_numbers_is_in_the_gallery():
+    first = {name: next(iter(inspect.signature(getattr(plots, name)).parameters)) for name in plots.__all__
+             if name.startswith("plot_")}  # fmt: skip
+    charts = {name for name, parameter in first.items() if parameter not in ("records", "reports", "panels")}
     assert {call.split("(")[0] for call, _ in make_gallery.CHARTS} == charts
+
+
+def test_every_chart_has_a_size_and_a_dark_variant():
+    charts = [name for name in plots.__all__ if name.startswith("plot_")]
+    assert len(charts) > 20
+    for name in charts:
+        options = inspect.signature(getattr(plots, name)).parameters
+        assert {"size", "dark", "title"} <= set(options), name
+        assert options["title"].default is None, name  # the chart's own, from what it draws
 
 
 def test_every_picture_is_there():

@@ -196,9 +196,10 @@ def test_powers_of_ten_are_written_as_such():
 def test_a_run_has_the_colour_of_its_format_and_dashes_where_the_loss_is_scaled():
     formats_of = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp8": "float8_e5m2"}
     for name, style in RUN_STYLES.items():
-        assert style["color"] == FORMATS[formats_of[name.split()[0]]].light
-        assert (style["linestyle"] == "-") == (" " not in name)
-    looks = [(s["color"], s["linestyle"], s["marker"]) for s in RUN_STYLES.values()]
+        home = FORMATS[formats_of[name.split()[0]]]
+        assert (style.light, style.dark) == (home.light, home.dark)
+        assert style.solid == (" " not in name)
+    looks = [(s.light, s.solid, s.marker) for s in RUN_STYLES.values()]
     assert len(set(looks)) == len(looks)
 
 

@@ -118,11 +118,10 @@ def test_every_chart_shows_one_image_in_a_clean_kernel():
     assert all(output.output_type != "stream" for cell in notebook.cells for output in cell.outputs)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in CALLS if n not in PLAIN or n in ("plot_quantization", "plot_histogram")]
-)
+@pytest.mark.parametrize("name", CALLS)
 def test_no_word_is_cut_off_in_either_size(name):
-    scope: dict = {"plots": plots}
+    scope: dict = {}
+    exec(SETUP, scope)
     for size, dark in (("full", False), ("half", True)):
         options = f"size={size!r}, dark={dark}"
         figure = eval(call(name).replace("()", "(*[])")[:-1] + f", {options})", scope)

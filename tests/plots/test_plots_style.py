@@ -83,7 +83,8 @@ def test_text_and_lines_have_a_contrast_of_four_and_a_half(dark):
     fills = [theme.region(name) for name in REGIONS] + [theme.bits(name) for name in BITS]
     assert min(contrast(theme.ink_on(fill), fill) for fill in fills) >= 4.5
     assert min(contrast(theme.ink, theme.region(name)) for name in REGIONS) >= 4.5
-    assert min(contrast(THEMES[False].ink_on(fill), fill) for fill, _ in _KINDS.values()) >= 4.5
+    kinds = [fills[dark] for fills in _KINDS.values()]
+    assert min(contrast(theme.ink_on(fill), fill) for fill in kinds) >= 4.5
 
 
 def test_contrast_is_that_of_the_guidelines():
@@ -105,7 +106,7 @@ def test_no_colour_means_two_things():
         formats_ = [(s.light, s.dark)[dark] for s in (*FORMATS.values(), *LINES)]
         others = [fills[dark] for fills in (*REGIONS.values(), *BITS.values())]
         theme = THEMES[bool(dark)]
-        everything = [*formats_, *others, theme.alarm, theme.soft, theme.grid]
+        everything = [*formats_, *others, theme.alarm, theme.soft, theme.grid, theme.behind]
         assert len(set(everything)) == len(everything)
 
 
@@ -129,7 +130,7 @@ def test_lines_that_are_no_formats_differ_in_more_than_colour():
 
 
 def test_runs_differ_in_dashes_or_marker():
-    looks = {(str(style["linestyle"]), style["marker"]) for style in RUN_STYLES.values()}
+    looks = {(style.solid, style.marker) for style in RUN_STYLES.values()}
     assert len(looks) == len(RUN_STYLES)
 
 

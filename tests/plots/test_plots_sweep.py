@@ -5,6 +5,7 @@ import pytest
 
 from floatlab.errors import ExperimentError, OptionError
 from floatlab.plots import plot_sweep
+from floatlab.plots.colours import FORMATS
 
 
 def ladder(seeds=3, **changes):
@@ -78,3 +79,71 @@ def test_the_criterion_is_written_down_and_the_title_comes_from_the_data():
 def test_what_cannot_be_swept_is_an_error(records, options, error):
     with pytest.raises(error, match="Got"):
         plot_sweep(records, **options)
+
+
+def kinds():
+    """Return measured runs at one rate, and what is predicted along it: bf16 fails below 1e-2."""
+    measured = [
+        {"run": run, "rate": 1e-3, "lost": lost + 0.01 * s, "failed": run == "bf16", "seed": s}
+        for run, lost in (("fp32", 0.0), ("bf16", 0.9), ("bf16 stochastic", 0.8)) for s in range(3)
+    ]  # fmt: skip
+    predicted = [
+        {"run": run, "rate": 10.0**-k, "lost": lost, "failed": run == "bf16" and k > 2}
+        for run, lost in (("fp32", 0.0), ("bf16", 0.9), ("bf16 stochastic", 0.8)) for k in range(1, 6)
+    ]  # fmt: skip
+    return measured, predicted
+
+
+def drawn(axes, gid):
+    return [line for line in axes.lines if line.get_gid() == gid]
+
+
+def test_lines_are_what_was_predicted_and_points_what_was_measured():
+    measured, predicted = kinds()
+    axes = plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0]
+    lines = drawn(axes, "line")
+    assert [line.get_ydata().tolist() for line in lines] == [[0.0] * 5, [0.9] * 5, [0.8] * 5]
+    np.testing.assert_allclose(lines[0].get_xdata(), [1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
+    points = [line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())]
+    np.testing.assert_allclose(
+        [p.get_ydata() for p in points], [[0, 0.01, 0.02], [0.9, 0.91, 0.92], [0.8, 0.81, 0.82]]
+    )
+    assert [p.get_marker() for p in points] == ["o", "X", "v"]  # bf16 has failed
+
+
+def test_the_band_is_where_a_line_is_predicted_to_fail():
+    measured, predicted = kinds()
+    (band,) = drawn(
+        plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "band"
+    )
+    np.testing.assert_allclose(band.get_xdata()[~np.isnan(band.get_ydata())], [1e-5, 1e-4, 1e-3])
+
+
+def test_a_line_has_the_colour_of_its_format_and_a_marker_of_its_own():
+    measured, predicted = kinds()
+    lines = drawn(
+        plot_sweep(measured, "rate", y="lost", by="run", base=10, predicted=predicted).axes[0], "line"
+    )
+    assert [line.get_color() for line in lines] == [
+        FORMATS[f].light for f in ("float32", "bfloat16", "bfloat16")
+    ]
+    assert len({line.get_marker() for line in lines}) == 3
+
+
+def test_without_predictions_a_line_goes_through_the_means_of_its_seeds():
+    measured, _ = kinds()
+    axes = plot_sweep(measured, "rate", y="lost", by="run", base=10).axes[0]
+    np.testing.assert_allclose([line.get_ydata()[0] for line in drawn(axes, "line")], [0.01, 0.91, 0.81])
+    assert axes.get_title(loc="left") == "1 of 3 kinds of run fail somewhere: bf16"
+    assert not spans(axes) and not drawn(axes, "band")
+
+
+def test_settings_that_are_few_integers_are_numbered_themselves():
+    rows = [{"bits": b, "outcome": 0.5} for b in (3, 4, 8, 11)]
+    axes = plot_sweep(rows, "bits").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "4", "8", "11"]
+
+
+def test_a_field_of_lines_that_is_missing_is_an_error():
+    with pytest.raises(OptionError, match="'run'"):
+        plot_sweep(ladder(), "scale", by="run")

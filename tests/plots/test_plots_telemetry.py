@@ -17,6 +17,7 @@ from floatlab.telemetry import watch
 
 pytest.importorskip("matplotlib")
 
+from floatlab.plots.colours import THEMES
 from floatlab.plots.figure import save
 from floatlab.plots.telemetry import plot_layers, plot_underflow
 from floatlab.plots.updates import plot_lost_updates
@@ -180,7 +181,7 @@ def test_every_parameter_has_a_row_and_every_step_a_column():
 def test_beyond_six_lines_the_smaller_ones_are_grey_and_counted():
     records = [operation(layer=f"p{i}", rounded=10, underflows=i, step=s) for i in range(9) for s in range(2)]
     axis = plot_underflow(records).axes[0]
-    grey = [line for line in axis.lines if line.get_color() == "#C9C9C9"]
+    grey = [line for line in axis.lines if line.get_color() == THEMES[False].behind]
     assert len(axis.lines) == 9 and len(grey) == 3
     assert sorted(texts(axis)) == [f"p{i}" for i in range(3, 9)]
     assert "3 with smaller" in axis.get_xlabel()

@@ -232,7 +232,9 @@ def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monke
         right = reference.to_float(reference.round(exact_sum, FP32).value)
         near = float(exact_sum) - side * 0.95 * bound
         assert np.float32(near) != right
-        monkeypatch.setattr(certified, "product_and_roundings", lambda a, b, near=near: (np.array([[near]]), 128))
+        monkeypatch.setattr(
+            certified, "product_and_roundings", lambda a, b, near=near: (np.array([[near]]), 128)
+        )
         assert settled(a, b).astype(np.float32) == right
 
 

@@ -94,7 +94,7 @@ def _hardtanh(x: Array, *, low: float = -1.0, high: float = 1.0) -> Array:
 
 
 def _hardtanh_slope(x: Array, *, low: float = -1.0, high: float = 1.0) -> Array:
-    # At a bound it is 0, where clamp's is 1; both as in PyTorch.
+    # At a bound it is 0, as in PyTorch.
     return np.where((x > low) & (x < high) | np.isnan(x), 1.0, 0.0)
 
 

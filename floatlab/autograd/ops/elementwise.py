@@ -136,9 +136,11 @@ def _clamp_derivative(node: Node, g: Array) -> Array:
     low, high, x = node.params.get("low"), node.params.get("high"), node.a
     inside = x == x  # a NaN passes, and its gradient does not, as in PyTorch
     if low is not None:
-        inside &= x >= _bound(low, node.format)
+        inside &= x > _bound(
+            low, node.format
+        )  # at a bound 0, as for relu; so PyTorch since 2.14, before it was 1
     if high is not None:
-        inside &= x <= _bound(high, node.format)
+        inside &= x < _bound(high, node.format)
     return zero_where(np.logical_not(inside), g)
 
 

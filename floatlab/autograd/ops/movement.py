@@ -58,6 +58,48 @@ def plain_index(key: Any) -> Any:
     return key
 
 
+def in_two_steps(key: Any) -> tuple[Any, Any] | None:
+    """Return an index that has whole numbers beside arrays as two, one after the other; None for any other index.
+
+    NumPy takes a whole number for one more array there, and where a slice stands between the two it puts the axis of
+    the arrays first. PyTorch takes the numbers first, which leaves the other axes in their order.
+
+    >>> in_two_steps((0, slice(None), [1, 2]))
+    ((0, slice(None, None, None), slice(None, None, None)), (slice(None, None, None), [1, 2]))
+    """
+    if type(key) is not tuple or all(k is None or k is Ellipsis or isinstance(k, int | slice) for k in key):
+        return None
+    kinds = [_kind(k) for k in key]
+    if not ("number" in kinds and "array" in kinds):
+        return None
+    first: list[Any] = []
+    second: list[Any] = []
+    for part, kind in zip(key, kinds, strict=True):
+        if kind == "number":
+            first.append(int(part))
+        elif kind == "array":
+            axes = np.ndim(part) if np.asarray(part).dtype == bool else 1  # of a mask as many as it has
+            first.extend([slice(None)] * axes)
+            second.append(part)
+        elif kind == "truth":
+            second.append(part)
+        else:
+            first.append(part)
+            second.append(... if part is ... else slice(None))
+    return tuple(first), tuple(second)
+
+
+def _kind(part: Any) -> str:
+    if part is None or part is ... or isinstance(part, slice):
+        return "cut"
+    if isinstance(part, bool | np.bool_):
+        return "truth"
+    if isinstance(part, int | np.integer):
+        return "number"
+    array = np.asarray(part)
+    return "array" if array.ndim else "number" if array.dtype.kind in "iu" else "truth"
+
+
 # -- the kernels
 
 

@@ -31,20 +31,42 @@ def _put_back(windows: Array, shape: tuple[int, ...], slide: Slide) -> Array:
     return out[:, :, top : top + shape[2], left : left + shape[3]]
 
 
-def _slide(kernel: Pair, stride: Pair | None = None, padding: Pair = 0) -> Slide:
-    return slide_of(kernel if stride is None else stride, padding)
+def half_a_window(name: str, padding: Pair, size: Pair) -> None:
+    """Raise ShapeError where padding is more than half a window, and a window could lie in nothing but padding."""
+    if any(2 * p > k for p, k in zip(pair_of(padding), pair_of(size), strict=True)):
+        raise ShapeError(
+            f"{name} pads by at most half a window. Got padding {padding} for windows of {size}. Use less padding."
+        )
+
+
+def _slide(
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil: bool = False,
+    **_: Any,
+) -> Slide:
+    """Return how a window moves over images of a shape; with `ceil` as long as it begins on an image."""
+    slide = slide_of(kernel if stride is None else stride, padding)
+    if not ceil or len(shape) != 4:
+        return slide
+    behind = list(slide.behind)
+    for i, (n, size, step, before) in enumerate(
+        zip(shape[2:], pair_of(kernel), slide.stride, slide.before, strict=True)
+    ):
+        left_over = n + 2 * before - size
+        if left_over > 0 and step > 0 and (steps := -(-left_over // step)) * step < n + before:
+            behind[i] += max(steps * step - left_over, 0)
+    return slide._replace(behind=(behind[0], behind[1]))
 
 
 def _max_pool2d(
-    node: Node, x: Array, *, kernel: Pair, stride: Pair | None = None, padding: Pair = 0
+    node: Node, x: Array, *, kernel: Pair, stride: Pair | None = None, padding: Pair = 0, ceil: bool = False
 ) -> Array:
     size = pair_of(kernel)
-    if any(2 * p > k for p, k in zip(pair_of(padding), size, strict=True)):
-        raise ShapeError(
-            f"max_pool2d pads by at most half a window. Got padding {padding} for windows of {size}. "
-            "Use less padding."
-        )
-    windows = windows_of(node, x, size, _slide(kernel, stride, padding), -np.inf)
+    half_a_window(node.op.name, padding, size)
+    windows = windows_of(node, x, size, _slide(x.shape, kernel, stride, padding, ceil), -np.inf)
     flat = windows.reshape(*windows.shape[:4], size[0] * size[1])
     chosen = flat.argmax(axis=-1)[..., None]  # the first of equal ones, and a NaN before all else
     node.saved = chosen
@@ -52,24 +74,53 @@ def _max_pool2d(
 
 
 def _max_pool2d_derivative(node: Node, g: Array) -> Array:
-    size = pair_of(node.params["kernel"])
+    size, shape = pair_of(node.params["kernel"]), node.inputs[0].shape
     windows = np.zeros((*g.shape, size[0] * size[1]))
     np.put_along_axis(windows, node.saved, g[..., None], -1)
-    return _put_back(windows.reshape(*g.shape, *size), node.inputs[0].shape, _slide(**node.params))
+    return _put_back(windows.reshape(*g.shape, *size), shape, _slide(shape, **node.params))
 
 
 def _avg_pool2d(
-    node: Node, x: Array, *, kernel: Pair, stride: Pair | None = None, padding: Pair = 0
+    node: Node,
+    x: Array,
+    *,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil: bool = False,
+    counts_padding: bool = True,
+    divisor: int | None = None,
 ) -> Array:
     size = pair_of(kernel)
-    windows = windows_of(node, x, size, _slide(kernel, stride, padding))
-    return tree_sum(node.wide(windows), (4, 5), keepdims=False) / (size[0] * size[1])
+    half_a_window(node.op.name, padding, size)
+    slide = _slide(x.shape, kernel, stride, padding, ceil)
+    windows = windows_of(node, x, size, slide)
+    node.saved = _divisors(node, x.shape, slide, counts_padding, divisor)
+    return tree_sum(node.wide(windows), (4, 5), keepdims=False) / node.saved
+
+
+def _divisors(
+    node: Node, shape: tuple[int, ...], slide: Slide, counts_padding: bool, divisor: int | None
+) -> Array:
+    """Return what each window's sum is divided by: how many places it has, those beyond the padding left out."""
+    size = pair_of(node.params["kernel"])
+    if divisor is not None or (counts_padding and slide.before == slide.behind):
+        return np.array(size[0] * size[1] if divisor is None else divisor, np.float64)
+    counts = []
+    for n, k, step, before, behind in zip(
+        shape[2:], size, slide.stride, slide.before, slide.behind, strict=True
+    ):
+        counted = np.zeros(n + before + behind)
+        counted[: n + 2 * before] = 1.0 if counts_padding else 0.0
+        counted[before : before + n] = 1.0
+        counts.append(np.lib.stride_tricks.sliding_window_view(counted, k)[::step].sum(axis=1))
+    return np.asarray(np.multiply.outer(*counts))
 
 
 def _avg_pool2d_derivative(node: Node, g: Array) -> Array:
-    size = pair_of(node.params["kernel"])
-    windows = np.broadcast_to(node.wide(g)[..., None, None] / (size[0] * size[1]), (*g.shape, *size))
-    return _put_back(windows, node.inputs[0].shape, _slide(**node.params))
+    size, shape = pair_of(node.params["kernel"]), node.inputs[0].shape
+    windows = np.broadcast_to((node.wide(g) / node.saved)[..., None, None], (*g.shape, *size))
+    return _put_back(windows, shape, _slide(shape, **node.params))
 
 
 # -- a result of a given size ------------------------------------------------------------------------
@@ -172,7 +223,7 @@ OPS = (
         "avg_pool2d",
         wide(_avg_pool2d),
         (wide(_avg_pool2d_derivative),),
-        "the mean of each window, padding included",
+        "the mean of each window",
     ),
     Op(
         "adaptive_avg_pool2d",

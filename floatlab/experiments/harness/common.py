@@ -34,6 +34,7 @@ __all__ = [
     "Experiment",
     "Inside",
     "Run",
+    "Sweep",
     "accuracy",
     "lost",
     "record",
@@ -122,13 +123,39 @@ class Claim:
     predicted, measured : str
         The two, in words and figures, as a reader finds them side by side.
     holds : tuple of bool
-        For each seed whether it came out.
+        For each seed whether it came out; a seed without an answer is left out.
     """
 
     text: str
     predicted: str
     measured: str
     holds: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One number of every run against one of its settings: the figure that an experiment has beside the general one.
+
+    Attributes
+    ----------
+    x, y : str
+        The fields of the rows that are drawn: a setting above 0, and a number.
+    by : str
+        A field whose values are lines of their own; "" for one line.
+    base : int
+        Of the logarithmic axis: 2 or 10.
+    rows : callable
+        Takes the records, gives the rows that are drawn.
+    predicted : callable
+        Takes the records, gives rows that are drawn as lines: what is predicted along the setting, without a run.
+    """
+
+    x: str
+    y: str = "outcome"
+    by: str = ""
+    base: int = 2
+    rows: Callable[[list[Record]], list[Record]] = lambda records: records
+    predicted: Callable[[list[Record]], list[Record]] = lambda records: []
 
 
 @dataclass(frozen=True)
@@ -147,8 +174,8 @@ class Experiment:
         Takes a configuration and returns a record.
     expected, outcome : str
         What the numbers `expected` (and `found`) and `outcome` are.
-    sweep : str
-        The setting that the runs differ in, where it is one number and a figure against it says more; else "".
+    sweep : Sweep, optional
+        A figure of its own, where one number against one setting says more than a row for each run.
     minutes : float
         About how long three seeds take on two cores.
     claims : callable, optional
@@ -169,7 +196,7 @@ class Experiment:
     train: Callable[[Any], Record]
     expected: str
     outcome: str
-    sweep: str = ""
+    sweep: Sweep | None = None
     minutes: float = 1.0
     claims: Callable[[list[Record]], list[Claim]] = field(default=lambda records: [])
     vary: Mapping[str, float | int] = field(default_factory=dict)
@@ -210,7 +237,7 @@ def sequences(images: Array, blank_steps: int) -> Array:
 def scores(network: nn.Module, inputs: Array) -> Array:
     """Return what a network says to its inputs, in the format of its weights and without a graph."""
     with no_grad():
-        found: Array = network(Tensor(inputs)).data
+        found: Array = network(Tensor(inputs)).array
     return found
 
 

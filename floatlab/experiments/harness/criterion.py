@@ -1,16 +1,19 @@
 """When has a run failed? One rule for every experiment, whatever its task: when it is less than half as fast as fp32.
 
-    goal     = the fp32 run's training loss after half as many epochs (rounded up)
+    goal     = the fp32 run's training loss after half as many epochs (rounded up), but at most 98% of the first loss
     progress = how far the run's training loss has fallen / how far it is from the first loss to the goal
     a run fails if its progress is below 95%, or is no number
+    where fp32's own loss has fallen by less than 2% in the end, no run there has learned or failed: there is no answer
 
 The fp32 run has the same seed, data, first weights and settings, without anything narrow. Its first loss is that of the
 first batch, before any update; an epoch's loss is the mean over its batches. So the rule knows no task's own scale:
 neither how many classes there are, nor in which unit an error is given, nor how good fp32 is. It asks for half of
 fp32's speed, not for its result: a run that goes on to learn slowly may come to the same place in the end.
 
-Where fp32 itself gets nowhere (its loss falls by less than 2%) there is nothing to be learned by anybody: every run
-there has failed, and fp32's own, too.
+A comparison needs something to compare with. Where fp32 itself gets nowhere, a run that does not learn says nothing
+about its format, and neither does one that does: both are left without an answer, and no prediction was right or wrong
+there. And where fp32 has only just begun after half of the epochs, being as far would be noise: a run has to fall by
+the same 2% to have learned.
 """
 
 from __future__ import annotations
@@ -20,7 +23,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-__all__ = ["CRITERION", "LEAST_FALL", "LEAST_PROGRESS", "fails", "judged", "progress", "references_of"]
+__all__ = [
+    "CRITERION",
+    "LEAST_FALL",
+    "LEAST_PROGRESS",
+    "answers",
+    "fails",
+    "judged",
+    "progress",
+    "references_of",
+]
 
 LEAST_PROGRESS = (
     0.95  # towards the goal: epochs' losses are noisy, and a run at the goal has half of fp32's speed
@@ -30,10 +42,34 @@ LEAST_FALL = 0.02  # of fp32's first loss
 #: The rule in a sentence, as it is printed with every result and drawn in every figure.
 CRITERION = (
     f"A run fails if its training loss falls by less than {LEAST_PROGRESS:.0%} of what the fp32 run with its seed and "
-    "settings has fallen in half as many epochs: if it is less than half as fast."
+    f"settings has fallen in half as many epochs (at least {LEAST_FALL:.0%}): if it is less than half as fast. Where "
+    f"fp32 falls by less than {LEAST_FALL:.0%} itself, there is no answer."
 )
 
 Record = Mapping[str, Any]
+
+
+def answers(reference: Record, epochs: int | None = None) -> bool:
+    """Return whether runs can be judged by an fp32 run: whether it has learned anything itself.
+
+    Parameters
+    ----------
+    reference : mapping
+        Record of the fp32 run, with ``first_loss`` and ``epoch_losses`` (null for a NaN).
+    epochs : int, optional
+        Of the run that is to be judged; without it as many as fp32's.
+
+    Examples
+    --------
+    >>> answers({"first_loss": 2.3, "epoch_losses": [2.0, 1.3]})
+    True
+    >>> answers({"first_loss": 2.3, "epoch_losses": [2.3, 2.29]}), answers({"first_loss": 2.3, "epoch_losses": [None]})
+    (False, False)
+    """
+    losses = [_number(value) for value in (reference["first_loss"], *reference["epoch_losses"][:epochs])]
+    if not all(map(math.isfinite, losses)):
+        return False
+    return losses[0] > 0 and losses[0] - losses[-1] >= LEAST_FALL * losses[0]
 
 
 def progress(record: Record, reference: Record) -> float:
@@ -53,28 +89,34 @@ def progress(record: Record, reference: Record) -> float:
     """
     losses, others = record["epoch_losses"], reference["epoch_losses"]
     epochs = min(len(losses), len(others))
-    values = (reference["first_loss"], others[epochs - 1], others[(epochs + 1) // 2 - 1], losses[-1])
-    start, last, goal, own = (math.nan if value is None else float(value) for value in values)
-    if not (start - last >= LEAST_FALL * start and start > goal):
+    if not answers(reference, epochs):
         return math.nan
-    found = (start - own) / (start - goal)
+    start, halfway, own = map(_number, (reference["first_loss"], others[(epochs + 1) // 2 - 1], losses[-1]))
+    found = (start - own) / max(start - halfway, LEAST_FALL * start)
     return found if math.isfinite(found) else math.nan
 
 
-def fails(record: Record, reference: Record) -> bool:
+def fails(record: Record, reference: Record) -> bool | None:
     """Return whether a run has failed: its `progress` is below `LEAST_PROGRESS`, or no number.
+
+    None if its fp32 run has got nowhere: nothing is said by a run beside it.
 
     >>> fp32 = {"first_loss": 2.3, "epoch_losses": [1.3, 0.3]}
     >>> [fails({"epoch_losses": [2.2, loss]}, fp32) for loss in (1.2, 1.4, None)]
     [False, True, True]
+    >>> fails({"epoch_losses": [1.0]}, {"first_loss": 2.3, "epoch_losses": [2.29]}) is None
+    True
     """
+    if not answers(reference, len(record["epoch_losses"])):
+        return None
     return not progress(record, reference) >= LEAST_PROGRESS
 
 
 def judged(record: Record, reference: Record | None) -> dict[str, Any]:
-    """Return a record with its ``progress`` and ``failed``, both null as long as its fp32 run is not finished.
+    """Return a record with its ``progress`` and ``failed``.
 
-    A record without a loss curve says itself whether its run has failed, and is left as it is.
+    Both are null as long as its fp32 run is not finished, and if that has got nowhere. A record without a loss curve
+    says itself whether its run has failed, and is left as it is.
     """
     if "epoch_losses" not in record:
         return dict(record)
@@ -82,6 +124,10 @@ def judged(record: Record, reference: Record | None) -> dict[str, Any]:
         return {**record, "progress": None, "failed": None}
     found = progress(record, reference)
     return {**record, "progress": None if math.isnan(found) else found, "failed": fails(record, reference)}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def references_of(configs: Sequence[Any]) -> tuple[list[Any], list[int]]:

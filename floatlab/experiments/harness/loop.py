@@ -165,7 +165,7 @@ def fit(
                 history.scale_changes.append((history.steps, scaler.get_scale()))
             for parameter in network.parameters():
                 if parameter.ndim >= 2 and parameter.grad is not None:
-                    zeros += parameter.size - int(np.count_nonzero(parameter.grad.data))
+                    zeros += parameter.size - int(np.count_nonzero(parameter.grad.array))
                     entries += parameter.size
             scaler.step(optimizer)  # a disabled scaler steps and does nothing else
             scaler.update()

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 def weight_gradients(network: nn.Module) -> Array:
     """Return the gradients of all weights (matrices and more, no biases) that have one, in one row."""
-    found = [p.grad.data.ravel() for p in network.parameters() if p.ndim > 1 and p.grad is not None]
+    found = [p.grad.array.ravel() for p in network.parameters() if p.ndim > 1 and p.grad is not None]
     return np.concatenate([*found, np.zeros(0, np.float32)])
 
 
@@ -145,4 +145,4 @@ class Layers(nn.Module):
 
 def _left(module: nn.Linear, x: Tensor, out: Tensor) -> LayerGradients:
     assert out.grad is not None and module.weight.grad is not None
-    return LayerGradients(x.data, out.grad.data, module.weight.grad.data.copy())
+    return LayerGradients(x.array, out.grad.array, module.weight.grad.array.copy())

@@ -227,7 +227,7 @@ def train(config: TrainingConfig) -> dict[str, Any]:
 def _accuracy(network: nn.Module, images: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the share of images that the master weights classify rightly, in fp32."""
     with no_grad():
-        scores = network(Tensor(images)).data
+        scores = network(Tensor(images)).array
     guesses = np.where(np.isnan(scores).any(axis=1), -1, scores.argmax(axis=1))
     return float((guesses == labels).mean())
 
@@ -236,5 +236,5 @@ def weights_sha256(network: nn.Module) -> str:
     """Return the SHA-256 of all weights in order: little-endian float32, sign and NaN bits included."""
     digest = hashlib.sha256()
     for parameter in network.parameters():
-        digest.update(np.ascontiguousarray(parameter.data, dtype="<f4").tobytes())
+        digest.update(np.ascontiguousarray(parameter.array, dtype="<f4").tobytes())
     return digest.hexdigest()

@@ -117,4 +117,4 @@ def _masked(scores: Tensor, mask: Any) -> tuple[Mask | None, Tensor]:
         added = mask if allowed.all() else mask.masked_fill(~allowed, 0.0)
     else:
         added = Tensor(np.where(allowed, values, 0.0), format=scores.format)
-    return (None if allowed.all() else allowed), (scores + added if added.data.any() else scores)
+    return (None if allowed.all() else allowed), (scores + added if added.array.any() else scores)

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 def array_of(name: str, given: Any) -> Array:
     """Return a tensor's values, or an array of whatever was given; None and ragged lists are refused."""
     if isinstance(given, Tensor):
-        return given.data
+        return given.array
     try:
         array = np.asarray(given)
     except (ValueError, TypeError) as error:

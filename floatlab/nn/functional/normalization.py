@@ -45,9 +45,9 @@ def batch_norm(
         raise OptionError("Evaluation needs running statistics. Got none. Use track_running_stats=True.")
     statistics = {}
     if not training:
-        statistics = {"mean": running_mean.data, "var": running_var.data}  # type: ignore[union-attr]
+        statistics = {"mean": running_mean.array, "var": running_var.array}  # type: ignore[union-attr]
     elif running_mean is not None and running_var is not None:
-        mean, variance = _channel_statistics(x.data)
+        mean, variance = _channel_statistics(x.array)
         _move(running_mean, mean, momentum)
         _move(running_var, variance * (count / (count - 1)), momentum)
     if weight is None and bias is not None:
@@ -66,7 +66,7 @@ def _channel_statistics(x: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], 
 
 
 def _move(running: Tensor, batch: np.ndarray[Any, Any], momentum: float) -> None:
-    running.data = (1.0 - momentum) * running.data.astype(np.float64) + momentum * batch
+    running.data = (1.0 - momentum) * running.array.astype(np.float64) + momentum * batch
 
 
 def layer_norm(

@@ -9,6 +9,7 @@ import numpy as np
 
 from floatlab.autograd import Tensor, apply
 from floatlab.autograd.discrete import DiscreteArray
+from floatlab.autograd.ops.pooling import half_a_window
 from floatlab.errors import DataError, OptionError, ShapeError, check_option
 from floatlab.nn.arguments import Pair, alone, axis_of, is_whole, number, pair, positive, switches
 from floatlab.nn.functional.inputs import numbers_of
@@ -26,43 +27,112 @@ __all__ = [
 ]
 
 
-def _window(kernel_size: Any, stride: Any, padding: Any) -> dict[str, Any]:
+def _window(kernel_size: Any, stride: Any, padding: Any, ceil_mode: Any) -> dict[str, Any]:
+    switches(ceil_mode=ceil_mode)
     step = None if stride is None else pair("stride", stride)
     return {
         "kernel": pair("kernel_size", kernel_size),
         "stride": step,
         "padding": pair("padding", padding, 0),
+        "ceil": ceil_mode,
     }
 
 
-def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
-    """Return the largest value of each window; `stride` is the window's size if not given."""
-    return apply("max_pool2d", x, **_window(kernel_size, stride, padding))
-
-
-def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
-    """Return the mean of each window, padding counted in; `stride` is the window's size if not given."""
-    return apply("avg_pool2d", x, **_window(kernel_size, stride, padding))
-
-
-def max_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
-    """Return the largest value of each window of sequences (N, C, L): `max_pool2d` of images of height 1."""
-    return _pool1d("max_pool", x, kernel_size, stride, padding)
-
-
-def avg_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
-    """Return the mean of each window of sequences (N, C, L), padding counted in."""
-    return _pool1d("avg_pool", x, kernel_size, stride, padding)
-
-
-def _pool1d(name: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any) -> Tensor:
-    if x.ndim != 3:
-        raise ShapeError(
-            f"{name}1d needs sequences of shape (batch, channels, length). Got {x.shape}. Reshape x."
+def plain_windows(name: str, dilation: Any = 1, return_indices: Any = False) -> None:
+    """Raise OptionError where a maximum is asked of windows with gaps, or for its places."""
+    if dilation not in (1, (1,), (1, 1)) or return_indices is not False:
+        raise OptionError(
+            f"{name} takes windows without gaps, and returns values. Got dilation={dilation!r} and "
+            f"return_indices={return_indices!r}. Leave both out."
         )
+
+
+def max_pool2d(
+    x: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """Return the largest value of each window; `stride` is the window's size if not given.
+
+    With `ceil_mode` a last window that lies partly beyond the image counts as well, if it begins on it. `dilation` and
+    `return_indices` keep PyTorch's places and have one value.
+    """
+    plain_windows("max_pool2d", dilation, return_indices)
+    return apply("max_pool2d", x, **_window(kernel_size, stride, padding, ceil_mode))
+
+
+def avg_pool2d(
+    x: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Return the mean of each window; `stride` is the window's size if not given.
+
+    With `ceil_mode` a last window that lies partly beyond the image counts as well, if it begins on it. A sum is
+    divided by the places of its window: those in the padding with `count_include_pad`, those that `ceil_mode` adds
+    never; or by `divisor_override`.
+    """
+    means = _means(count_include_pad, divisor_override)
+    return apply("avg_pool2d", x, **_window(kernel_size, stride, padding, ceil_mode), **means)
+
+
+def _means(count_include_pad: Any, divisor: Any) -> dict[str, Any]:
+    switches(count_include_pad=count_include_pad)
+    if divisor is not None and (not is_whole(divisor) or divisor == 0):
+        raise OptionError(
+            f"divisor_override is a whole number other than 0. Got {divisor!r}. Leave it out for means."
+        )
+    return {"counts_padding": count_include_pad, "divisor": divisor}
+
+
+def max_pool1d(
+    x: Tensor,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """Return the largest value of each window of sequences (N, C, L): `max_pool2d` of images of height 1."""
+    plain_windows("max_pool1d", dilation, return_indices)
+    return _pool1d("max_pool", x, kernel_size, stride, padding, ceil_mode)
+
+
+def avg_pool1d(
+    x: Tensor,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Return the mean of each window of sequences (N, C, L): `avg_pool2d` of images of height 1."""
+    means = _means(count_include_pad, None)
+    return _pool1d("avg_pool", x, kernel_size, stride, padding, ceil_mode, **means)
+
+
+def _pool1d(
+    name: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: Any, **means: Any
+) -> Tensor:
     (length,), (before,) = alone("kernel_size", kernel_size), alone("padding", padding)
     step = length if stride is None else alone("stride", stride)[0]
-    return apply(f"{name}2d", x.unsqueeze(2), **_window((1, length), (1, step), (0, before))).squeeze(2)
+    options = _window((1, length), (1, step), (0, before), ceil_mode)
+    if x.ndim != 3 or x.shape[2] + 2 * before < length:
+        raise ShapeError(
+            f"{name}1d needs sequences of shape (batch, channels, length), as long as a window, padding included. "
+            f"Got {x.shape} for windows of {length} and padding {before}. Reshape x, or use smaller windows."
+        )
+    half_a_window(f"{name}1d", before, length)
+    return apply(f"{name}2d", x.unsqueeze(2), **options, **means).squeeze(2)
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Any) -> Tensor:

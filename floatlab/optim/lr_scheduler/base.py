@@ -66,7 +66,7 @@ class LRScheduler:
         self._set: list[float | None] = []  # what this schedule has set last; None once somebody else has
         self._take_in(optimizer.param_groups)
         self._set = list(self.base_lrs)
-        self._apply()
+        self._go()
 
     def _take_in(self, groups: list[dict[str, Any]]) -> None:
         """Note the base rates of groups, for this schedule and for those after it."""
@@ -97,14 +97,25 @@ class LRScheduler:
             )
         self.last_epoch += 1
         try:
-            self._apply()
+            self._go()
         except BaseException:
             self.last_epoch -= 1
             raise
 
     def get_last_lr(self) -> list[float]:
-        """Return the learning rates now in force, one a group."""
+        """Return the learning rates as this schedule left them, one a group.
+
+        As in PyTorch: what another schedule or a line of yours has made of them since is in ``param_groups``.
+        """
+        return list(self._last_lr)
+
+    def _in_force(self) -> list[float]:
         return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def _go(self) -> None:
+        """Set the rates of step `last_epoch`, and note them."""
+        self._apply()
+        self._last_lr = self._in_force()
 
     def _apply(self) -> None:
         """Set the rates of step `last_epoch`: all of them, or none if one is none."""
@@ -141,7 +152,7 @@ class LRScheduler:
             zip(self.optimizer.param_groups, self.base_lrs, strict=False)
         ):
             group["lr"] = self._set[position] = base
-        self._apply()
+        self._go()
 
     # -- saving and loading
 
@@ -151,7 +162,7 @@ class LRScheduler:
             "schedule": type(self).__name__,
             "last_epoch": self.last_epoch,
             "base_lrs": list(self.base_lrs),
-            "lrs": self.get_last_lr(),
+            "lrs": self._in_force(),
             "set": list(self._set),
             "settings": {name: getattr(self, name) for name in self._settings},
         }
@@ -206,6 +217,7 @@ class LRScheduler:
         self._set = list(state_dict.get("set", rates))
         for group, base, lr in zip(self.optimizer.param_groups, self.base_lrs, rates, strict=True):
             group["initial_lr"], group["lr"] = base, lr
+        self._last_lr = self._in_force()
 
 
 def steps_of(option: str, value: Any, least: int = 1) -> int:

@@ -102,7 +102,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         position = Fraction(epoch if is_whole(epoch) else float(epoch))
         self.last_epoch = math.floor(position)
         self._fraction = position - self.last_epoch
-        self._apply()
+        self._go()
 
     def rate(self, base: float, n: int, group: int) -> float:
         """Return ``eta_min + (base - eta_min) * (1 + cos(pi t / T)) / 2``, t steps into a cycle of T."""

@@ -136,7 +136,8 @@ class ChainedScheduler(_Plan):
         for schedule in self.schedules:
             schedule.last_epoch = 0
             schedule._set = list(schedule.base_lrs)
-            schedule._apply()
+            schedule._go()
+        self._last_lr = self._in_force()
 
 
 class LinearWarmup(LRScheduler):

@@ -142,6 +142,7 @@ class ReduceLROnPlateau(LRScheduler):
                 new = max(old * self.factor, low)
                 if old - new > self.eps:
                     group["lr"] = new
+        self._last_lr = self._in_force()
 
     def _is_better(self, value: float) -> bool:
         sign = 1.0 if self.mode == "max" else -1.0

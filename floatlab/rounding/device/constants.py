@@ -67,16 +67,21 @@ def rule_constants(rule: Rule, carrier: np.dtype[Any], random_bits: int) -> str:
     fmt, least_exponent = rule.fmt, -126 if carrier.itemsize == 4 else -1022
     mode = KNOWN_MODES.index(rule.rounding)
     flushes = rule.flush_inputs or rule.subnormals == "flush"
-    # The usual numbers: values from here to there are normal numbers of the carrier, and of the format if it flushes.
-    first = max(fmt.emin if flushes else fmt.etiny, least_exponent)
+    # The usual numbers: from here to there they are normal numbers of the carrier, and of the format if it flushes.
+    first = max(fmt.emin, least_exponent) if flushes else least_exponent
     start, end = word_of(float(np.ldexp(1.0, first)), carrier), word_of(fmt.max, carrier)
+    beyond = (1 << 8 * carrier.itemsize - 1) - 1
     negative_zero = -0.0 if fmt.has_negative_zero else 0.0
     zeros = (rule.zero, (negative_zero if rule.zero == 0 else -rule.zero) if fmt.signed else rule.zero)
     words: dict[str, int | bool] = {
         "USUAL_FROM": start,
         "USUAL_TO": end,
-        "SMALLEST_NORMAL": word_of(fmt.smallest_normal, carrier),
+        # Beyond all numbers of the carrier, if every value is subnormal and the next binade is not the carrier's.
+        "SMALLEST_NORMAL": word_of(fmt.smallest_normal, carrier)
+        if fmt.emin <= -least_exponent + 1
+        else beyond,
         "LARGEST": end,
+        "SMALLEST": word_of(fmt.smallest_subnormal, carrier),
         "LEAST": 0 if fmt.has_zero else word_of(fmt.lowest, carrier),
     }
     ends = {

@@ -9,14 +9,21 @@ const int P = Float<word>::P;
 const word ONE = 1;
 
 // v * 2^n, cut off or to nearest even, of the fraction v = rest / 2^d of a unit.
-__device__ inline uint64 share(uint64 rest, int d, int n, bool nearest) {
+template <typename parts> __device__ inline parts share(parts rest, int d, int n, bool nearest) {
     if (n >= d) return rest << (n - d);
     const int drop = d - n;
-    if (drop > 63) return 0;
-    const uint64 whole = rest >> drop;
+    if (drop >= 8 * (int)sizeof(parts)) return 0;
+    const parts whole = rest >> drop;
     if (!nearest) return whole;
-    const uint64 left = rest & ((1ull << drop) - 1), half = 1ull << (drop - 1);
+    const parts left = rest & (((parts)1 << drop) - 1), half = (parts)1 << (drop - 1);
     return whole + (left > half || (left == half && (whole & 1)));
+}
+
+// Whether the fraction and a random integer make a whole: in parts of 2^-n, n bits of which are random.
+template <typename parts> __device__ inline bool carries(word rest, int d, uint64 random) {
+    const int n = RANDOM_BITS + (MODE == STOCHASTIC_B);
+    const parts drawn = (parts)(MODE == STOCHASTIC_B ? 2 * random + 1 : random);
+    return (share<parts>((parts)rest, d, n, MODE == STOCHASTIC_C) + drawn) >> n;
 }
 
 // Whether the count of units goes up by one. The last d bits of a significand, `rest`, are what is discarded.
@@ -32,9 +39,8 @@ __device__ inline bool goes_up(word rest, int d, bool odd, bool negative, uint64
         case TOWARD_POSITIVE: return !negative;
         case TOWARD_NEGATIVE: return negative;
         case TO_ODD: return !odd;
-        case STOCHASTIC: return (share(rest, d, RANDOM_BITS, false) + random) >> RANDOM_BITS;
-        case STOCHASTIC_B: return (share(rest, d, RANDOM_BITS + 1, false) + 2 * random + 1) >> (RANDOM_BITS + 1);
-        default: return (share(rest, d, RANDOM_BITS, true) + random) >> RANDOM_BITS;
+        default: return sizeof(word) == 4 && RANDOM_BITS <= 30 ? carries<uint32>((word)rest, d, random)
+                                                               : carries<uint64>(rest, d, random);
     }
 }
 
@@ -58,15 +64,20 @@ __device__ inline word to_units(word a, bool negative, uint64 random) {
 __device__ inline word rounded(word x, uint64 random) {
     const word a = x & Bits<word>::magnitude, sign = x & Bits<word>::sign;
     const bool negative = sign != 0;
-    // The usual number lies between values of the format that are normal in the carrier. No sum leaves that range, so
-    // the bits below the unit are cut off, or carried into it, where they stand. One comparison finds it.
+    // The usual number is normal in the carrier and no larger than the largest value. Where it is a unit or more, the
+    // bits below the unit are cut off, or carried into it, where they stand; no sum leaves the range.
     const word usual = IS_SIGNED ? a : x;
     if (HAS_USUAL && usual - USUAL_FROM <= USUAL_TO - USUAL_FROM) {
         const int exponent = (int)(a >> P) - Float<word>::BIAS;
         const int d = P - MANTISSA_BITS + (BELOW_NORMAL && exponent < EMIN ? EMIN - exponent : 0);
-        const word rest = a & ((ONE << d) - 1);
-        const word count = d == P ? ONE : a >> d;  // at d = P the hidden bit alone counts
-        return sign | ((a - rest) + (goes_up(rest, d, is_odd(count, exponent), negative, random) ? ONE << d : (word)0));
+        const bool whole = !BELOW_NORMAL || d <= P;  // else it is a fraction of a unit, of the smallest value
+        const word unit = whole ? ONE << (whole ? d : 0) : SMALLEST;
+        const word rest = whole ? a & (unit - 1) : (a & ((ONE << P) - 1)) | ONE << P;
+        const word count = !whole ? (word)0 : d == P ? ONE : a >> d;  // at d = P the hidden bit alone counts
+        const bool up = goes_up(rest, d, is_odd(count, exponent), negative, random);
+        word value = (whole ? a - rest : (word)0) + (up ? unit : (word)0);
+        if (value < LEAST) value = LEAST;
+        return value == 0 && !HAS_NEGATIVE_ZERO ? (word)0 : sign | value;
     }
     if (a >= Bits<word>::infinity) {
         if (a > Bits<word>::infinity) return negative ? NAN_BELOW : NAN_ABOVE;

@@ -1,0 +1,244 @@
+"""Which arrays does a public function hand back? Those of the library whose arrays it was given.
+
+A tensor of PyTorch's in, a tensor of PyTorch's out; likewise JAX's arrays, Series, DataFrames, DataArrays and dask's.
+NumPy's arrays, lists and numbers beside them follow. floatlab's own tensors go to the graph, and a FloatArray among the
+operands makes a FloatArray of the result, whatever else there is.
+
+Only what users call is wrapped so: `open_to_all`. Everything inside floatlab computes with NumPy's arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from importlib import import_module
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from floatlab.array import elementwise, integral, pairs
+from floatlab.array.core import FloatArray
+from floatlab.backend import Array
+from floatlab.codes.encode import encode_values
+from floatlab.context import current
+from floatlab.errors import DtypeError, OptionError, ShapeError
+from floatlab.formats import FloatFormat, get_format
+from floatlab.interchange.guests import OWN, is_guest, library_of, taken
+from floatlab.interchange.labelled import Labelled
+from floatlab.interchange.lazy import map_blocks
+from floatlab.interchange.library import Library
+from floatlab.interchange.pytorch import opaque
+from floatlab.rounding.flags import is_tracking
+from floatlab.rounding.modes import draws
+from floatlab.rounding.numbers import NARROW_FLOATS
+
+__all__ = ["open_to_all"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_AT_HOME = OWN | {FloatArray, FloatFormat}
+
+#: Functions of single elements, whose results have the place, and the labels, of their operands: with the options of
+#: the context, and without.
+_IN_CONTEXT = frozenset({*elementwise.__all__, *integral.__all__, *pairs.__all__})
+_ELEMENTWISE = _IN_CONTEXT | {"decode", "encode", "next_down", "next_up", "quantize", "spacing", "ulp"}
+
+
+def open_to_all(function: F, tracked: F | None = None) -> F:
+    """Return a function of arrays that takes those of other libraries, and hands such back.
+
+    `tracked` is the form of the function that is called where somebody tracks flags, if that is another one.
+    """
+    at_home, tracked = _AT_HOME, tracked or function
+
+    @wraps(function)
+    def call(*operands: Any, **options: Any) -> Any:
+        for x in operands:  # the two loops stand before every call of a user's: nothing is built for them
+            if type(x) not in at_home and _is_visitor(x):
+                return welcome(operands, options)
+        if options:
+            for x in options.values():
+                if type(x) not in at_home and _is_visitor(x):
+                    return welcome(operands, options)
+        return tracked(*operands, **options) if is_tracking() else function(*operands, **options)
+
+    def welcome(operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        form = tracked if is_tracking() else function
+        return opaque(_visit)(call, form, operands, options)
+
+    call.__module__ = "floatlab"  # where pickle finds it
+    return cast(F, call)
+
+
+def _is_visitor(x: object) -> bool:
+    """Whether this is one of floatlab's tensors, or an array of another library's."""
+    kind: type = type(x)
+    return _visits(kind)
+
+
+@lru_cache(maxsize=256)
+def _visits(kind: type) -> bool:
+    return hasattr(kind, "gradient_format") or is_guest(kind)
+
+
+def _visit(
+    again: Callable[..., Any],
+    function: Callable[..., Any],
+    operands: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    """Call a function with guests among its arguments; `again` is the function as users call it."""
+    name, everything = function.__name__, (*operands, *options.values())
+    if any(hasattr(x, "gradient_format") for x in operands or options.values()):
+        return import_module("floatlab.autograd.functions").on_tensors(name, operands, options)
+    guests = [x for x in everything if library_of(x) is not None]
+    host = _host(name, guests)
+    if host is None:  # only what may lie on a device, which is refused, or taken in by NumPy
+        return function(*operands, **options)
+    if isinstance(host, Labelled):
+        return _with_labels(again, host, guests, operands, options)
+    if host.lazy and name in _ELEMENTWISE:
+        return map_blocks(again, operands, _settled(name, operands, options))
+    arrays = [_plain(x) for x in operands]
+    settings = {key: x if key == "out" else _plain(x) for key, x in options.items()}
+    if options.get("out") is not None:
+        return _into(function, arrays, settings)
+    result = function(*arrays, **settings)
+    if name == "quantize":
+        result = _changed(result, lambda values: _as_narrow(values, *_source_and_format(arrays, settings)))
+    return _changed(result, lambda values: host.give(values, guests[0]))
+
+
+def _plain(x: object) -> Any:
+    """Return what one guest brings; lists are looked into by the function itself."""
+    return x if library_of(x) is None else taken(x)
+
+
+def _host(name: str, guests: list[Any]) -> Library | None:
+    """Return the one library of all guests."""
+    libraries = {library_of(x): None for x in guests}  # in their order
+    if len(libraries) > 1:
+        names = " and ".join(library.name for library in libraries if library is not None)
+        raise DtypeError(
+            f"One call of {name} takes arrays of one library, and NumPy's beside them. Got those of {names}. "
+            "Convert one of them, or both to NumPy's."
+        )
+    return next(iter(libraries), None)
+
+
+def _changed(result: Any, change: Callable[[Array], Any]) -> Any:
+    """Return a result with its values changed; flags, and a FloatArray, stay what they are."""
+    if isinstance(result, tuple):
+        return (_changed(result[0], change), *result[1:])
+    return change(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result
+
+
+# -- labels ------------------------------------------------------------------------------------------------------
+
+
+def _with_labels(
+    again: Callable[..., Any],
+    host: Labelled,
+    guests: list[Any],
+    operands: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Any:
+    """Call a function with the values of labelled arrays; what has the same elements gets the labels back."""
+    name, like = again.__name__, guests[0]
+    for other in guests[1:]:
+        if name in _ELEMENTWISE and not host.same_labels(like, other):
+            raise ShapeError(
+                f"The operands of {name} have the same labels in the same order: they are not aligned here. "
+                f"Got two of {host.name} that differ. Align them first: a.align(b), or xarray.align and broadcast."
+            )
+    out = options.get("out")
+    if library_of(out) is host:
+        host.take_out(out)  # which is refused
+
+    def plain(x: Any) -> Any:
+        return host.take(x, "rounded") if library_of(x) is host else x
+
+    result = again(*map(plain, operands), **{key: plain(x) for key, x in options.items()})
+    values = result[0] if isinstance(result, tuple) else result
+    if name not in _ELEMENTWISE or values is out or getattr(values, "shape", None) != like.shape:
+        return result
+    if isinstance(values, FloatArray) and host.name == "pandas":  # which would keep no more than its values
+        return result
+    labelled = host.give(values, like)
+    return (labelled, *result[1:]) if isinstance(result, tuple) else labelled
+
+
+# -- what is computed later --------------------------------------------------------------------------------------
+
+
+def _settled(name: str, operands: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a call that is computed later, elsewhere: those of the context among them."""
+    if is_tracking():
+        raise OptionError(
+            "The flags of a dask array are raised when it is computed. Got track_flags around one. "
+            "Compute it first, with x.compute()."
+        )
+    if any(isinstance(x, FloatArray) for x in operands):
+        raise DtypeError(
+            f"{name} of a dask array is computed in blocks. Got a FloatArray beside it. Use its .values, and name the "
+            "format of the result."
+        )
+    if name not in _IN_CONTEXT:
+        return options
+    given = current().for_operations | options
+    if "rng" not in options and (not draws(given["rounding"]) or given.get("random_integers") is not None):
+        given["rng"] = None  # nothing is drawn
+    return given
+
+
+# -- results of a narrow type, and in memory that is there -------------------------------------------------------
+
+
+def _source_and_format(arrays: list[Any], settings: dict[str, Any]) -> tuple[Any, FloatFormat]:
+    """Return the first two arguments of `quantize`, wherever they stand."""
+    given = [*arrays, *(settings[key] for key in ("x", "fmt") if key in settings)]
+    return given[0], get_format(given[1])
+
+
+def _as_narrow(values: Array, source: Any, fmt: FloatFormat) -> Array:
+    """Return values in the type of the source, if that is bfloat16 or shorter, and holds every value of the format."""
+    dtype = getattr(source, "dtype", None)
+    if dtype not in NARROW_FLOATS or not _holds(get_format(dtype), fmt):
+        return values
+    return _narrowed(values, get_format(dtype))
+
+
+def _narrowed(values: Array, own: FloatFormat) -> Array:
+    """Return values of a format as an array of its ml_dtypes type."""
+    wide = values.astype(own.value_dtype, copy=False)
+    assert own.dtype is not None
+    return encode_values(wide, own).reshape(values.shape).view(own.dtype)
+
+
+def _holds(own: FloatFormat, fmt: FloatFormat) -> bool:
+    """Whether every value of `fmt` is one of `own`, infinities, NaNs and signed zeros among them."""
+    wide_enough = own.mantissa_bits >= fmt.mantissa_bits and own.etiny <= fmt.etiny
+    reaches = own.max >= fmt.max and own.lowest <= fmt.lowest
+    kinds = ("has_infinity", "has_nan", "has_zero", "has_negative_zero")
+    return wide_enough and reaches and all(getattr(own, kind) or not getattr(fmt, kind) for kind in kinds)
+
+
+def _into(function: Callable[..., Any], arrays: list[Any], settings: dict[str, Any]) -> Any:
+    """Call `quantize` with a place for its result, and return that; it may be a guest's."""
+    out = settings["out"]
+    library = library_of(out)
+    place = out if library is None else library.take_out(out)
+    if getattr(place, "dtype", None) not in NARROW_FLOATS or library is None:
+        result = function(*arrays, **settings | {"out": place})
+    else:
+        own, (_, fmt) = get_format(place.dtype), _source_and_format(arrays, settings)
+        if not _holds(own, fmt):
+            raise DtypeError(
+                f"out must hold every value of the format. Got dtype {place.dtype} for {fmt}. "
+                f"Use {fmt.value_dtype}."
+            )
+        result = function(*arrays, **settings | {"out": np.empty(place.shape, fmt.value_dtype)})
+        place[...] = _narrowed(result[0] if isinstance(result, tuple) else result, own)
+    if library is not None:
+        library.written(out)
+    return (out, *result[1:]) if isinstance(result, tuple) else out
