@@ -54,7 +54,7 @@ def _checked(
             signature.bind(self, *args, **kwargs)
         if name in _WAITS:
             LEDGER.reading(name)
-        if name not in _VIEWS:
+        if name not in _VIEWS and name != "astype":  # which may have nothing to do
             LEDGER.launch(name)
         return method(self, *args, **kwargs)
 
@@ -95,8 +95,11 @@ def _astype(
 ) -> ndarray:
     x = held(self)
     result = cast(x, dtype)
+    if result is x and not copy:
+        return self
+    LEDGER.launch("astype")
     if result is x:
-        return ndarray._of(x.copy(order)) if copy else self
+        return ndarray._of(x.copy(order))
     return ndarray._of(np.asarray(result, order=order))
 
 

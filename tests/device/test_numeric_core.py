@@ -7,9 +7,10 @@ import pytest
 
 from device.flushing import settings
 from device.ledger import LEDGER
-from floatlab.errors import DtypeError
+from floatlab.errors import DtypeError, FloatEnvironmentError
 from floatlab.functions.evaluate import FUNCTIONS, FUNCTIONS_OF_TWO, evaluate, evaluate_pair
 from floatlab.operations.operate import OPERATIONS, operate
+from floatlab.sums import on_device
 from floatlab.sums.matmul import matmul, mean
 from floatlab.sums.matmul import sum as total
 
@@ -174,12 +175,26 @@ def test_products_have_the_bits_of_the_cpu(cupy, case, accumulator):
 
 @pytest.mark.parametrize("fmt", ["fp32", "fp16", "bf16", "e4m3"])
 def test_a_product_reads_one_number(cupy, fmt):
+    matmul(
+        cupy.ones((1, 1)), [[1.0]], fmt
+    )  # the first product of a device is preceded by one with a known answer
     a, b, c = operands("usual")
     a[:, 0] = 0.0  # a zero is nothing to ask about
     readings, launches = on_both(cupy, matmul, a, b, fmt=fmt)
     assert readings == 1 and launches <= 20
     readings, _ = on_both(cupy, lambda a, b, c, **o: matmul(a, b, bias=c, **o), a, b, c, fmt=fmt)
     assert readings == 1
+
+
+def test_a_device_whose_products_are_not_those_of_float64_is_refused_by_name(cupy, monkeypatch):
+    on_device._try_products.cache_clear()
+    right = cupy.matmul
+    monkeypatch.setattr(cupy, "matmul", lambda a, b: right(a, b) * (1 + 2.0**-38))
+    with pytest.raises(FloatEnvironmentError, match="CUBLAS_EMULATE_DOUBLE_PRECISION"):
+        matmul(cupy.ones((1, 1)), [[1.0]], "fp16")
+    monkeypatch.setattr(cupy, "matmul", lambda a, b: right(a, b) * (1 + 2.0**-52))  # as rounding may
+    assert matmul(cupy.ones((1, 1)), [[1.0]], "fp16").tolist() == [[1.0]]
+    on_device._try_products.cache_clear()
 
 
 def test_sums_and_means_have_the_bits_of_the_cpu(cupy):
