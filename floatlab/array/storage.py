@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from floatlab.backend import Array, is_gpu_array
+from floatlab.backend import Array, refuse_device
 from floatlab.codes.decode import decode
 from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, FormatMismatchError
@@ -35,7 +35,9 @@ class Storage:
     def _wrap(cls, data: Array, fmt: FloatFormat, coded: bool = False) -> Self:
         """Return an array that looks at `data`: values of the format in its value_dtype, or codes."""
         made = cls.__new__(cls)
-        made._data, made._format, made._coded = data if is_gpu_array(data) else np.asarray(data), fmt, coded
+        if type(data) is not np.ndarray:
+            refuse_device("A FloatArray", data)
+        made._data, made._format, made._coded = np.asarray(data), fmt, coded
         return made
 
     @property
@@ -252,8 +254,7 @@ def _is_its_values(fmt: FloatFormat) -> bool:
 
 def _read_only(data: Array) -> np.ndarray[Any, Any]:
     view: np.ndarray[Any, Any] = data.view()
-    if not is_gpu_array(view):
-        view.flags.writeable = False
+    view.flags.writeable = False
     return view
 
 
