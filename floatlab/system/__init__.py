@@ -5,6 +5,7 @@
 - `html.py`: tables and small pictures for a notebook.
 - `journal.py`: what a long job has finished, a line each.
 - `processes.py`: one call for each item, on all cores, which leaves Ctrl-C to the first process.
+- `timing.py`: how long calls take, in turns.
 - `terminal.py`: text on any terminal, whatever letters it knows.
 - `provenance.py`: which source made a result.
 """
