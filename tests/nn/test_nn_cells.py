@@ -68,7 +68,8 @@ def test_a_cell_refuses_what_is_no_step() -> None:
                 run()
         with pytest.raises(FloatlabError):
             make(0, 5)
-    assert repr(nn.GRUCell(3, 5, rng=0)) == "GRUCell(3, 5)"
+    assert repr(nn.GRUCell(3, 5, rng=0)) == "GRUCell(3, 5)" and repr(nn.LSTMCell(3, 5)) == "LSTMCell(3, 5)"
+    assert nn.RNNCell(3, 5, nonlinearity="relu", rng=0)(Tensor(np.ones(3))).data.min() >= 0.0
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
