@@ -32,7 +32,9 @@ PARTS = {
     "train": (
         "optim/test_optim_schedules.py",
         "nn/test_nn_pooling.py",
+        "nn/test_nn_cells.py",
         "autograd/test_autograd_data_array.py",
+        "autograd/test_autograd_further_ops.py",
     ),
     "optim": ("optim/test_optim_torch.py", "optim/test_optim_schedules.py", "amp/test_amp_grad_scaler.py"),
 }

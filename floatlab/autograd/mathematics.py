@@ -56,6 +56,11 @@ class Mathematics(Changing, Generic[Made]):
     abs = _function("abs", "the magnitudes")
     neg = _function("neg", "the values with the other sign")
     tanh = _function("tanh", "the hyperbolic tangents")
+    floor = _function("floor", "the largest whole numbers that are not larger; their slope is 0")
+    ceil = _function("ceil", "the smallest whole numbers that are not smaller; their slope is 0")
+    round = _function("round", "the nearest whole numbers, the even ones of two; their slope is 0")
+    trunc = _function("trunc", "the whole numbers without their fractions; their slope is 0")
+    sign = _function("sign", "1, 0 or -1, and 0 for NaN as in PyTorch; their slope is 0")
     sigmoid = _function("sigmoid", "1 / (1 + e ** -x)")
     relu = _function("relu", "the values, and 0 in place of negative ones")
     exp2 = _function("exp2", "2 to the power of each value")
@@ -251,6 +256,39 @@ class Mathematics(Changing, Generic[Made]):
             return Extreme(values, places)
         shape = self.shape[: dim % self.ndim] + self.shape[dim % self.ndim + 1 :]
         return Extreme(apply("reshape", values, shape=shape), places.reshape(shape))
+
+    def logsumexp(self, dim: Axis = None, keepdim: bool = False) -> Made:
+        """Return log(sum(exp(x))) over axes (default: all), in float64 without overflow, rounded once."""
+        return apply("logsumexp", self, **_axes(dim, keepdim, None, False))
+
+    def prod(self, dim: int | None = None, keepdim: bool = False) -> Made:
+        """Return the product over an axis (default: all), taken in float64 and rounded once."""
+        return apply("prod", self, **_axes(dim, keepdim, None, False))
+
+    def median(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """Return the median, the lower one of two, and along an axis where it is; a NaN is the median of all."""
+        if dim is None:
+            flat = apply("reshape", self, shape=(-1,))
+            middle = flat.median(0).values._data
+            if np.isnan(middle):
+                return flat.median(0).values
+            return apply(
+                "max", apply("index", flat, key=flat._data == middle)
+            )  # equal ones share its gradient
+        values, places = self.sort(dim)
+        length = self.shape[dim]
+        if not length:
+            raise ShapeError(f"The median of no values is none. Got shape {self.shape}. Check it.")
+        along = dim % self.ndim
+        middle = np.full((*self.shape[:along], 1, *self.shape[along + 1 :]), (length - 1) // 2)
+        last = np.isnan(np.take(values._data, [-1], along))
+        chosen = np.where(last, length - 1, middle)
+        found = apply("gather", values, indices=chosen, axis=along)
+        where = discrete(np.take_along_axis(np.asarray(places), chosen, along))
+        if keepdim:
+            return Extreme(found, where)
+        shape = self.shape[:along] + self.shape[along + 1 :]
+        return Extreme(apply("reshape", found, shape=shape), where.reshape(shape))
 
     def cumsum(self, dim: int | None = None, *, axis: int | None = None) -> Made:
         """Return the sums up to each place along an axis, each with the chosen accumulator and rounded once."""

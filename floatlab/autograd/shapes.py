@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 
 from floatlab.autograd.graph import apply as apply_to_values
-from floatlab.autograd.in_place import Changing
 from floatlab.autograd.ops.movement import exchanged, in_two_steps, plain_index, several, squeezed
+from floatlab.autograd.scattering import Scattering
 from floatlab.autograd.value import Value
 from floatlab.errors import ShapeError
 
@@ -22,7 +22,7 @@ Made = TypeVar("Made", bound=Value)
 apply = cast("Callable[..., Any]", apply_to_values)
 
 
-class Shapes(Changing, Generic[Made]):
+class Shapes(Scattering, Generic[Made]):
     """The methods that move values about, or choose among them."""
 
     __slots__ = ()

@@ -9,6 +9,7 @@ from floatlab.nn.attention import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from floatlab.nn.cells import GRUCell, LSTMCell, RNNCell
 from floatlab.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -106,6 +107,7 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
@@ -114,6 +116,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -132,6 +135,7 @@ __all__ = [
     "Parameter",
     "ParameterList",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "Residual",

@@ -45,25 +45,52 @@ class _Convolution(Module):
         if bias:
             init.fill_bias_(self.bias, math.prod(weight_shape[1:]), rng=generator)
 
+    def _surround(self, mode: str, sides: Any, axes: int = 2) -> None:
+        """Note with what an image is surrounded, and by how much: (before, behind) for each axis."""
+        self.padding_mode = mode
+        both = [(side, side) if is_whole(side) else side for side in sides[-axes:]]
+        self._around = tuple(n for side in reversed(both) for n in side)
+
+    def _surrounded(self, x: Tensor) -> tuple[Tensor, Any]:
+        """Return the images, surrounded by what is not 0, and the padding that is left to do."""
+        if self.padding_mode == "zeros":
+            return x, self.padding
+        return F.pad(x, self._around, mode=self.padding_mode), 0
+
     def extra_repr(self) -> str:
         """Return the sizes, and what is not as usual."""
         parts = [
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         ]
         parts += [f"padding={self.padding!r}"]
-        usual = {"dilation": (1, (1, 1)), "groups": (1,), "output_padding": ((0, 0),)}
+        usual: dict[str, Any] = {
+            "padding_mode": ("zeros",),
+            "dilation": (1, (1, 1)),
+            "groups": (1,),
+            "output_padding": ((0, 0),),
+        }
         parts += [
-            f"{name}={getattr(self, name)}"
+            f"{name}={getattr(self, name)!r}"
             for name, values in usual.items()
             if hasattr(self, name) and getattr(self, name) not in values
         ]
         return ", ".join(parts)
 
 
-def _check(in_channels: Any, out_channels: Any, groups: Any, bias: Any, padding_mode: Any) -> None:
+_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def _check(
+    in_channels: Any,
+    out_channels: Any,
+    groups: Any,
+    bias: Any,
+    padding_mode: Any,
+    modes: tuple[str, ...] = _MODES,
+) -> None:
     positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
     switches(bias=bias)
-    check_option("padding_mode", padding_mode, ("zeros",))
+    check_option("padding_mode", padding_mode, modes)
     if in_channels % groups or out_channels % groups:
         raise OptionError(
             f"groups divides in_channels and out_channels. Got {groups} for {in_channels} and {out_channels}. "
@@ -101,14 +128,16 @@ class Conv2d(_Convolution):
     ) -> None:
         _check(in_channels, out_channels, groups, bias, padding_mode)
         kernel = pair("kernel_size", kernel_size)
-        padding_of(padding, kernel, pair("stride", stride), pair("dilation", dilation))
+        sides = padding_of(padding, kernel, pair("stride", stride), pair("dilation", dilation))
         shape = (out_channels, in_channels // groups, *kernel)
         super().__init__((in_channels, out_channels), shape, groups, bias, rng)
         self.kernel_size, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
+        self._surround(padding_mode, sides)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolved images."""
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x, padding = self._surrounded(x)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_Convolution):
@@ -139,14 +168,16 @@ class Conv1d(_Convolution):
         positive(kernel_size=kernel_size, stride=stride, dilation=dilation)
         if not isinstance(padding, str) and not (is_whole(padding) and padding >= 0):
             raise OptionError(f'padding is an integer of at least 0. Got {padding!r}. Use 0, or "same".')
-        padding_of(padding, (1, kernel_size), (1, stride), (1, dilation))
+        sides = padding_of(padding, (1, kernel_size), (1, stride), (1, dilation))
         shape = (out_channels, in_channels // groups, kernel_size)
         super().__init__((in_channels, out_channels), shape, groups, bias, rng)
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
+        self._surround(padding_mode, sides, axes=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolved sequences."""
-        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        x, padding = self._surrounded(x)
+        return F.conv1d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class ConvTranspose2d(_Convolution):
@@ -177,7 +208,7 @@ class ConvTranspose2d(_Convolution):
         *,
         rng: Rng = None,
     ) -> None:
-        _check(in_channels, out_channels, groups, bias, padding_mode)
+        _check(in_channels, out_channels, groups, bias, padding_mode, ("zeros",))
         kernel = pair("kernel_size", kernel_size)
         settings = {
             "stride": pair("stride", stride),

@@ -371,11 +371,23 @@ CASES += [
     case("cumsum", (3, 4), axis=0, torch=lambda t, a, axis: a.cumsum(axis)),
 ]
 # cast changes the format, so it has tests of its own in test_autograd_tensor.py; the operations of layers and losses
-# that came later have the same tests as here in tests/nn/test_nn_ops.py
+# that came later have the same tests as here in tests/nn/test_nn_ops.py and test_autograd_further_ops.py
 OTHERWISE_TESTED = {
     "cast",
     *("silu", "mish", "softsign", "logsigmoid", "elu", "hardtanh", "hardsigmoid", "hardswish", "prelu"),
     *("soft_cross_entropy", "l1", "smooth_l1", "huber", "bce", "kl_div"),
+    *(
+        "floor",
+        "ceil",
+        "round",
+        "trunc",
+        "sign",
+        "logsumexp",
+        "prod",
+        "normalize",
+        "cosine_similarity",
+        "scatter_add",
+    ),
     *("conv_transpose2d", "adaptive_avg_pool2d", "interpolate", "group_norm", "rms_norm"),
 }
 

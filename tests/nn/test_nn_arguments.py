@@ -337,7 +337,7 @@ def test_a_number_that_is_none_is_refused_by_every_layer(name: str, value: Any) 
         lambda: nn.Flatten(1.5), lambda: nn.Linear(2, 2, bias="no"), lambda: nn.LSTM(2, 2, batch_first="no"),
         lambda: nn.Conv2d(2, 2, 3, padding=-1), lambda: nn.Conv2d(2, 2, 3, padding="some"),
         lambda: nn.Conv2d(2, 2, 3, 2, "same"), lambda: nn.Conv2d(3, 2, 3, groups=2),
-        lambda: nn.Conv2d(2, 2, 3, padding_mode="reflect"), lambda: nn.Conv1d(2, 2, 3, padding=(1, 1)),
+        lambda: nn.Conv2d(2, 2, 3, padding_mode="mirror"), lambda: nn.Conv1d(2, 2, 3, padding=(1, 1)),
         lambda: nn.Embedding(3, 2, 3), lambda: nn.Embedding(3, 2, 0.0), lambda: nn.MaxPool2d(2, 2, -1),
         lambda: nn.LSTM(2, 2, dropout=0.5), lambda: nn.MultiheadAttention(8, 3), lambda: nn.GroupNorm(3, 4),
         lambda: nn.TransformerEncoderLayer(8, 2, activation="tanh"), lambda: nn.CrossEntropyLoss(ignore_index=0.5),

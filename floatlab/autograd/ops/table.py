@@ -10,6 +10,7 @@ from floatlab.autograd.operation import Op
 from floatlab.autograd.ops import (
     activations,
     convolution,
+    directions,
     element_losses,
     elementwise,
     functions,
@@ -21,6 +22,7 @@ from floatlab.autograd.ops import (
     rectifiers,
     reductions,
     statistics,
+    whole_numbers,
 )
 from floatlab.errors import OptionError, check_option
 
@@ -40,6 +42,8 @@ GROUPS = (
     convolution,
     pooling,
     normalization,
+    directions,
+    whole_numbers,
 )
 TABLE: dict[str, Op] = {op.name: op for group in GROUPS for op in group.OPS}
 

@@ -40,7 +40,14 @@ from floatlab.nn.functional.losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from floatlab.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
+from floatlab.nn.functional.normalization import (
+    batch_norm,
+    cosine_similarity,
+    group_norm,
+    layer_norm,
+    normalize,
+    rms_norm,
+)
 from floatlab.nn.functional.pooling import (
     adaptive_avg_pool2d,
     avg_pool1d,
@@ -74,6 +81,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_transpose2d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout2d",
@@ -99,6 +107,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
     "prelu",

@@ -9,9 +9,9 @@ import numpy as np
 from floatlab.autograd import Tensor, apply
 from floatlab.autograd.rounding import is_subset, tree_sum
 from floatlab.errors import OptionError, ShapeError
-from floatlab.nn.arguments import number, positive, whole_shape
+from floatlab.nn.arguments import axis_of, number, positive, whole_shape
 
-__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
+__all__ = ["batch_norm", "cosine_similarity", "group_norm", "layer_norm", "normalize", "rms_norm"]
 
 
 def batch_norm(
@@ -122,3 +122,19 @@ def group_norm(
     if weight is None and bias is not None:
         weight = Tensor(np.ones(bias.shape), format=bias.format)
     return apply("group_norm", x, weight, bias, groups=int(num_groups), eps=number("eps", eps, 0.0))
+
+
+def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """Return x divided by its norm of order p (1 or 2) along an axis, or by `eps` if that is larger; rounded once."""
+    if p not in (1, 2):
+        raise OptionError(
+            f"normalize divides by a norm of order 1 or 2. Got p={p!r}. Use x / x.norm(p, dim, True)."
+        )
+    axis_of("dim", dim, x.ndim)
+    return apply("normalize", x, p=float(p), axis=int(dim), eps=number("eps", eps, 0.0))
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Return the cosine of the angle between vectors along an axis, each length at least `eps`; rounded once."""
+    axis_of("dim", dim, max(x1.ndim, x2.ndim))
+    return apply("cosine_similarity", x1, x2, axis=int(dim), eps=number("eps", eps, 0.0))
