@@ -35,6 +35,12 @@ ROOMS = ("rounding", "codes", "operations", "functions", "sums")
 # What takes arrays and answers with something else, or with arrays of the host by its nature.
 _SPARED = names("value_table make_rule rule_of plan choose")
 _ANSWERS_HERE = names("classify dots_to_odd")  # texts, which no device holds; and what the host is asked for
+_OF_THE_CPU = names(
+    "test_a_blas_that_is_as_wrong_as_it_may_be_changes_no_bit "
+    "test_a_blas_that_is_more_wrong_than_it_may_be_changes_bits "
+    "test_a_bound_of_a_quarter_would_let_bits_change "
+    "test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same"
+)
 
 
 class _Arrays:
@@ -175,6 +181,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
+    for item in items:
+        if item.name in _OF_THE_CPU:
+            item.add_marker(pytest.mark.skip(reason="it plants a matmul of NumPy's own"))
     for module in {item.module for item in items if hasattr(item, "module")}:
         for name, value in list(vars(module).items()):
             shown = _shown(value)
