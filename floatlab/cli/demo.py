@@ -126,8 +126,7 @@ def _draw(
             title="Where the gradients of the first step lie, and what a format does there",
         ),
         "training.png": plots.plot_training(
-            [r for r in records if r["loss_weight"] in underflow.DEMO_WEIGHTS],
-            title="A loss weight of 1 needs no help; one of $10^{-6}$ needs bf16, or loss scaling",
+            [r for r in records if r["loss_weight"] in underflow.DEMO_WEIGHTS]
         ),
     }
     if cliff:
@@ -135,7 +134,6 @@ def _draw(
             records,
             predicted=underflow.predicted_cliffs(setup),
             criterion=CRITERION,
-            title="A format stops learning where its gradients vanish, and loss scaling moves the cliff",
         )
     for name, figure in figures.items():
         plots.save(figure, folder / name)
