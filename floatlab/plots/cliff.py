@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from floatlab.errors import ExperimentError
 from floatlab.plots.colours import Style
 from floatlab.plots.figure import Figure
+from floatlab.plots.inputs import title_of_answers
 from floatlab.plots.style import Canvas, Size, canvas, label_lines, power_of_ten, run_style, tidy
 
 __all__ = ["plot_cliff"]
@@ -85,7 +86,7 @@ def plot_cliff(
         axis.set_ylabel("test accuracy")
         tidy(axis)
         label_lines(axis, labels, smallest / 1.6, gap=0.06, size=made.font)
-        return made.finish(title, _title(records, names))
+        return made.finish(title, title_of_answers(records, lambda answers: _title(answers, names)))
 
 
 def _title(records: Records, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from floatlab.errors import ExperimentError
 from floatlab.plots.figure import Figure
+from floatlab.plots.inputs import title_of_answers
 from floatlab.plots.style import Canvas, Size, canvas, tidy
 
 __all__ = ["plot_experiment"]
@@ -79,7 +80,7 @@ def plot_experiment(
         for axis in (left, right):
             tidy(axis, grid="x")
             axis.tick_params(axis="y", length=0)
-        return made.finish(title, _title(records))
+        return made.finish(title, title_of_answers(records, _title))
 
 
 def _draw_shares(made: Canvas, axis: Axes, records: Records, row: int) -> None:
@@ -101,11 +102,15 @@ def _draw_outcomes(made: Canvas, axis: Axes, records: Records, row: int) -> None
         if record["outcome"] is not None:
             colour, marker = (bad, "X") if record["failed"] else (good, "o")
             look: dict[str, Any] = {"color": colour, "ms": 0.7 * made.font, "mec": made.theme.paper}
+            if record["failed"] is None:  # a ring: no answer
+                look |= {"mfc": "none", "mec": good}
             axis.plot(record["outcome"], row, marker, **look, alpha=0.85, zorder=3)
-    fails, failed = (sum(bool(r[key]) for r in records) for key in ("predicted_failure", "failed"))
-    total = len(records)
+    answers = [r for r in records if r["failed"] is not None]
+    fails, failed = (sum(bool(r[key]) for r in answers) for key in ("predicted_failure", "failed"))
+    total = len(answers)
+    words = f"predicted: {_word(fails, total)}   came out: {_word(failed, total)}" if answers else "no answer"
     axis.annotate(
-        f"predicted: {_word(fails, total)}   came out: {_word(failed, total)}{_nans(records)}",
+        f"{words}{_nans(records)}",
         xy=(1.02, row),
         xycoords=("axes fraction", "data"),
         va="center",

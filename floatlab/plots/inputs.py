@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from floatlab.errors import DataError, DtypeError, FloatlabError, FormatError, S
 from floatlab.formats import FloatFormat, get_format
 from floatlab.interchange.guests import taken
 
-__all__ = ["Formats", "chosen_formats", "numbers", "small_format"]
+__all__ = ["Formats", "chosen_formats", "numbers", "small_format", "title_of_answers"]
 
 Formats = FloatFormat | str | Sequence[FloatFormat | str]
 
@@ -94,3 +94,20 @@ def numbers(x: Any, what: str, dimensions: int | None = None) -> NDArray[np.floa
     if np.isnan(values).all():
         raise DataError(f"{what} needs numbers to draw. Got NaN alone. Look at where they come from.")
     return values
+
+
+def title_of_answers(
+    records: Sequence[Mapping[str, Any]], title: Callable[[Sequence[Mapping[str, Any]]], str]
+) -> str:
+    """Return a title made of the runs that answer, and how many do not: where fp32 itself gets nowhere none does.
+
+    >>> title_of_answers([{"failed": True}, {"failed": None}], lambda answers: f"{len(answers)} fails")
+    '1 fails; 1 of 2 runs gives no answer'
+    """
+    answers = [record for record in records if record.get("failed", False) is not None]
+    silent = len(records) - len(answers)
+    if not silent:
+        return title(records)
+    if not answers:
+        return "No run gives an answer: fp32 itself gets nowhere"
+    return f"{title(answers)}; {silent} of {len(records)} runs {'gives' if silent == 1 else 'give'} no answer"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from floatlab.errors import ExperimentError, OptionError, nearest_name
 from floatlab.plots.colours import REGIONS, Style
 from floatlab.plots.figure import Figure
+from floatlab.plots.inputs import title_of_answers
 from floatlab.plots.style import Canvas, Size, canvas, label_lines, plain_number, series_styles, tidy
 
 __all__ = ["plot_sweep"]
@@ -114,7 +115,10 @@ def plot_sweep(
         _name_axes(made, x, y, _marks(records, predicted, heights, by), criterion)
         if by:
             label_lines(axes, labels, float(edges[-1]), gap=0.06, size=0.9 * made.font)
-        fallback = _title_of_lines(records, names, by) if by else _title(settings, failed, x)
+        fallback = title_of_answers(
+            records,
+            lambda answers: _title_of_lines(answers, names, by) if by else _title(settings, failed, x),
+        )
         return made.finish(title, fallback)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from floatlab.errors import ExperimentError
 from floatlab.plots.figure import Figure
+from floatlab.plots.inputs import title_of_answers
 from floatlab.plots.style import Canvas, Size, canvas, heading, power_of_ten, run_style, tidy
 
 __all__ = ["plot_training"]
@@ -76,7 +77,7 @@ def plot_training(
         made.figure.supxlabel(
             f"epoch\n{made.note(_legend(records, names, own))}".rstrip(), fontsize=made.font
         )
-        return made.finish(title, _title(records, weights, names))
+        return made.finish(title, title_of_answers(records, lambda answers: _title(answers, weights, names)))
 
 
 def _title(records: Records, weights: Sequence[float], names: Sequence[str]) -> str:

@@ -264,3 +264,20 @@ def test_a_prediction_is_drawn_beside_what_was_measured_for_every_seed():
     ]
     assert rings == [0.2, 0.9, 0.5] and strokes == [0.9, 0.2] and pairs == [[0.2, 0.9], [0.9, 0.2]]
     assert "A run fails if it is slow." in words(left.figure)
+
+
+def test_a_run_without_an_answer_is_a_ring_and_neither_right_nor_wrong():
+    record = {
+        "run": "fp16",
+        "seed": 0,
+        "outcome": 0.5,
+        "predicted_failure": True,
+        "expected": 0.9,
+        "found": 0.9,
+    }
+    records = [record | {"failed": True}, record | {"failed": None, "outcome": 0.1, "seed": 1}]
+    axes = plots.plot_experiment(records).axes
+    said = [text.get_text() for axis in axes for text in (*axis.texts, axis.title)]
+    assert any("predicted: fails   came out: fails" in text for text in said)
+    rings = [line for axis in axes for line in axis.lines if line.get_markerfacecolor() == "none"]
+    assert any(0.1 in np.asarray(line.get_xdata(), float) for line in rings)
