@@ -186,7 +186,7 @@ def along(records: list[Record]) -> list[Record]:
         for rate in _RATES:
             found = predict(replace(listed[name], learning_rate=rate, seed=seed))
             rows.append({"run": name, "learning_rate": rate, _LOST: found["expected"],
-                         "failed": found["predicted_failure"]})  # fmt: skip
+                         "predicted_failure": found["predicted_failure"]})  # fmt: skip
     return rows
 
 

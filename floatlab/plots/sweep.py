@@ -96,7 +96,7 @@ def plot_sweep(
             )
             bad = np.array([bool(record.get("failed")) for record in records])
             if along.any():
-                lost = np.array([bool(record.get("failed")) for record in predicted])[along]
+                lost = np.array([bool(record.get("predicted_failure")) for record in predicted])[along]
                 end = _draw_line(made, lines[0][along], lines[1][along], style, lost)
             else:
                 end = _draw_line(made, places[mine], heights[mine], style)
@@ -239,7 +239,7 @@ def _marks(records: Records, predicted: Records, heights: NDArray[np.float64], b
     marks = ["line: predicted, point: measured"] if predicted else []
     if any(r.get("failed") for r in records):
         marks.append("cross: fails" if by else "dot: learns, cross: fails, shaded: most seeds fail")
-    if any(r.get("failed") for r in predicted):
+    if any(r.get("predicted_failure") for r in predicted):
         marks.append("band: predicted to fail")
     if not by and any(r.get("predicted_failure") for r in records):
         marks.append("point at the top: predicted to fail")

@@ -19,7 +19,18 @@ __all__ = ["COMMON", "PROOF", "TRAINING", "commit", "fingerprint"]
 PACKAGE = Path(__file__).parent.parent
 
 # What both depend on: the numbers, and how files are written.
-COMMON = ("backend", "context", "errors", "formats", "functions", "operations", "rounding", "sums", "system")
+COMMON = (
+    "backend",
+    "context",
+    "errors",
+    "formats",
+    "functions",
+    "interchange",
+    "operations",
+    "rounding",
+    "sums",
+    "system",
+)
 #: What the results of `floatlab verify` depend on.
 PROOF = (*COMMON, "array", "codes", "reference", "verify")
 #: What the records of `floatlab demo` and `floatlab run` depend on.
@@ -57,7 +68,7 @@ def fingerprint(rooms: Iterable[str], package: Path = PACKAGE) -> str:
 
 def _sources(package: Path, room: str) -> list[Path]:
     folder = package / room
-    return list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    return [*folder.rglob("*.py"), *folder.rglob("*.cuh")] if folder.is_dir() else [folder.with_suffix(".py")]
 
 
 def commit(package: Path = PACKAGE) -> str | None:

@@ -229,4 +229,6 @@ def test_a_short_answer_imports_no_room_that_it_does_not_need(arguments):
     assert not loaded & never
     own = {name.split(".")[1] for name in loaded if name.startswith("floatlab.")}
     assert not own & {"plots", "experiments", "verify", "nn", "optim", "inspection", "memory"}
-    assert sum(name.startswith("floatlab") for name in loaded) <= 120
+    assert (
+        sum(name.startswith("floatlab") for name in loaded) <= 140
+    )  # all that conversions, operations and sums are made of, for a CPU and for a device

@@ -88,7 +88,7 @@ def kinds():
         for run, lost in (("fp32", 0.0), ("bf16", 0.9), ("bf16 stochastic", 0.8)) for s in range(3)
     ]  # fmt: skip
     predicted = [
-        {"run": run, "rate": 10.0**-k, "lost": lost, "failed": run == "bf16" and k > 2}
+        {"run": run, "rate": 10.0**-k, "lost": lost, "predicted_failure": run == "bf16" and k > 2}
         for run, lost in (("fp32", 0.0), ("bf16", 0.9), ("bf16 stochastic", 0.8)) for k in range(1, 6)
     ]  # fmt: skip
     return measured, predicted
