@@ -84,6 +84,6 @@ def test_the_figure_draws_the_rule_at_other_rates_and_what_was_measured_at_its_o
     expected = predict(config)
     (same,) = [r for r in along if r["learning_rate"] == pytest.approx(1e-3)]
     assert same[sweep.y] == pytest.approx(expected["expected"], abs=2e-3)
-    assert same["failed"] == expected["predicted_failure"]
+    assert same["predicted_failure"] == expected["predicted_failure"]
     rates, shares = zip(*[(r[sweep.x], r[sweep.y]) for r in along], strict=True)
     assert list(rates) == sorted(rates) and list(shares) == sorted(shares, reverse=True)

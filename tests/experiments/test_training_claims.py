@@ -49,6 +49,7 @@ def test_every_layer_is_held_against_pytorch():
     # is random) in test_nn.
     containers = {nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList}
     own = {nn.Identity, nn.Residual, nn.Embedding, nn.RNN, nn.LSTM, nn.GRU, nn.MultiheadAttention}
+    own |= {nn.RNNCell, nn.LSTMCell, nn.GRUCell}
     assert layers - held - containers - own == {nn.Dropout, nn.Dropout2d, nn.MaxPool1d, nn.AvgPool1d}
 
 
