@@ -76,7 +76,7 @@ def as_source(x: Any, fmt: FloatFormat, extra_bits: int = 0) -> Array:
     if rest:
         raise DtypeError(
             "The numbers here are float64 values, however they are written. "
-            f"Got one that lies beside {float(array.flat[min(rest)])!r}. "
+            f"Got one that lies beside {float(array.reshape(-1)[min(rest)])!r}. "
             'Round it first, with floatlab.quantize(x, "float64").'
         )
     return array
