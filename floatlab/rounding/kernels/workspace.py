@@ -92,9 +92,6 @@ def _row(bound: Any, dtype: np.dtype[Any]) -> Array:
     return np.full(ROW, bound, dtype)  # by dtype too, because np.int32(1) == np.float32(1)
 
 
-def workspace(dtype: np.dtype[Any], length: int, xp: Any = np) -> Workspace:
-    """Return rows of a carrier type for blocks of at most `length` elements: on a CPU those of this thread."""
-    if xp is np:
-        return Workspace(_scratch.rows[dtype.itemsize], length, xp)
-    words = [xp.empty(length, f"i{dtype.itemsize}") for _ in range(3)]
-    return Workspace([Row(w, w.view(dtype)) for w in words], length, xp)
+def workspace(dtype: np.dtype[Any], length: int) -> Workspace:
+    """Return rows of a carrier type for blocks of at most `length` elements: those of this thread."""
+    return Workspace(_scratch.rows[dtype.itemsize], length, np)
