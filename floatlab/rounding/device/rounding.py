@@ -228,10 +228,8 @@ def run_kernel(
     arguments = (rule, given.dtype, target.dtype, bits, kind, encode)
     into = target if encode else words(target)
     if not (given.flags.c_contiguous and target.flags.c_contiguous and given.size):
-        if encode:
-            refuse_nan(given, rule)  # its code would be that of a number
         rounding_kernel(*arguments)(words(given), *integers, into)
-        refuse_nan(target if not encode else given, rule)
+        refuse_nan(given if encode else target, rule)
         return
     nan = () if rule.fmt.has_nan else (array_module(given).zeros(1, np.uint32),)
     kernel_in_fours(*arguments)(words(given), *integers, given.size, into, *nan, size=-(-given.size // 4))
