@@ -47,6 +47,8 @@ def is_gpu_array(x: object) -> bool:
     >>> is_gpu_array(np.ones(3))
     False
     """
+    if type(x) is np.ndarray:  # by far the most
+        return False
     cupy = sys.modules.get("cupy")
     return cupy is not None and isinstance(x, cupy.ndarray)
 
@@ -80,13 +82,13 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     return np.asarray(x.get() if is_gpu_array(x) else x)
 
 
-def block_length(x: Array, itemsize: int) -> int:
-    """Return how many elements of `itemsize` bytes a kernel should take at a time.
+def block_length(itemsize: int) -> int:
+    """Return how many elements of `itemsize` bytes a kernel should take at a time, to stay in the cache.
 
-    On a CPU the intermediate results of a block should stay in the cache. On a GPU every call has a
-    launch to pay for, so a block is as large as its scratch arrays may reasonably be (64 MiB).
+    >>> block_length(4)
+    65536
     """
-    return (1 << 26 if is_gpu_array(x) else BLOCK_BYTES) // itemsize
+    return BLOCK_BYTES // itemsize
 
 
 def blocks(size: int, length: int) -> Iterator[slice]:
@@ -100,7 +102,9 @@ def blocks(size: int, length: int) -> Iterator[slice]:
 
 def ignore_float_errors(x: Array) -> AbstractContextManager[object]:
     """Return a context in which infinities and NaNs arise without a warning; CuPy never warns."""
-    return nullcontext() if is_gpu_array(x) else np.errstate(all="ignore")
+    if type(x) is not np.ndarray and is_gpu_array(x):
+        return nullcontext()
+    return np.errstate(all="ignore")
 
 
 def may_share_memory(x: Array, y: Array) -> bool:

@@ -108,7 +108,7 @@ def test_every_row_is_a_room_that_imports_only_from_above_and_uses_what_it_may(r
     [
         ("from floatlab.rounding.quantize import quantize", "formats"),
         ("from floatlab.formats import FloatFormat", "errors"),
-        ("from floatlab.rounding.kernels import magic", "reference"),
+        ("from floatlab.rounding.kernels import counting", "reference"),
         ("def f():\n    from floatlab.codes.encode import encode", "rounding"),
         ("if TYPE_CHECKING:\n    from floatlab.codes.encode import encode", "rounding"),
         ("from floatlab import codes", "rounding"),

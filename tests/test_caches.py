@@ -17,7 +17,6 @@ from floatlab.codes.encode import encode
 from floatlab.errors import StateError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.optim.scalars import power
-from floatlab.rounding.kernels.workspace import _row
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import quantize
 from floatlab.telemetry.updates import Updates
@@ -47,12 +46,6 @@ def test_formats_of_one_name_have_tables_of_their_own():
         np.testing.assert_array_equal(quantize(x, fmt), quantize(x, twin))
         np.testing.assert_array_equal(encode(x, fmt), encode(x, twin))
         np.testing.assert_array_equal(decode(encode(x, fmt), fmt), decode(encode(x, twin), twin))
-
-
-def test_a_row_of_bounds_is_of_its_type():
-    for bound in (np.int32(1), np.float32(1), np.int64(1), np.float64(1), np.int32(1)):
-        row = _row(bound, bound.dtype)
-        assert row.dtype == bound.dtype and (row == bound).all()
 
 
 def test_rules_of_equal_options_are_equal_and_others_are_not():

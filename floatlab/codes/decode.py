@@ -52,13 +52,28 @@ def decode(codes: Any, fmt: Any) -> Array:
         return values_on_device(codes, fmt)
     if fmt.bits > 16:
         return _decode_long(codes, fmt)
-    values = value_table(fmt)
     result = np.empty(codes.shape, fmt.value_dtype)
     flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
-    for block in blocks(codes.size, 1 << 15):
-        # "clip" spares the check of every index: the codes are known to be in range
-        np.take(values, flat_codes[block], out=flat_result[block], mode="clip")
+    in_pairs = fmt.bits <= 8 and result.itemsize == 4 and codes.size >= _MANY
+    if in_pairs:  # what is looked up first is one code, or none
+        even, flat_codes = codes.size & ~1, np.ascontiguousarray(flat_codes)
+        _look_up(_pair_table(fmt), flat_codes[:even].view(np.uint16), flat_result[:even].view(np.uint64))
+        flat_codes, flat_result = flat_codes[even:], flat_result[even:]
+    _look_up(value_table(fmt), flat_codes, flat_result)
     return result
+
+
+_MANY = 1 << 14  # codes, for which a table of pairs is worth its 512 KiB
+
+
+def _look_up(table: Array, indices: Array, result: Array) -> None:
+    """Write the entries of a table, a block at a time: NumPy makes 8-byte integers of the indices first."""
+    places = np.empty(min(indices.size, 1 << 15), np.intp)
+    for block in blocks(indices.size, 1 << 15):
+        here = places[: block.stop - block.start]
+        np.copyto(here, indices[block])
+        # "clip" spares the check of every index: the codes are known to be in range
+        np.take(table, here, out=result[block], mode="clip")
 
 
 def as_codes(codes: Any, fmt: FloatFormat) -> Array:
@@ -104,6 +119,14 @@ def value_table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
     """The value of every code; 65,536 entries at most."""
     table: np.ndarray[Any, Any] = _decode_long(np.arange(1 << fmt.bits, dtype=np.uint64), fmt)
     table.flags.writeable = False
+    return table
+
+
+@lru_cache(maxsize=16)
+def _pair_table(fmt: FloatFormat) -> np.ndarray[Any, Any]:
+    """The values of every pair of codes of 8 bits, the first in the low half as in memory, as one 8-byte integer."""
+    codes = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
+    table: np.ndarray[Any, Any] = np.take(value_table(fmt), codes, mode="clip").view(np.uint64)
     return table
 
 

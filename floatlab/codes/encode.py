@@ -8,7 +8,7 @@ of a float32 are enough, the code is looked up.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.definition import convert_with_flags, refuse_nan
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
-from floatlab.rounding.kernels.workspace import scratch
+from floatlab.rounding.kernels.workspace import scratch, workspace
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
-from floatlab.rounding.plan import plan
+from floatlab.rounding.plan import lookup_of, plan
 from floatlab.rounding.quantize import prepare, put_exact
 from floatlab.system.environment import check_environment
 
@@ -105,12 +105,14 @@ def encode(
         return _encode_by_lookup(source, codes, rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     # A block at a time, so that the values between the two steps never leave the cache.
-    length = max(block_length(source, 2 * source.dtype.itemsize), 1)
-    for block in blocks(source.size, length):
-        values = xp.empty(block.stop - block.start, fmt.value_dtype)
-        with ignore_float_errors(source):
-            conversion.run(values, flat_source[block], draw, block.start)
-        flat_codes[block] = encode_values(values, fmt)
+    length = max(min(block_length(2 * source.dtype.itemsize), source.size), 1)
+    values = np.empty(length, fmt.value_dtype)
+    with np.errstate(all="ignore"):
+        for start in range(0, source.size, length):
+            block = slice(start, start + length)
+            x = flat_source[block]
+            conversion.run(values[: x.size], x, draw, start)
+            _encode_block(values[: x.size], flat_codes[block], fmt)
     return codes
 
 
@@ -132,7 +134,7 @@ def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> Array:
 def _code_table(rule: Rule) -> tuple[Lookup, Array]:
     """Return the tables of a conversion, and the code of each of their values."""
     check_environment()
-    lookup = plan(rule, np.dtype(np.float32), None).lookup
+    lookup = lookup_of(rule)
     assert lookup is not None
     values = lookup.values if rule.fmt.has_nan else np.nan_to_num(lookup.values, nan=rule.fmt.max)
     return lookup, encode_values(values, rule.fmt)
@@ -144,45 +146,68 @@ def encode_values(values: Array, fmt: FloatFormat) -> Array:
     >>> encode_values(np.float32([1.0, -0.0]), get_format("fp16")).tolist()
     [15360, 32768]
     """
-    xp = array_module(values)
-    if xp is not np:
+    if array_module(values) is not np:
         return codes_on_device(values, fmt)
     values = np.asarray(values).astype(fmt.value_dtype, copy=False)
-    looked_up = values.size >= 8192 and _has_code_of_key(fmt)
-    if looked_up and (fmt.has_infinity or not np.isinf(values).any()):
-        keys = keys_of_values(np.ascontiguousarray(values).reshape(-1))
-        return np.take(_code_of_key(fmt), keys, mode="clip").reshape(values.shape)
-    word = np.dtype(f"i{values.dtype.itemsize}")
-    bits = values.view(word)
-    drop = (23 if word.itemsize == 4 else 52) - fmt.mantissa_bits
-    if is_leading_part(fmt):  # the code is the first bits of the carrier: bfloat16, tf32, float32, float64
-        unsigned = np.dtype(f"u{word.itemsize}")
-        code: Array = bits.view(unsigned) >> unsigned.type(drop)
-        special = ~xp.isfinite(values)
-    elif _counts_in_place(fmt):
-        magnitude = xp.asarray(bits & word.type(np.iinfo(word).max))  # an array even without dimensions
-        largest, top = _bits(fmt.max), int(magnitude.max()) if magnitude.size else 0
-        if top > largest and fmt.has_infinity:  # its code is that of the next value, if there were one
-            xp.minimum(magnitude, np.int32(largest + (1 << drop)), out=magnitude)
-        code = _count_in_place(bits, magnitude, fmt, xp)
-        special = xp.isnan(values) if fmt.has_infinity and top > largest else np.bool_(top > largest)
+    codes: Array = np.empty(values.shape, fmt.code_dtype)
+    flat_values, flat_codes = values.reshape(-1), codes.reshape(-1)
+    length = max(min(block_length(8), values.size), 1)
+    with np.errstate(all="ignore"):
+        for start in range(0, values.size, length):
+            block = slice(start, start + length)
+            _encode_block(np.ascontiguousarray(flat_values[block]), flat_codes[block], fmt)
+    return codes
+
+
+def _encode_block(values: Array, codes: Array, fmt: FloatFormat) -> None:
+    """Write the codes of a block of the format's values, contiguous, of its type, and none too many for scratch."""
+    how = _way(fmt)
+    if how.by_key and (fmt.bits <= 8 or values.size >= 8192) and (fmt.has_infinity or _all_below(values)):
+        np.take(_code_of_key(fmt), keys_of_values(values), out=codes, mode="clip")
+        return
+    if how.is_leading_part:  # the code is the first bits of the carrier: bfloat16, tf32, float32, float64
+        special = not _all_below(values) and bool(np.isnan(values).any())
+        bits = values.view(f"u{values.itemsize}")
+        np.copyto(codes, keys_of_values(values) if how.drop == 16 else bits >> bits.dtype.type(how.drop))
+    elif how.counts_in_place:
+        special = _count_in_place(values, codes, how.drop, fmt)
     else:
-        special = ~(xp.abs(values) <= fmt.max)
-        with ignore_float_errors(values):  # of infinities and NaNs, which are put in below
-            code = _magnitude_code(values, bits, fmt, xp)
+        special = not bool((np.abs(values) <= fmt.max).all())
+        word = np.dtype(f"i{values.itemsize}")
+        bits = values.view(word)
+        code = _magnitude_code(values, bits, fmt)  # of infinities and NaNs, too, which are put in below
         if fmt.signed:
             code = code | (bits < 0).astype(word) << word.type(fmt.magnitude_bits)
+        np.copyto(codes, code, casting="unsafe")
     if not fmt.has_negative_zero:
-        code = xp.where(code == fmt.sign_mask, 0, code)
-    codes = xp.asarray(code).astype(fmt.code_dtype)
-    if special.any():
-        infinite = xp.isinf(values)
+        np.copyto(codes, 0, where=codes == fmt.sign_mask)
+    if special:
+        infinite = np.isinf(values)
         if fmt.inf_code is not None:
-            codes[infinite] = _signed_code(xp.signbit(values[infinite]), fmt.sign_mask, fmt.inf_code, fmt)
+            codes[infinite] = _signed_code(np.signbit(values[infinite]), fmt.sign_mask, fmt.inf_code, fmt)
         elif infinite.any():
             raise OverflowPolicyError(f"{fmt} has no infinity. Got one. Use encode, which takes a policy.")
-        codes = _with_nan(codes, xp.isnan(values), xp.signbit(values), fmt)
-    return codes
+        _put_nan(codes, np.isnan(values), np.signbit(values), fmt)
+
+
+def _all_below(values: Array) -> bool:
+    """Whether none is an infinity or a NaN."""
+    return bool(np.maximum.reduce(values) < np.inf) and bool(np.minimum.reduce(values) > -np.inf)
+
+
+class _Way(NamedTuple):
+    """How the codes of a format are found."""
+
+    by_key: bool
+    is_leading_part: bool
+    counts_in_place: bool
+    drop: int  # how many mantissa bits of the carrier the format lacks
+
+
+@lru_cache(maxsize=256)
+def _way(fmt: FloatFormat) -> _Way:
+    drop = (23 if fmt.value_dtype.itemsize == 4 else 52) - fmt.mantissa_bits
+    return _Way(_has_code_of_key(fmt), is_leading_part(fmt), _counts_in_place(fmt), drop)
 
 
 def _has_code_of_key(fmt: FloatFormat) -> bool:
@@ -204,10 +229,6 @@ def _code_of_key(fmt: FloatFormat) -> Array:
     return table
 
 
-def _bits(value: float) -> int:
-    return int(np.float32(value).view(np.int32))
-
-
 def _counts_in_place(fmt: FloatFormat) -> bool:
     """Whether no sum of `_count_in_place` leaves float32 (or its bits int32), and the largest value is normal."""
     return _counts_units(fmt) and fmt.emin <= fmt.emax < 127
@@ -218,8 +239,8 @@ def _counts_units(fmt: FloatFormat) -> bool:
     return fmt.value_dtype.itemsize == 4 and fmt.has_zero and fmt.etiny >= -125 and fmt.emin < 127
 
 
-def _count_in_place(bits: Array, magnitude: Array, fmt: FloatFormat, xp: Any) -> Array:
-    """Return the codes of finite values, with their signs, in a few passes; `magnitude` is overwritten.
+def _count_in_place(values: Array, codes: Array, drop: int, fmt: FloatFormat) -> bool:
+    """Write the codes of a block, in a few passes; return whether it holds an infinity or a NaN.
 
     A normal value's bits, shifted down, are its code but for the bias. A subnormal value y becomes so by adding the
     smallest normal value s: the bits of s + y, less those of s, count units of the last place. Of the two
@@ -228,21 +249,24 @@ def _count_in_place(bits: Array, magnitude: Array, fmt: FloatFormat, xp: Any) ->
         y < s:    bits(s + y)           > bits(y) + 1 binade
         y >= s:   bits(y) + 1 binade   >= bits(s + y)
     """
+    size, total, sign = workspace(4, values.size).rows
     smallest = np.float32(fmt.smallest_normal)
-    total = xp.asarray(magnitude.view(np.float32) + smallest)
-    xp.add(magnitude, np.int32(1 << 23), out=magnitude)
-    xp.maximum(magnitude, total.view(np.int32), out=magnitude)
-    xp.subtract(magnitude, smallest.view(np.int32), out=magnitude)
-    xp.right_shift(magnitude, np.int32(23 - fmt.mantissa_bits), out=magnitude)
+    np.absolute(values, out=size.value)
+    special = not np.maximum.reduce(size.value) <= fmt.max
+    np.add(size.value, smallest, out=total.value)
+    np.add(size.bits, np.int32(1 << 23), out=size.bits)
+    np.maximum(size.bits, total.bits, out=size.bits)
+    np.subtract(size.bits, smallest.view(np.int32), out=size.bits)
+    np.right_shift(size.bits, np.int32(drop), out=size.bits)
     if fmt.signed:
-        signs = total.view(np.int32)
-        xp.right_shift(bits, np.int32(31 - fmt.magnitude_bits), out=signs)
-        xp.bitwise_and(signs, np.int32(fmt.sign_mask), out=signs)
-        xp.bitwise_or(magnitude, signs, out=magnitude)
-    return magnitude
+        np.right_shift(values.view(np.int32), np.int32(31 - fmt.magnitude_bits), out=sign.bits)
+        np.bitwise_and(sign.bits, np.int32(fmt.sign_mask), out=sign.bits)
+        np.bitwise_or(size.bits, sign.bits, out=size.bits)
+    np.copyto(codes, size.bits, casting="unsafe")
+    return special
 
 
-def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat, xp: Any) -> Array:
+def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat) -> Array:
     """Return the code without sign: units in the last place, plus the binades passed on the way.
 
     In the binade e of exponent field f the significand counts 2^m to 2^(m+1) - 1 units, and the code is
@@ -257,24 +281,23 @@ def _magnitude_code(values: Array, bits: Array, fmt: FloatFormat, xp: Any) -> Ar
         code = (magnitude - hidden >> word.type(23 - fmt.mantissa_bits)) + word.type(1 << fmt.mantissa_bits)
         subnormal = magnitude < hidden
         if subnormal.any():
-            units = xp.abs(values) * fmt.value_dtype.type(1.0 / fmt.smallest_subnormal)
-            code = xp.where(subnormal, units.astype(word), code)
+            units = np.abs(values) * fmt.value_dtype.type(1.0 / fmt.smallest_subnormal)
+            code = np.where(subnormal, units.astype(word), code)
         return code
-    size = xp.abs(xp.where(xp.isfinite(values), values, 0))
-    exponent = xp.where(size == 0, fmt.emin, xp.maximum(xp.frexp(size)[1] - 1, fmt.emin))
-    count = xp.ldexp(size, fmt.mantissa_bits - exponent).astype(np.int64)
+    size = np.abs(np.where(np.isfinite(values), values, 0))
+    exponent = np.where(size == 0, fmt.emin, np.maximum(np.frexp(size)[1] - 1, fmt.emin))
+    count = np.ldexp(size, fmt.mantissa_bits - exponent).astype(np.int64)
     code = ((exponent - fmt.emin).astype(np.int64) << np.int64(fmt.mantissa_bits)) + count
     if not fmt.has_zero:  # exponent field 0 has a hidden bit too
         code = code - (1 << fmt.mantissa_bits)
     return code.astype(word)
 
 
-def _with_nan(codes: Array, nan: Array, negative: Array, fmt: FloatFormat) -> Array:
+def _put_nan(codes: Array, nan: Array, negative: Array, fmt: FloatFormat) -> None:
     if nan.any():
         if fmt.nan_code is None:
             raise OverflowPolicyError(f"{fmt} has no code for NaN. Got one. Replace it first.")
         codes[nan] = _signed_code(negative[nan], fmt.sign_mask if fmt.nan_has_sign else 0, fmt.nan_code, fmt)
-    return codes
 
 
 def _signed_code(negative: Array, sign: int, code: int, fmt: FloatFormat) -> Array:

@@ -213,7 +213,7 @@ def _to_odd(name: str, xs: list[Array], route: Route) -> Array:
     xp, shape = array_module(xs[0]), xs[0].shape
     flat = [x.reshape(-1) for x in xs]
     result = xp.empty(flat[0].size, np.float64)
-    length = max(block_length(result, 32), 1)  # the dozen temporaries stay in the cache
+    length = max(block_length(32), 1)  # the dozen temporaries stay in the cache
     for block in blocks(result.size, length):
         operands = [x[block].astype(np.float64) for x in flat]
         if route.exact_product:

@@ -3,7 +3,7 @@
 Whatever rounds has counted units in the last place, and asks whether the count goes up by one. A mode looks at what
 is to be discarded (`Discarded`); a stochastic one compares it with a random integer. Everything else that is true of
 a mode follows from that, or stands in its entry; whoever knows a faster way for some modes
-(`floatlab.rounding.kernels.magic`, `floatlab.operations.double_rounding`) takes this one for all others.
+(`floatlab.rounding.kernels.counting`, `floatlab.operations.double_rounding`) takes this one for all others.
 
 Sources: IEEE 754-2019, sections 4.3 (the directions), 6.3 (the sign of zero), 7.4 (overflow); IEEE P3109 interim
 report (stochastic rounding A, B and C); S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums:

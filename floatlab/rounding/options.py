@@ -83,9 +83,11 @@ class Rule:
         return self.mode.variant
 
     @cached_property
-    def reads_twice(self) -> bool:
-        """Whether a kernel comes back to its source after it has begun to write its result."""
-        return self.variant is not None or self.rounding == "to_odd"
+    def natural(self) -> bool:
+        """Whether overflow and infinities become what IEEE 754 makes of them (7.4)."""
+        return self.infinite == (np.inf, -np.inf) and self.over == _beyond(
+            self.fmt, self.rounding, "infinity"
+        )
 
 
 def make_rule(

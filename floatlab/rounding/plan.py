@@ -12,18 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, block_length, is_gpu_array
+from floatlab.backend import Array, block_length, is_gpu_array
 from floatlab.rounding.definition import refuse_nan, round_exactly
 from floatlab.rounding.device.rounding import round_on_device
 from floatlab.rounding.kernels.choose import kernel_for
+from floatlab.rounding.kernels.counting import Kernel
 from floatlab.rounding.kernels.ends import Ends
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, ready
-from floatlab.rounding.kernels.magic import Kernel
 from floatlab.rounding.kernels.workspace import ORDINARY, SPECIAL, Workspace, scratch, workspace
 from floatlab.rounding.options import Rule
 from floatlab.rounding.random_integers import RandomIntegers
 
-__all__ = ["Plan", "Readable", "plan"]
+__all__ = ["Plan", "Readable", "lookup_of", "plan"]
+
+
+# So many numbers are rounded without a look at how they would be cut into blocks.
+_ONE_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Plan:
     readable : callable
         What rounds a block where there is no kernel: ``(x, integers, bits) -> values``.
     lookup : Lookup or None
-        The tables, if the format is short enough and the rounding is not stochastic.
+        The tables, if there is no kernel, the format is short enough, and the rounding is not stochastic.
     """
 
     rule: Rule
@@ -56,6 +60,15 @@ class Plan:
         assert self.kernel is not None
         return Ends(self.kernel, self.rule.over, self.rule.infinite)
 
+    @cached_property
+    def method(self) -> Callable[[Array, Array, Workspace], int] | None:
+        """The kernel's method, where nothing but `Ends` has to be done besides; else None."""
+        rule = self.rule
+        if self.kernel is None or rule.variant is not None:
+            return None
+        plain = rule.subnormals == "gradual" and not rule.flush_inputs and rule.fmt.has_negative_zero
+        return getattr(self.kernel, rule.rounding) if plain else None
+
     def run(self, target: Array, source: Array, draw: RandomIntegers | None, start: int = 0) -> None:
         """Round `source` into `target`; they are the same array, or share no memory. Neither is empty.
 
@@ -64,17 +77,36 @@ class Plan:
         if type(source) is not np.ndarray and is_gpu_array(source):
             round_on_device(target, source, self.rule, draw, start)
             return
-        if ready(self.lookup, source.size):
+        size = source.size
+        if (
+            self.method is not None
+            and size <= _ONE_BLOCK
+            and source.dtype == target.dtype == self.carrier
+            and source.flags.c_contiguous
+            and target.flags.c_contiguous
+        ):
+            x, y = source.reshape(-1), target.reshape(-1)
+            self._round(x, y, workspace(self.carrier.itemsize, size))
+            return
+        if ready(self.lookup, size):
             self._run_lookup(target, source)
             return
-        length = min(block_length(source, self.carrier.itemsize), source.size)
-        work = workspace(self.carrier, length) if self.kernel is not None else None
+        length = min(block_length(self.carrier.itemsize), size)
         for x, y in _pieces(target, source, length):
             result = y if y.flags.c_contiguous else np.empty(y.size, y.dtype)
-            self._block(x, result, work, draw, start)
+            self._block(x, result, draw, start)
             if result is not y:
                 y[...] = result
             start += x.size
+
+    def _round(self, x: Array, y: Array, work: Workspace) -> None:
+        """Round a block, where nothing is to be done besides."""
+        assert self.method is not None
+        found = self.method(x, y, work)
+        if found != ORDINARY:
+            self.ends.limit(x, y, work, found)
+            if found == SPECIAL:
+                refuse_nan(y, self.rule)
 
     def _run_lookup(self, target: Array, source: Array) -> None:
         """Round by looking up, a block at a time."""
@@ -90,40 +122,47 @@ class Plan:
             if result is not y:
                 np.copyto(y, result, casting="same_kind")
 
-    def _block(
-        self, x: Array, y: Array, work: Workspace | None, draw: RandomIntegers | None, start: int
-    ) -> None:
+    def _block(self, x: Array, y: Array, draw: RandomIntegers | None, start: int) -> None:
         """Round the contiguous block x, whose first element is number `start`, into y."""
-        xp, rule, kernel = array_module(x), self.rule, self.kernel
-        # Some modes write to y before they have done with x, and flushed inputs are written back to x.
-        if x.dtype != self.carrier or rule.flush_inputs or (x is y and rule.reads_twice):
+        rule = self.rule
+        if x.dtype != self.carrier or rule.flush_inputs:  # flushed inputs are written back to x
             x = x.astype(self.carrier)
         integers = draw.block(start, x.size) if draw is not None else None
-        if kernel is None or work is None:
+        if self.kernel is None:
             result = self.readable(x, integers, draw.bits if draw is not None else 0)
             refuse_nan(result, rule)
-            xp.copyto(y, result, casting="same_kind")
+            np.copyto(y, result, casting="same_kind")
             return
-        if x.size != work.length:
-            work = work.first(x.size)
-        result = y if y.dtype == self.carrier else xp.empty(x.size, self.carrier)
+        work = workspace(self.carrier.itemsize, x.size)
+        result = y if y.dtype == self.carrier else np.empty(x.size, self.carrier)
+        if self.method is not None:
+            self._round(x, result, work)
+        else:
+            self._round_and_flush(x, result, work, integers, draw)
+        if result is not y:
+            np.copyto(y, result, casting="same_kind")
+
+    def _round_and_flush(
+        self, x: Array, y: Array, work: Workspace, integers: Array | None, draw: RandomIntegers | None
+    ) -> None:
+        """Round a block, with all that may have to be done besides."""
+        rule, kernel = self.rule, self.kernel
+        assert kernel is not None
         if rule.flush_inputs:
             self.ends.flush(x, x, work)
         if integers is not None and draw is not None:
             integers = integers.astype(kernel.word)
-            found = kernel.stochastic(x, result, work, integers, draw.bits, rule.variant or "a")
+            found = kernel.stochastic(x, y, work, integers, draw.bits, rule.variant or "a")
         else:
-            found = getattr(kernel, rule.rounding)(x, result, work)
+            found = getattr(kernel, rule.rounding)(x, y, work)
         if found != ORDINARY:
-            self.ends.limit(x, result, work, found)
+            self.ends.limit(x, y, work, found)
             if found == SPECIAL:
-                refuse_nan(result, rule)
+                refuse_nan(y, rule)
         if rule.subnormals == "flush":
-            self.ends.flush(result, result, work)
+            self.ends.flush(y, y, work)
         if not rule.fmt.has_negative_zero:
-            xp.add(result, 0.0, out=result)  # -0 + 0 = +0
-        if result is not y:
-            xp.copyto(y, result, casting="same_kind")
+            np.add(y, 0.0, out=y)  # -0 + 0 = +0
 
 
 def _pieces(target: Array, source: Array, length: int) -> Iterator[tuple[Array, Array]]:
@@ -133,7 +172,7 @@ def _pieces(target: Array, source: Array, length: int) -> Iterator[tuple[Array, 
     """
     if source.flags.c_contiguous and target.flags.c_contiguous:
         flat_source, flat_target = source.reshape(-1), target.reshape(-1)
-        for start in range(0, source.size, length):  # `blocks` would cost a small array two calls
+        for start in range(0, source.size, length):
             x = flat_source[start : start + length]
             yield x, x if source is target else flat_target[start : start + length]
         return
@@ -162,15 +201,20 @@ class Readable:
 
 @lru_cache(maxsize=512)
 def plan(rule: Rule, source: np.dtype[Any], bits: int | None) -> Plan:
-    """Decide once for all conversions of this kind: the tables, the kernel, and the type to work in."""
-    short = bits is None and source.itemsize <= 4 and has_keys(rule.fmt)
-    lookup = Lookup(Readable(rule)) if short else None
+    """Decide once for all conversions of this kind: the kernel and the type to work in, or the tables."""
     for carrier in (np.dtype(np.float32), np.dtype(np.float64)):
         if source.itemsize > carrier.itemsize:
             continue
-        kernel = kernel_for(rule.fmt, carrier)
+        kernel = kernel_for(rule.fmt, carrier, rule.natural)
         if kernel is not None and bits is None and rule.rounding not in kernel.modes:
             kernel = None  # a mode that the kernels do not know is rounded by the readable steps
         if kernel is not None and (bits is None or bits <= kernel.random_bits_limit()):
-            return Plan(rule, carrier, kernel, Readable(rule), lookup)
+            return Plan(rule, carrier, kernel, Readable(rule))
+    lookup = lookup_of(rule) if bits is None and source.itemsize <= 4 else None
     return Plan(rule, np.dtype(np.float64), None, Readable(rule), lookup)
+
+
+@lru_cache(maxsize=128)
+def lookup_of(rule: Rule) -> Lookup | None:
+    """Return the tables of a conversion; None where the format is too long for them."""
+    return Lookup(Readable(rule)) if has_keys(rule.fmt) else None

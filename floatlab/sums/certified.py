@@ -186,7 +186,7 @@ def _open(product: Array, left: Array, right: Array, more: float, bits: int) -> 
     A block at a time, so that what lies between product and answer stays in the cache.
     """
     xp = array_module(product)
-    length = block_length(product, product.itemsize)
+    length = block_length(product.itemsize)
     if product.size <= length:
         crossing = _crossing(product, left * right, more, bits)
         return None if crossing is None else xp.flatnonzero(crossing)

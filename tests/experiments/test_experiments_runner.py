@@ -266,7 +266,7 @@ def test_a_changed_kernel_gives_every_run_another_key_and_a_changed_figure_gives
     assert len(set(before)) == len(before) == 2 * len(registry.EXPERIMENTS)
     for name, other in (
         ("plots/style.py", False),
-        ("rounding/kernels/magic.py", True),
+        ("rounding/kernels/counting.py", True),
         ("telemetry/log.py", True),
     ):
         with (copied / name).open("a") as file:

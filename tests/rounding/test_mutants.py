@@ -58,7 +58,7 @@ def mutant(function: Callable) -> Callable:
 
 
 def renamed_mode(m: SimpleNamespace, mode: str, other: str) -> None:
-    setattr(m.magic.Kernel, mode, getattr(m.magic.Kernel, other))
+    setattr(m.counting.Kernel, mode, getattr(m.counting.Kernel, other))
 
 
 @mutant
@@ -97,28 +97,28 @@ def to_odd_truncates(m):
 
 
 def with_property(m: SimpleNamespace, name: str, change: Callable) -> None:
-    original = next(kind.__dict__[name] for kind in m.magic.Kernel.__mro__ if name in kind.__dict__).func
-    setattr(m.magic.Kernel, name, property(lambda self: change(self, original(self))))
+    original = next(kind.__dict__[name] for kind in m.counting.Kernel.__mro__ if name in kind.__dict__).func
+    setattr(m.counting.Kernel, name, property(lambda self: change(self, original(self))))
 
 
 @mutant
 def one_mantissa_bit_too_many(m):
-    with_property(m, "drop", lambda self, drop: drop - 1)
+    with_property(m, "places", lambda self, places: places + self.binade)
 
 
 @mutant
 def one_mantissa_bit_too_few(m):
-    with_property(m, "drop", lambda self, drop: drop + 1)
+    with_property(m, "places", lambda self, places: places - self.binade)
 
 
 @mutant
 def subnormals_keep_their_full_precision(m):
-    with_property(m, "floor", lambda self, floor: floor - (3 << self.carrier_bits))
+    with_property(m, "smallest_normals", lambda self, row: row / 8)
 
 
 @mutant
 def subnormals_start_a_binade_too_high(m):
-    with_property(m, "floor", lambda self, floor: floor + (1 << self.carrier_bits))
+    with_property(m, "smallest_normals", lambda self, row: row * 2)
 
 
 def changed_rule(m: SimpleNamespace, **changes: object) -> None:
@@ -376,11 +376,11 @@ def test_the_short_check_notices(name):
 
 def test_mutants_leave_the_real_modules_alone():
     import floatlab.codes.encode
-    import floatlab.rounding.kernels.magic
+    import floatlab.rounding.kernels.counting
 
-    before = floatlab.codes.encode.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even
+    before = floatlab.codes.encode.encode, floatlab.rounding.kernels.counting.Kernel.nearest_even
     m = fresh()
     ties_go_away_from_zero(m)
-    assert m.magic.Kernel is not floatlab.rounding.kernels.magic.Kernel
-    assert before == (floatlab.codes.encode.encode, floatlab.rounding.kernels.magic.Kernel.nearest_even)
-    assert sys.modules["floatlab.rounding.kernels.magic"] is floatlab.rounding.kernels.magic
+    assert m.counting.Kernel is not floatlab.rounding.kernels.counting.Kernel
+    assert before == (floatlab.codes.encode.encode, floatlab.rounding.kernels.counting.Kernel.nearest_even)
+    assert sys.modules["floatlab.rounding.kernels.counting"] is floatlab.rounding.kernels.counting

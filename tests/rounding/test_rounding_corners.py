@@ -50,15 +50,21 @@ def test_an_out_that_overlaps_the_input_is_written_as_if_it_did_not(step):
         assert np.array_equal(out, expected)
 
 
-def test_a_row_of_bounds_is_of_the_type_that_it_bounds():
-    for one in (np.int32(1), np.float32(1), np.int64(1), np.float64(1)):
-        assert workspace._row(one, one.dtype).dtype == one.dtype
-        assert np.array_equal(workspace._row(one, one.dtype), np.ones(workspace.ROW, one.dtype))
+@pytest.mark.parametrize(
+    "size", [1, 3, workspace.ROW - 1, workspace.ROW, workspace.ROW + 1, 3 * workspace.ROW + 7]
+)
+def test_a_row_of_bounds_bounds_every_element(size):
+    for dtype in (np.float32, np.float64):
+        x = np.random.default_rng(size).standard_normal(size).astype(dtype)
+        y = np.empty_like(x)
+        for ufunc in (np.maximum, np.minimum):
+            workspace.bound(ufunc, x, workspace.row(0.25, np.dtype(dtype)), out=y)
+            assert np.array_equal(y, ufunc(x, dtype(0.25)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("mantissa_bits", [1, 2, 3, 7])
-def test_magic_numbers_are_finite_up_to_the_largest_format_that_a_kernel_takes(mantissa_bits, dtype):
+def test_the_largest_format_that_a_kernel_takes_is_right_at_its_ends(mantissa_bits, dtype):
     carrier, last = np.dtype(dtype), 127 if dtype == np.float32 else 1023
     largest: dict[int, FloatFormat] = {}
     for e, bias in itertools.product((3, 5, 6, 9), range(-1000, 1100)):

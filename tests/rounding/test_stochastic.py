@@ -147,7 +147,7 @@ def test_a_seed_rounds_alike_whatever_the_shape_and_the_length_of_blocks(shape, 
     expected = quantize(x, name, rng=seeded(), **options)
     with pytest.MonkeyPatch.context() as patch:
         for room in (blocks, codec):
-            patch.setattr(room, "block_length", lambda x, itemsize: length)
+            patch.setattr(room, "block_length", lambda itemsize: length)
         for layout, view in views(x).items():
             assert np.array_equal(quantize(view, name, rng=seeded(), **options), expected), layout
             codes = encode(view, name, rng=seeded(), **options)

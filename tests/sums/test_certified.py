@@ -289,7 +289,7 @@ def test_open_elements_of_a_product_of_many_blocks_are_all_found(monkeypatch):
     whole = certified._open(product, left, right, 0.0, 25)
     assert 0 < len(whole) < 100
     for length in (1, 300, 600):
-        monkeypatch.setattr(certified, "block_length", lambda x, size, n=length: n)
+        monkeypatch.setattr(certified, "block_length", lambda size, n=length: n)
         np.testing.assert_array_equal(certified._open(product, left, right, 0.0, 25), whole)
     assert certified._open(product, left, 0.0 * right, 0.0, 25) is None
 

@@ -15,7 +15,7 @@ from floatlab.errors import DataError, FormatError, OptionError
 from floatlab.formats import get_format
 from floatlab.operations import operate as operations
 from floatlab.rounding import quantize as rounding
-from floatlab.rounding.kernels.magic import Kernel
+from floatlab.rounding.kernels.counting import Kernel
 from floatlab.rounding.plan import plan
 from floatlab.verify import arithmetic, conversions, critical, functions, oracle, report, softfloat, sums
 from floatlab.verify.journal import Journal, fingerprint

@@ -11,31 +11,54 @@ raises the exponent, and out of the largest number gives infinity ::
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from floatlab.backend import Array
-from floatlab.rounding.kernels.magic import Kernel
-from floatlab.rounding.kernels.workspace import Workspace
+from floatlab.rounding.kernels.counting import Kernel
+from floatlab.rounding.kernels.workspace import LARGE, ORDINARY, SPECIAL, Workspace
 
 __all__ = ["AlignedKernel", "IdentityKernel"]
 
 
+@dataclass(frozen=True)
 class AlignedKernel(Kernel):
-    """The kernel of a format that has the carrier's own exponents: rounding is integer arithmetic."""
+    """The kernel of a format that has the carrier's own exponents: rounding is integer arithmetic.
+
+    Attributes
+    ----------
+    natural : bool
+        Whether what the integers make of too large numbers and of infinities is what is asked for. Only a NaN, whose
+        bits may carry as well, then needs a look.
+    """
+
+    natural: bool = False
+
+    def _extent(self, x: Array) -> int:
+        """Return what `Ends` has to look for, from the extremes of x."""
+        high = np.maximum.reduce(x)  # NaN if any element is
+        if self.natural:
+            return ORDINARY if high == high else SPECIAL
+        low = np.minimum.reduce(x)
+        if high < self.fmt.max and low > -self.fmt.max:
+            return ORDINARY
+        return LARGE if high < np.inf and low > -np.inf else SPECIAL
 
     def _carry(self, x: Array, y: Array, addend: Any, work: Workspace) -> int:
-        found = self._extent(x)
-        words = self._place(y, found, work).view(self.word)
-        work.xp.add(x.view(self.word), addend, out=words)
-        work.xp.bitwise_and(words, self.kept, out=words)
+        """Add, and cut off the bits that go."""
+        words, found = work.rows[0].bits, self._extent(x)
+        np.add(x.view(self.word), addend, out=words)  # into scratch, which is in the cache as y is not
+        np.bitwise_and(words, self.kept, out=self._place(y, found, work).view(self.word))
         return found
 
     def nearest_even(self, x: Array, y: Array, work: Workspace) -> int:
         """Add just under half a unit, or exactly half where the last kept bit is odd."""
-        xp, addend = work.xp, work.rows[0].bits
-        xp.right_shift(x.view(self.word), self._word(self.drop), out=addend)
-        xp.bitwise_and(addend, self.one, out=addend)
-        xp.add(addend, self.dropped >> 1, out=addend)
+        addend = work.rows[0].bits
+        np.right_shift(x.view(self.word), self._word(self.drop), out=addend)
+        np.bitwise_and(addend, self.one, out=addend)
+        np.add(addend, self.dropped >> 1, out=addend)
         return self._carry(x, y, addend, work)
 
     def nearest_away(self, x: Array, y: Array, work: Workspace) -> int:
@@ -49,30 +72,31 @@ class AlignedKernel(Kernel):
     def toward_zero(self, x: Array, y: Array, work: Workspace) -> int:
         """Cut off the bits that go."""
         found = self._extent(x)
-        rounded = self._place(y, found, work)
-        work.xp.bitwise_and(x.view(self.word), self.kept, out=rounded.view(self.word))
+        np.bitwise_and(x.view(self.word), self.kept, out=self._place(y, found, work).view(self.word))
         return found
 
     def toward_positive(self, x: Array, y: Array, work: Workspace) -> int:
         """Add just under a unit to positive numbers."""
-        found = self._extent(x)
-        self._outward(x, self._place(y, found, work), work, negative=False)
-        return found
+        addend = work.rows[0].bits
+        np.right_shift(x.view(self.word), self.last_bit, out=addend)  # -1 where negative, else 0
+        np.bitwise_and(addend, self.dropped, out=addend)
+        np.subtract(self.dropped, addend, out=addend)
+        return self._carry(x, y, addend, work)
 
     def toward_negative(self, x: Array, y: Array, work: Workspace) -> int:
         """Add just under a unit to the magnitude of negative numbers."""
-        found = self._extent(x)
-        self._outward(x, self._place(y, found, work), work, negative=True)
-        return found
+        addend = work.rows[0].bits
+        np.right_shift(x.view(self.word), self.last_bit, out=addend)
+        np.bitwise_and(addend, self.dropped, out=addend)
+        return self._carry(x, y, addend, work)
 
     def to_odd(self, x: Array, y: Array, work: Workspace) -> int:
         """Let any lost bit carry into a copy, and set the last kept bit from there."""
-        xp, words, odd = work.xp, x.view(self.word), work.rows[0].bits
-        xp.bitwise_and(words, self.dropped, out=odd)
-        xp.add(odd, self.dropped, out=odd)
-        xp.bitwise_or(odd, words, out=odd)
-        found = self._extent(x)
-        xp.bitwise_and(odd, self.kept, out=self._place(y, found, work).view(self.word))
+        found, words, odd = self._extent(x), x.view(self.word), work.rows[0].bits
+        np.bitwise_and(words, self.dropped, out=odd)
+        np.add(odd, self.dropped, out=odd)
+        np.bitwise_or(odd, words, out=odd)
+        np.bitwise_and(odd, self.kept, out=self._place(y, found, work).view(self.word))
         return found
 
     def random_bits_limit(self) -> int:
@@ -86,34 +110,32 @@ class AlignedKernel(Kernel):
 
         floor(v 2^N) + R >= 2^N holds exactly where the discarded bits and R, shifted to their width, carry.
         """
-        xp, words = work.xp, x.view(self.word)
-        addend, kept = work.rows[0].bits, work.rows[2].bits
-        xp.copyto(addend, integers, casting="unsafe")
+        words, addend, kept = x.view(self.word), work.rows[0].bits, work.rows[2].bits
+        np.copyto(addend, integers, casting="unsafe")
         if variant == "b":  # floor(v 2^(N+1)) + (2R + 1): variant A with one more bit
             bits += 1
-            xp.left_shift(addend, self.one, out=addend)
-            xp.bitwise_or(addend, self.one, out=addend)
+            np.left_shift(addend, self.one, out=addend)
+            np.bitwise_or(addend, self.one, out=addend)
         surplus = bits - self.drop
-        if surplus >= 0:
-            xp.right_shift(addend, self._word(surplus), out=addend)
-        else:
-            xp.left_shift(addend, self._word(-surplus), out=addend)
+        if surplus > 0:
+            np.right_shift(addend, self._word(surplus), out=addend)
+        elif surplus < 0:
+            np.left_shift(addend, self._word(-surplus), out=addend)
         if variant == "c" and surplus < 0:
             # round the discarded bits to N bits, ties to even, before they are added
             unit = self._word(1 << -surplus)
-            xp.bitwise_and(words, self.dropped, out=kept)
-            low = xp.bitwise_and(kept, unit - self.one)
-            xp.subtract(kept, low, out=kept)
+            np.bitwise_and(words, self.dropped, out=kept)
+            low = np.bitwise_and(kept, unit - self.one)
+            np.subtract(kept, low, out=kept)
             half = unit >> self.one
             up = (low > half) | ((low == half) & ((kept & unit) != 0))
-            xp.add(kept, unit, out=kept, where=up)
-            xp.add(addend, kept, out=addend)
-            xp.bitwise_and(words, self.kept, out=kept)
+            np.add(kept, unit, out=kept, where=up)
+            np.add(addend, kept, out=addend)
+            np.bitwise_and(words, self.kept, out=kept)
             words = kept
         found = self._extent(x)
-        rounded = self._place(y, found, work).view(self.word)
-        xp.add(words, addend, out=rounded)
-        xp.bitwise_and(rounded, self.kept, out=rounded)
+        np.add(words, addend, out=addend)
+        np.bitwise_and(addend, self.kept, out=self._place(y, found, work).view(self.word))
         return found
 
 
@@ -123,7 +145,7 @@ class IdentityKernel(AlignedKernel):
     def nearest_even(self, x: Array, y: Array, work: Workspace) -> int:
         """Copy."""
         found = self._extent(x)
-        work.xp.copyto(self._place(y, found, work), x)
+        np.copyto(self._place(y, found, work), x)
         return found
 
     nearest_away = nearest_zero = toward_zero = toward_positive = toward_negative = to_odd = nearest_even

@@ -17,7 +17,7 @@ import numpy as np
 
 from floatlab.backend import Array
 from floatlab.formats import FloatFormat
-from floatlab.rounding.kernels.workspace import Row
+from floatlab.rounding.kernels.workspace import Row, row
 
 __all__ = ["Constants"]
 
@@ -36,10 +36,6 @@ class Constants:
 
     def _word(self, value: int) -> Any:
         return self.word.type(value)
-
-    def _wrapped(self, value: int) -> Any:
-        width = 8 * self.dtype.itemsize
-        return self._word((value + (1 << width - 1)) % (1 << width) - (1 << width - 1))
 
     def _bits(self, value: float) -> Any:
         return np.asarray(value, self.dtype).view(self.word)[()]
@@ -70,34 +66,24 @@ class Constants:
         return self._word(np.iinfo(self.word).min)
 
     @cached_property
-    def floor(self) -> Any:
-        """2^emin: below it the last place no longer shrinks."""
-        return self._bits(self.fmt.smallest_normal)
+    def smallest_normals(self) -> Array:
+        """A row of 2^emin: below it the last place no longer shrinks."""
+        return row(self.fmt.smallest_normal, self.dtype)
 
     @cached_property
-    def ceiling(self) -> Any:
-        """2^(emax + 1): everything from here on is above the maximum, so its last place may be anything."""
-        return self._bits(2.0 * float(np.ldexp(1.0, self.fmt.emax)))
+    def top(self) -> Any:
+        """2^emax: a block whose exponents are all below needs no look at the largest value."""
+        return self.dtype.type(np.ldexp(1.0, self.fmt.emax))
 
     @cached_property
-    def top(self) -> int:
-        """2^emax: a block whose exponents are all below needs no look at the maximum."""
-        return int(self._bits(float(np.ldexp(1.0, self.fmt.emax))))
+    def binade(self) -> Any:
+        """One step of the exponent, as integers count it."""
+        return self._word(1 << self.carrier_bits)
 
     @cached_property
-    def highest(self) -> int:
-        """The largest exponent whose magic number, and what is added to it, is finite in the carrier."""
-        return int(self._bits(np.ldexp(1.0, self.bias - self.drop - 2)))
-
-    @cached_property
-    def lift(self) -> Any:
-        """Added to an exponent's bits, makes it the magic number 2^(exponent + drop)."""
-        return self._word(self.drop << self.carrier_bits)
-
-    @cached_property
-    def signed_lift(self) -> Any:
-        """As `lift`, for 1.5 * 2^(exponent + drop), which a negative number does not pull below a power of two."""
-        return self._word(self.drop << self.carrier_bits | 1 << self.carrier_bits - 1)
+    def places(self) -> Any:
+        """How far the last place lies below the first, in the exponent."""
+        return self._word(self.fmt.mantissa_bits << self.carrier_bits)
 
     @cached_property
     def dropped(self) -> Any:
@@ -108,16 +94,6 @@ class Constants:
     def kept(self) -> Any:
         """The mask of the bits that a normal value keeps."""
         return self._word(-1 << self.drop)
-
-    @cached_property
-    def quantum(self) -> Any:
-        """The smallest subnormal."""
-        return self.dtype.type(self.fmt.smallest_subnormal)
-
-    @cached_property
-    def per_quantum(self) -> Any:
-        """One over the smallest subnormal."""
-        return self.dtype.type(1.0 / self.fmt.smallest_subnormal)
 
     @cached_property
     def max_bits(self) -> Any:
@@ -143,6 +119,11 @@ class Constants:
         return self._word(1)
 
     @cached_property
+    def two(self) -> Any:
+        """The number 2."""
+        return self.dtype.type(2)
+
+    @cached_property
     def last_bit(self) -> Any:
         """How far to shift the sign to the last place."""
         return self._word(8 * self.dtype.itemsize - 1)
@@ -152,10 +133,7 @@ class Constants:
         """The exponent field of 1.0 in the carrier."""
         return 127 if self.dtype.itemsize == 4 else 1023
 
-    def put_sign(self, x: Array, rounded: Row, spare: Row, y: Array, xp: Any) -> None:
-        """Write `rounded` to y with the sign of x.
-
-        -0.1 rounds to -0, but adding and subtracting the magic number makes it +0.
-        """
-        xp.bitwise_and(x.view(self.word), self.sign, out=spare.bits)
-        xp.bitwise_or(rounded.bits, spare.bits, out=y.view(self.word))
+    def put_sign(self, x: Array, rounded: Row, spare: Row, y: Array) -> None:
+        """Write magnitudes, `rounded`, to y with the sign of x."""
+        np.bitwise_and(x.view(self.word), self.sign, out=spare.bits)
+        np.bitwise_or(rounded.bits, spare.bits, out=y.view(self.word))

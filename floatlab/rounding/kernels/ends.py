@@ -5,7 +5,7 @@ place, with what stands for overflow and for infinities. How it does so depends 
 
 - *scaling*: an IEEE format's largest value has all mantissa bits set. Scaled up to where the carrier's largest value
   is, exactly what is beyond it overflows, and stays infinite when it is scaled down again.
-- *clamping*: the magnitude is cut to the largest value.
+- *clamping*: the number is cut off at the largest and the lowest value.
 - *marking*: the largest value less the magnitude, as integers, is negative where there is overflow: its sign is a mask.
 
 None has a branch per element, which costs more than a pass where overflow is neither rare nor usual.
@@ -16,13 +16,14 @@ Source: IEEE 754-2019, 7.4 (overflow).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array
 from floatlab.rounding.kernels.constants import Constants
-from floatlab.rounding.kernels.workspace import SPECIAL, Pair, Workspace
+from floatlab.rounding.kernels.workspace import SPECIAL, Pair, Workspace, bound, row
 
 __all__ = ["Ends"]
 
@@ -43,14 +44,14 @@ class Ends:
         number = constants.dtype.type
         self.constants = constants
         self.infinite = number(infinite[0]), number(infinite[1])
-        self.stop: tuple[str, Any] | None = None
+        self.stop: tuple[Any, Array] | None = None
         if np.isfinite(over[0]) != np.isfinite(over[1]):
             # One side stops at its largest value. Clamped to that before all else, it is as usual.
             side = 0 if np.isfinite(over[0]) else 1
-            self.stop = ("minimum", "maximum")[side], number(over[side])
+            self.stop = (np.minimum, np.maximum)[side], row(over[side], constants.dtype)
             mark = abs(over[1 - side])
             over = mark, -mark
-        self.end = number(over[0]).view(constants.word)  # its bits
+        self.over = over
         self.nans = number(np.nan), number(-np.nan)
         self.makes_nan = bool(np.isnan(over[0]))
         self._put = self._strategy(over, infinite)
@@ -67,55 +68,64 @@ class Ends:
 
         `found` is LARGE or SPECIAL. y may be x.
         """
-        xp = work.xp
         if found == SPECIAL:  # looked at before y is written
-            nan, above, below, signs = xp.isnan(x), x == np.inf, x == -np.inf, xp.signbit(x)
+            nan, above, below, signs = np.isnan(x), x == np.inf, x == -np.inf, np.signbit(x)
         if self.stop is not None:
-            name, end = self.stop
-            work.clamp(getattr(xp, name), work.rows[1].value, end)
+            rounded = work.rows[1].value
+            bound(self.stop[0], rounded, self.stop[1], out=rounded)
         self._put(x, y, work)
         if found == SPECIAL:
-            xp.copyto(y, self.infinite[0], where=above)
-            xp.copyto(y, self.infinite[1], where=below)
-            nan |= xp.isnan(y)
-            xp.copyto(y, self.nans[0], where=nan)
-            xp.copyto(y, self.nans[1], where=nan & signs)
+            np.copyto(y, self.infinite[0], where=above)
+            np.copyto(y, self.infinite[1], where=below)
+            nan |= np.isnan(y)
+            np.copyto(y, self.nans[0], where=nan)
+            np.copyto(y, self.nans[1], where=nan & signs)
         if not self.constants.fmt.nan_has_sign and (found == SPECIAL or self.makes_nan):
-            xp.absolute(y, out=y, where=xp.isnan(y))
+            np.absolute(y, out=y, where=np.isnan(y))
 
     def _scale(self, x: Array, y: Array, work: Workspace) -> None:
         """Make infinities of what lies beyond the largest value, by multiplying up and down."""
         assert self.constants.scales is not None
         (up, down), rounded = self.constants.scales, work.rows[1].value
-        work.xp.multiply(rounded, up, out=rounded)
-        work.xp.multiply(rounded, down, out=y)
+        np.multiply(rounded, up, out=rounded)
+        np.multiply(rounded, down, out=y)
+
+    @cached_property
+    def _bounds(self) -> tuple[Array, Array]:
+        return row(self.over[0], self.constants.dtype), row(self.over[1], self.constants.dtype)
 
     def _clamp(self, x: Array, y: Array, work: Workspace) -> None:
-        """Cut the magnitudes to the largest value."""
-        xp, (size, rounded, spare) = work.xp, work.rows
-        xp.bitwise_and(rounded.bits, self.constants.magnitude, out=size.bits)
-        work.clamp(xp.minimum, size.bits, self.end)
-        self.constants.put_sign(x, size, spare, y, xp)
+        """Cut off at the largest and the lowest value."""
+        rounded = work.rows[1].value
+        bound(np.minimum, rounded, self._bounds[0], out=rounded)
+        bound(np.maximum, rounded, self._bounds[1], out=y)
 
     def _mark(self, x: Array, y: Array, work: Workspace) -> None:
         """Put infinities, or NaNs, of the value's sign in the place of magnitudes beyond the largest value."""
-        xp, k, (size, rounded, beyond) = work.xp, self.constants, work.rows
-        xp.bitwise_and(rounded.bits, k.magnitude, out=size.bits)
-        xp.subtract(k.max_bits, size.bits, out=beyond.bits)
-        xp.right_shift(beyond.bits, k.last_bit, out=beyond.bits)  # -1 where beyond the maximum, else 0
-        xp.bitwise_and(beyond.bits, self.end, out=beyond.bits)
+        k, (size, rounded, beyond) = self.constants, work.rows
+        if rounded.value.max() <= k.fmt.max and rounded.value.min() >= -k.fmt.max:
+            np.copyto(y, rounded.value)
+            return
+        np.bitwise_and(rounded.bits, k.magnitude, out=size.bits)
+        np.subtract(k.max_bits, size.bits, out=beyond.bits)
+        np.right_shift(beyond.bits, k.last_bit, out=beyond.bits)  # -1 where beyond the maximum, else 0
+        np.bitwise_and(beyond.bits, self._mark_bits, out=beyond.bits)
         if self.makes_nan:
-            xp.bitwise_or(rounded.bits, beyond.bits, out=y.view(k.word))
+            np.bitwise_or(rounded.bits, beyond.bits, out=y.view(k.word))
         else:
-            xp.maximum(size.bits, beyond.bits, out=size.bits)
-            k.put_sign(x, size, beyond, y, xp)
+            np.maximum(size.bits, beyond.bits, out=size.bits)
+            k.put_sign(x, size, beyond, y)
+
+    @cached_property
+    def _mark_bits(self) -> Any:
+        return self.constants.dtype.type(self.over[0]).view(self.constants.word)
 
     def flush(self, x: Array, y: Array, work: Workspace) -> None:
         """Copy x to y with every magnitude below the smallest normal replaced by a zero of its sign."""
-        xp, k, size = work.xp, self.constants, work.rows[0].bits
-        xp.bitwise_and(x.view(k.word), k.magnitude, out=size)
-        small = xp.less(size, k.floor)
+        k, size = self.constants, work.rows[0]
+        np.absolute(x, out=size.value)
+        small = np.less(size.value, k.smallest_normals[0])
         if y is not x:
-            xp.copyto(y, x)
+            np.copyto(y, x)
         words = y.view(k.word)
-        xp.bitwise_and(words, k.sign, out=words, where=small)
+        np.bitwise_and(words, k.sign, out=words, where=small)

@@ -7,22 +7,29 @@ A row is one piece of memory seen in two ways: as floats, and as the integers th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from floatlab.backend import BLOCK_BYTES, Array
 
-__all__ = ["LARGE", "ORDINARY", "SPECIAL", "Pair", "Row", "Workspace", "scratch", "workspace"]
+__all__ = [
+    "LARGE",
+    "ORDINARY",
+    "SPECIAL",
+    "Pair",
+    "Row",
+    "Workspace",
+    "bound",
+    "row",
+    "scratch",
+    "workspace",
+]
 
 # What a kernel found in a block: nothing that could overflow; something that may; an infinity or a NaN.
 ORDINARY, LARGE, SPECIAL = 0, 1, 2
 
 Pair = tuple[float, float]
-
-ROW = 4096  # elements in a row of bounds; see Workspace.clamp
 
 
 class Row(NamedTuple):
@@ -47,17 +54,16 @@ class _Scratch(threading.local):
         self.rows = {
             size: [Row(b.view(f"i{size}"), b.view(f"f{size}")) for b in self.blocks] for size in (4, 8)
         }
+        self.workspaces: dict[tuple[int, int], Workspace] = {}
 
 
 _scratch = _Scratch()
+_LENGTHS = 256  # of so many lengths the workspaces are kept
 
 
 def scratch(length: int) -> Array:
     """Return int32 scratch memory of this thread, at most a block of it."""
     return _scratch.rows[4][0].bits[:length]
-
-
-_new = tuple.__new__  # a call of Row would be one of Python's, and a small array has few others
 
 
 class Workspace:
@@ -66,32 +72,46 @@ class Workspace:
     The second one is also where a rounded block waits for `Ends`.
     """
 
-    def __init__(self, rows: Iterable[Row], length: int, xp: Any) -> None:
-        self.xp, self.length = xp, length
-        self.rows = [_new(Row, (bits[:length], value[:length])) for bits, value in rows]
-
-    def first(self, length: int) -> Workspace:
-        """Return the same memory for a shorter block."""
-        return Workspace(self.rows, length, self.xp)
-
-    def clamp(self, ufunc: Any, words: Array, bound: Any) -> None:
-        """Apply `maximum` or `minimum` with one bound in place.
-
-        NumPy 2 takes three times as long for a scalar bound as for an array. A row of bounds, broadcast
-        over the block, stays in the first-level cache.
-        """
-        if words.size % ROW or self.xp is not np or not isinstance(bound, np.generic):
-            ufunc(words, bound, out=words)
-            return
-        table = words.reshape(-1, ROW)
-        ufunc(table, _row(bound, bound.dtype), out=table)
+    def __init__(self, itemsize: int, length: int) -> None:
+        self.length = length
+        self.rows = [Row(bits[:length], value[:length]) for bits, value in _scratch.rows[itemsize]]
 
 
-@lru_cache(maxsize=256)
-def _row(bound: Any, dtype: np.dtype[Any]) -> Array:
-    return np.full(ROW, bound, dtype)  # by dtype too, because np.int32(1) == np.float32(1)
+def workspace(itemsize: int, length: int) -> Workspace:
+    """Return rows of a carrier of 4 or 8 bytes for blocks of `length` elements: those of this thread.
+
+    Six slices cost as much as rounding ten numbers does, and programs have arrays of a few sizes; so they are kept.
+    """
+    kept = _scratch.workspaces
+    found = kept.get((itemsize, length))
+    if found is None:
+        if len(kept) >= _LENGTHS:
+            kept.clear()
+        found = kept[itemsize, length] = Workspace(itemsize, length)
+    return found
 
 
-def workspace(dtype: np.dtype[Any], length: int) -> Workspace:
-    """Return rows of a carrier type for blocks of at most `length` elements: those of this thread."""
-    return Workspace(_scratch.rows[dtype.itemsize], length, np)
+ROW = 1 << 14  # elements in a row of bounds: half of the first-level cache
+
+
+def row(number: float, dtype: np.dtype[Any]) -> Array:
+    """Return a row of equal numbers, for `bound`."""
+    numbers = np.full(ROW, number, dtype)
+    numbers.flags.writeable = False
+    return numbers
+
+
+def bound(ufunc: Any, values: Array, bounds: Array, out: Array) -> None:
+    """Apply `maximum` or `minimum` with one bound, of which `bounds` is a row, to a block.
+
+    NumPy takes four times as long for one number as for an array. A row of them, broadcast over the block, stays in
+    the cache.
+    """
+    size = values.size
+    if size <= ROW:
+        ufunc(values, bounds[:size], out=out)
+        return
+    whole = size - size % ROW
+    ufunc(values[:whole].reshape(-1, ROW), bounds, out=out[:whole].reshape(-1, ROW))
+    if whole < size:
+        ufunc(values[whole:], bounds[: size - whole], out=out[whole:])
