@@ -15,7 +15,6 @@ import numpy as np
 
 from floatlab.backend import Array
 from floatlab.formats import FloatFormat
-from floatlab.operations.special_values import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.modes import draws
 from floatlab.rounding.odd import integer_to_odd
@@ -112,7 +111,7 @@ def round_once(
     for place, pair in (exceptions or {}).items():
         flat[place] = integer_to_odd(*pair)
     if wanted:
-        values, flags = round_with_flags(total, fmt, kept)
+        values, flags = quantize(total, fmt, **kept, return_flags=True)
         return np.asarray(values.astype(fmt.value_dtype, copy=False)), flags
     return np.asarray(quantize(total, fmt, **kept).astype(fmt.value_dtype, copy=False)), None
 
@@ -129,7 +128,11 @@ def _one_by_one(
         integers, bits = draw.block(0, total.size), draw.bits
         kept = kept | {"rng": None, "random_integers": integers.reshape(total.shape)}
     total.reshape(-1)[list(exceptions)] = 0.0
-    values, flags = round_with_flags(total, fmt, kept) if wanted else (quantize(total, fmt, **kept), None)
+    flags = None
+    if wanted:
+        values, flags = quantize(total, fmt, **kept, return_flags=True)
+    else:
+        values = quantize(total, fmt, **kept)
     values = values.astype(fmt.value_dtype, copy=False)
     for i, (n, e) in exceptions.items():
         if n == 0:

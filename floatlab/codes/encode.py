@@ -17,7 +17,8 @@ from floatlab.codes.decode import is_leading_part, value_table
 from floatlab.codes.device import codes_on_device, encode_on_device
 from floatlab.errors import DtypeError, OverflowPolicyError, check_switch
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.definition import convert_with_flags, refuse_nan
+from floatlab.rounding.definition import refuse_nan
+from floatlab.rounding.flagged import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding.kernels.workspace import scratch, workspace
@@ -86,7 +87,7 @@ def encode(
     rule = make_rule(fmt, *settings(options))
     source, rest, draw = prepare(x, rule, *drawing(options))
     if return_flags is not False and check_switch("return_flags", return_flags):
-        values, flags = convert_with_flags(source, rule, draw)
+        values, flags = round_with_flags(source, rule, draw)
         if rest:
             put_exact(values, rest, rule, draw, flags)
         return encode_values(values, fmt), flags

@@ -23,7 +23,6 @@ from floatlab.operations.integers import EXACT
 from floatlab.operations.special_values import (
     flags_of_operation,
     negative_zeros,
-    round_with_flags,
     sign_nans,
 )
 from floatlab.rounding.device.rounding import as_type
@@ -124,12 +123,17 @@ def ended(
 ) -> Any:
     """Return flat results whose finite numbers are values of the format: with the policy for infinities, and flags."""
     result, inexact, found = exact
-    values = as_type(quantize(result, fmt, **kept), fmt.value_dtype)
+    rounded = None
+    if return_flags:
+        values, rounded = quantize(result, fmt, **kept, return_flags=True)
+    else:
+        values = quantize(result, fmt, **kept)
+    values = as_type(values, fmt.value_dtype)
     for i, one in found.items():
         values[i] = one.value
-    if not return_flags:
+    if rounded is None:
         return values
-    flags = flags_of_operation(name, xs, result, round_with_flags(result, fmt, kept)[1])
+    flags = flags_of_operation(name, xs, result, rounded)
     raised = {name: getattr(flags, name) for name in flags.__dataclass_fields__}
     raised["inexact"] = raised["inexact"] | inexact
     for i, one in found.items():

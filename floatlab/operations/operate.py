@@ -51,7 +51,6 @@ from floatlab.operations.on_device import exact_on_device, full_width_on_device
 from floatlab.operations.special_values import (
     flags_of_operation,
     negative_zeros,
-    round_with_flags,
     sign_nans,
 )
 from floatlab.rounding.device.rounding import as_type
@@ -59,7 +58,7 @@ from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import as_source
 from floatlab.rounding.odd import nudge
 from floatlab.rounding.options import RoundingOptions, Rule, drawing, make_rule, rule_of
-from floatlab.rounding.quantize import round_floats
+from floatlab.rounding.quantize import quantize, round_floats
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
@@ -193,7 +192,7 @@ def operate(
         if draw is not None:
             supplied = None if draw.supplied is None else draw.supplied.reshape(result.shape)
             kept |= {"random_bits": draw.bits, "rng": draw.rng, "random_integers": supplied}
-        values, flags = round_with_flags(result, fmt, kept)
+        values, flags = quantize(result, fmt, **kept, return_flags=True)
         return as_type(values, fmt.value_dtype), flags_of_operation(name, xs, result, flags)
 
 

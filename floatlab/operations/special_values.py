@@ -5,17 +5,13 @@ Source: IEEE 754-2019, sections 6.3 (the sign of a zero), 7.2 (invalid operation
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from floatlab.backend import Array, array_module
 from floatlab.formats import FloatFormat
 from floatlab.rounding.flags import Flags
-from floatlab.rounding.modes import draws
-from floatlab.rounding.quantize import quantize
 
-__all__ = ["flags_of_operation", "negative_zeros", "round_with_flags", "sign_nans"]
+__all__ = ["flags_of_operation", "negative_zeros", "sign_nans"]
 
 
 def negative_zeros(name: str, xs: list[Array], result: Array, spared: Array | None = None) -> None:
@@ -58,27 +54,3 @@ def flags_of_operation(name: str, xs: list[Array], result: Array, flags: Flags) 
         by_zero = by_zero.reshape(result.shape)
         invalid = invalid & ~by_zero
     return Flags(invalid, by_zero, flags.overflow, flags.underflow, flags.inexact)
-
-
-def round_with_flags(result: Array, fmt: FloatFormat, options: dict[str, Any]) -> tuple[Array, Flags]:
-    """Return what `quantize` does with ``return_flags=True``, in a fraction of the time.
-
-    Between the smallest normal value and the largest a conversion is exact or inexact, and nothing else. Only for
-    the other elements need anybody ask what the result would be with other exponents.
-    """
-    xp = array_module(result)
-    if not (fmt.signed and fmt.has_zero) or draws(options["rounding"]):
-        rounded: tuple[Array, Flags] = quantize(result, fmt, **options, return_flags=True)
-        return rounded
-    values = quantize(result, fmt, **options)
-    size = xp.abs(result)
-    lowest, highest = np.float64(2 * fmt.smallest_normal), np.float64(fmt.max)  # which float32 may not hold
-    ordinary = ((size >= lowest) & (size <= highest)) | (size == 0)
-    found = {name: xp.zeros(result.shape, bool) for name in Flags.__dataclass_fields__}
-    found["inexact"] = xp.asarray(ordinary & (values != result))
-    rest = xp.flatnonzero(~ordinary)
-    if rest.size:
-        _, flags = quantize(result.reshape(-1)[rest], fmt, **options, return_flags=True)
-        for name, flag in found.items():
-            flag.reshape(-1)[rest] = getattr(flags, name)
-    return values, Flags(**found)

@@ -18,8 +18,8 @@ import numpy as np
 from floatlab.backend import Array, array_module, ignore_float_errors, is_gpu_array, may_share_memory
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_switch
 from floatlab.formats import FloatFormat, get_format
-from floatlab.rounding.definition import convert_with_flags
 from floatlab.rounding.device.rounding import put
+from floatlab.rounding.flagged import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import exact_source
 from floatlab.rounding.odd import Exact
@@ -148,7 +148,7 @@ def quantize(
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
     if return_flags is not False and check_switch("return_flags", return_flags):
-        values, flags = convert_with_flags(source, rule, draw)
+        values, flags = round_with_flags(source, rule, draw)
         put(out, values)
         if rest:
             put_exact(out, rest, rule, draw, flags)

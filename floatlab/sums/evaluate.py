@@ -16,7 +16,6 @@ from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, 
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
-from floatlab.operations.special_values import round_with_flags
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.modes import MODES, draws
 from floatlab.rounding.options import make_rule
@@ -239,7 +238,7 @@ def round_sums(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, re
     elif divisor != 1:
         values, flags = operate("divide", (sums.odd, float(divisor)), fmt, return_flags=True, **options)
     elif return_flags:
-        values, flags = round_with_flags(sums.odd, fmt, options)
+        values, flags = quantize(sums.odd, fmt, **options, return_flags=True)
     else:
         return _rounded(sums.odd, fmt, rounder)
     values = values.astype(fmt.value_dtype, copy=False)

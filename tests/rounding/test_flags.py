@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 import floatlab as fl
+from floatlab.rounding.definition import convert_with_flags
+from floatlab.rounding.modes import MODES
+from floatlab.rounding.options import make_rule
+from floatlab.rounding.random_integers import RandomIntegers
 
 
 @pytest.mark.parametrize("function", [fl.quantize, fl.encode])
@@ -81,3 +85,32 @@ def test_the_conversions_keep_their_names_and_survive_pickling():
     for function in (fl.quantize, fl.encode):
         assert pickle.loads(pickle.dumps(function)) is function
         assert function.__doc__.startswith("Round numbers to")
+
+
+@pytest.mark.parametrize("rounding", list(MODES))
+@pytest.mark.parametrize("name", ["fp16", "e4m3", "e4m3fnuz", "fp6_e2m3", "bf16", "binary8p4se", "fp32"])
+def test_flags_of_many_numbers_are_those_of_the_readable_steps(name, rounding):
+    """Numbers in doubt lie in every block, the last and short one too."""
+    fmt, rng = fl.get_format(name), np.random.default_rng(5)
+    ends = np.array([fmt.max, fmt.smallest_normal, fmt.smallest_subnormal, 1.0])
+    near = rng.choice(ends, 40_000) * (1 + rng.integers(-40, 40, 40_000) * 2.0 ** -(fmt.mantissa_bits + 4))
+    near[rng.integers(0, near.size, 900)] = rng.choice([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e300], 900)
+    near *= rng.choice([-1, 1], near.size)
+    near = near if fmt.has_nan else np.nan_to_num(near, nan=1.0, posinf=np.inf, neginf=-np.inf)
+    draws = {"random_integers": rng.integers(0, 1 << 16, near.size)} if MODES[rounding].variant else {}
+    for options in ({}, {"subnormals": "flush"}, {"overflow": "saturate"}):
+        with np.errstate(over="ignore"):
+            narrow = near.astype(np.float32)
+        for x in (near, narrow):
+            rule = make_rule(
+                fmt, rounding, options.get("overflow"), options.get("subnormals", "gradual"), False
+            )
+            draw = RandomIntegers(None, 16, draws["random_integers"]) if draws else None
+            values, wanted = convert_with_flags(x, rule, draw)
+            got, raised = fl.quantize(x, fmt, rounding=rounding, return_flags=True, **options, **draws)
+            assert np.array_equal(got, values, equal_nan=True)
+            assert np.array_equal(np.signbit(got), np.signbit(values))
+            for flag in fl.Flags.__dataclass_fields__:
+                assert np.array_equal(getattr(raised, flag), getattr(wanted, flag)), (flag, options)
+            if x is near:  # float32 has the ends of fp32, and of bf16
+                assert raised.counts["overflow"] and raised.counts["underflow"]
