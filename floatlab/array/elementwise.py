@@ -12,12 +12,15 @@ from typing import Any, Unpack
 import numpy as np
 
 from floatlab.array.calls import operation
+from floatlab.array.core import FloatArray
 from floatlab.array.protocols import UFUNCS
 from floatlab.array.stand_ins import elementwise
+from floatlab.context import current
 from floatlab.errors import check_switch
 from floatlab.formats import get_format
 from floatlab.functions.evaluate import evaluate
 from floatlab.operations.operate import flushed, operate
+from floatlab.rounding.flags import is_tracking
 from floatlab.rounding.inputs import as_source
 from floatlab.sums.signatures import OfOne, OperationOptions, of_one, of_two
 
@@ -61,6 +64,13 @@ __all__ = [
 
 
 def _operation(name: str, operands: tuple[Any, ...], fmt: Any, options: OperationOptions) -> Any:
+    if fmt is None and not options and not is_tracking():
+        own = getattr(operands[0], "_format", None)
+        if own is not None and all(type(x) is FloatArray and x._format is own for x in operands):
+            # The usual case, in which there is nothing to resolve; small arrays feel the difference.
+            values = [x.values if x._coded else x._data for x in operands]
+            given = current().of_operation()
+            return FloatArray._wrap(operate(name, values, own, formats=(own,) * len(values), **given), own)
     call = operation(name, operands, fmt, options)
     return call.run(operate, name, call.values, call.fmt, formats=call.formats)
 

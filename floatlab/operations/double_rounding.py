@@ -47,6 +47,7 @@ class Route(NamedTuple):
     carrier: np.dtype[Any]
     narrow: bool  # no error term can leave float64
     exact_product: bool = False  # float64 holds the product of an fma
+    watched: bool = False  # right but for results below the carrier's smallest normal number
 
 
 _BY_SIZE = {2: Range(11, -24, 16), 4: Range(24, -149, 128), 8: Range(53, -1074, 1024)}
@@ -98,6 +99,14 @@ def choose(
             if name == "fma" and carrier.itemsize == 4:
                 continue
             return Route("direct", carrier, True)
+        if carrier.itemsize == 4 and name in ("multiply", "divide") and not flags:
+            # All but what is lost below, which float32 holds rounded to odd: two bits more than anybody looks at.
+            endless, last = room._replace(low=-(10**6)), fmt.etiny - (looked_at - fmt.precision) - 1
+            if last >= room.low and (
+                _is_exact(name, xs, endless, may_overflow)
+                or _is_hidden(name, xs, range_of(fmt), endless, looked_at, may_overflow)
+            ):
+                return Route("direct", carrier, True, watched=True)
     # Flags ask what the result would be with a unit half as large (is it tiny?), which takes room below.
     narrow = all(x.low >= -300 and x.high <= 300 for x in xs)
     float64 = np.dtype(np.float64)

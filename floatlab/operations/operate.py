@@ -69,6 +69,7 @@ OPERATIONS = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "sqrt": 1, "f
 _FLOAT64 = get_format("float64")
 _OF_SIZE = {2: get_format("float16"), 4: get_format("float32"), 8: _FLOAT64}
 _ON_HOST = {np.ndarray}
+_SMALLEST_FLOAT32 = np.float32(2.0**-126)
 
 
 class _Options(RoundingOptions, total=False):
@@ -200,11 +201,42 @@ def _exact(name: str, xs: list[Array], route: Route, rule: Rule) -> Array:
     """Return results that the format's rounding takes for the exact ones, with the signs of zeros and NaNs."""
     result = NATIVE[name](*xs, dtype=route.carrier) if route.name == "direct" else _to_odd(name, xs, route)
     result = np.asarray(result, order="C")  # a scalar, or transposed
+    if route.watched and not _mend_small(name, xs, result):
+        result = np.asarray(NATIVE[name](*xs, dtype=np.float64), order="C")
     if rule.mode.cancels_to_minus and name in ("add", "subtract", "fma"):
         negative_zeros(name, xs, result)
-    if result.size and math.isnan(float(result.max())):
+    if result.size and math.isnan(np.maximum.reduce(result, axis=None)):
         sign_nans(xs, result, rule.fmt)
     return result
+
+
+def _mend_small(name: str, xs: list[Array], result: Array) -> bool:
+    """Put in what is rounded to odd for float32 results up to the smallest normal number; in place.
+
+    Above, a product or a quotient of short numbers is exact, or its rounding cannot be seen. Below, float32 has fewer
+    bits, and would round twice. False where they are so many that float64 is faster.
+    """
+    flat, operands = result.reshape(-1), xs if name == "multiply" else xs[:1]
+    size = np.empty(min(flat.size, block_length(4)), np.float32)
+    for block in blocks(flat.size, block_length(4)):
+        part = np.absolute(flat[block], out=size[: block.stop - block.start])
+        if np.minimum.reduce(part) > _SMALLEST_FLOAT32:  # false where there is a NaN
+            continue
+        small = part <= _SMALLEST_FLOAT32
+        for x in operands:  # of a zero the result is exact
+            small &= _at(x, block) != 0
+        places = np.flatnonzero(small) + block.start
+        if places.size > part.size // 16:
+            return False
+        if places.size:
+            exact = NATIVE[name](*(_at(x, places) for x in xs), dtype=np.float64)
+            flat[places] = quantize(exact, "float32", rounding="to_odd")
+    return True
+
+
+def _at(x: Array, places: Any) -> Array:
+    """Return elements by their number in C order, without a copy of all that an array broadcasts to."""
+    return x.reshape(-1)[places] if x.flags.c_contiguous else x.flat[places]
 
 
 def _to_odd(name: str, xs: list[Array], route: Route) -> Array:

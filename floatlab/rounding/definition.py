@@ -170,7 +170,9 @@ def convert_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -
         underflow = inexact & (unbounded < fmt.smallest_normal) & ~overflow
         if rule.subnormals == "flush":
             underflow |= plain & (x != 0) & (values == 0)
-    return values, Flags(invalid, xp.zeros(x.shape, bool), overflow, underflow, inexact)
+    # arrays even without dimensions, so that whoever knows better can write to them
+    raised = map(xp.asarray, (invalid, xp.zeros(x.shape, bool), overflow, underflow, inexact))
+    return values, Flags(*raised)
 
 
 @lru_cache(maxsize=64)

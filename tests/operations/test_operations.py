@@ -16,6 +16,7 @@ from floatlab.codes.encode import encode_values
 from floatlab.errors import DtypeError, FormatError, OptionError, OverflowPolicyError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.double_rounding import choose
+from floatlab.operations.error_free import NATIVE
 from floatlab.operations.integers import EXACT
 from floatlab.operations.operate import OPERATIONS, operate
 from floatlab.rounding.options import make_rule
@@ -325,7 +326,10 @@ def test_the_direct_route_is_taken_where_it_is_right_and_only_there():
         assert route(name, "fp16")[:2] == ("direct", np.float32)
     assert route("add", "e4m3", "to_odd", flags=True)[:2] == ("direct", np.float32)  # the sum is exact
     assert route("add", "fp16", "to_odd")[:2] == ("direct", np.float64)  # exact there
-    assert route("multiply", "bf16").carrier == np.float64  # its products may be subnormal in float32
+    assert route("multiply", "bf16") == ("direct", np.float32, True, False, True)  # subnormal products are watched
+    assert route("multiply", "bf16", flags=True).carrier == np.float64
+    assert route("multiply", "bf16", "stochastic", bits=16).carrier == np.float64  # float32 lacks the bits
+    assert route("divide", "e7m11b100").carrier == np.float64  # float32 may hide which side of a tie
     assert route("add", "fp16", known=False).name == "odd"  # of float32 numbers, which may be close to a tie
     assert route("add", "fp32").name == "direct"
     assert route("add", "fp32", "toward_zero").name == "odd"
@@ -610,3 +614,33 @@ def test_a_result_that_rounds_up_to_the_smallest_value_of_float64_is_not_tiny():
     xs = np.array([smallest]), np.array([-(2.0**-1068)]), np.array([smallest])
     values, flags = operate("fma", xs, fmt, return_flags=True, formats=(fmt,) * 3)
     assert values[0] == smallest and flags.inexact.all() and not flags.underflow.any()
+
+
+WATCHED = ("bf16", "e8m3", "e8m10", "e7m10b100", "e7m3b90fn")
+
+
+@pytest.mark.parametrize("mode", DETERMINISTIC)
+@pytest.mark.parametrize("fmt", formats(WATCHED), ids=name_of)
+@pytest.mark.parametrize("name", ["multiply", "divide"])
+def test_results_that_float32_would_round_twice_below_its_normal_numbers_are_rounded_once(name, fmt, mode):
+    """Around 2^-126, where the normal numbers of float32 end, many results or few, among zeros and ordinary ones."""
+    assert choose(name, fmt, (fmt, fmt), (4, 4), mode, True, False, 0).watched
+    rng, n = np.random.default_rng(8), 4000
+    significands = 1 + rng.integers(0, 1 << fmt.mantissa_bits, (2, n)) / 2.0**fmt.mantissa_bits
+    if name == "multiply":
+        exponents = rng.integers(-75, -55, (2, n))
+    else:
+        top = min(fmt.emax - 1, 60)
+        exponents = np.array([rng.integers(top - 138, top - 118, n), rng.integers(top - 8, top, n)])
+    tiny = significands * 2.0**exponents
+    for share in (1.0, 0.02):  # up to a sixteenth they are mended one by one
+        x, y = quantize(np.where(rng.random(n) < share, tiny, significands), fmt).astype(np.float32)
+        x[::97], x = 0.0, x * rng.choice([-1, 1], n).astype(np.float32)
+        got = operate(name, (x, y), fmt, formats=(fmt, fmt), rounding=mode)
+        wide = NATIVE[name](x.astype(np.float64), y.astype(np.float64))  # exact, or hidden: Figueroa 1995
+        wanted = quantize(wide, fmt, rounding=mode)
+        assert np.array_equal(got, wanted) and np.array_equal(np.signbit(got), np.signbit(wanted))
+        for a, b, value in zip(x[:400].tolist(), y[:400].tolist(), got.tolist(), strict=False):
+            exact = Fraction(a) * Fraction(b) if name == "multiply" else Fraction(a) / Fraction(b)
+            assert not exact or value == reference.to_float(reference.round(exact, fmt, mode).value)
+    assert (np.abs(NATIVE[name](*quantize(tiny, fmt))) < 2.0**-126).sum() > n / 4
