@@ -5,6 +5,7 @@
 - `certified.py`: a float64 sum and a bound of its error, which together often decide (Ziv's rounding test).
 - `partial_sums.py`: how a partial sum is rounded.
 - `terms.py`: the terms that are added up, in their order.
+- `native.py`: sums that the processor forms as they are asked for.
 - `accumulators.py`: in which order terms are added, and what each partial sum is rounded to.
 - `names.py`: which accumulator a name stands for.
 - `signatures.py`: the options that functions take by name.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, asnumpy, blocks, ignore_float_errors, is_gpu_array
+from floatlab.backend import Array, array_module, asnumpy, ignore_float_errors, is_gpu_array
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
@@ -26,6 +27,7 @@ from floatlab.rounding.ratios import round_ratio
 from floatlab.sums.accumulators import Accumulator, Exact, Sequential, Wide
 from floatlab.sums.certified import certified_matmul, exact_product, norms, with_addend
 from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.sums.native import add_in_order
 from floatlab.sums.on_device import certified_on_device
 from floatlab.sums.operands import MatrixProduct
 from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
@@ -43,8 +45,6 @@ __all__ = [
 ]
 
 CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
-_FEW_SUMS = 32  # so many are added term by term faster in one call than in one for each term
-_TERMS = 1 << 15  # of each, that are held at a time
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
 
 
@@ -120,16 +120,15 @@ def _ordered(
 ) -> Array:
     """Add up the terms as the accumulator does."""
     round_product: Callable[[Array], Array] | None = None
-    if product_format is not None:
-        of_product = get_format(product_format)
+    of_product = None if product_format is None else get_format(product_format)
+    if of_product is not None:
         rounder.check(of_product)
-
-        def round_product(terms: Array) -> Array:
-            return rounder(terms, of_product)
+        round_product = partial(rounder, fmt=of_product)
 
     for fmt in how.formats():
         rounder.check(fmt)
-    terms = Terms(product.a, product.b, product.addend, round_product)
+    operands = product.a, product.b, product.addend
+    terms = Terms(*operands, round_product, of_product, in_float64=product.narrow)
     xp = array_module(product.a)
     return xp.asarray(how.add_up(terms, rounder)) if terms.count else xp.zeros(terms.shape)
 
@@ -168,16 +167,12 @@ def _certified_on_device(product: MatrixProduct, fmt: FloatFormat, rounder: Roun
 def _in_float64(product: MatrixProduct) -> Array:
     """Add the products one after the other in float64: no BLAS, whose order is its own."""
     terms = Terms(product.a, product.b, product.addend, in_float64=True)
+    if not is_gpu_array(terms.a):
+        return add_in_order(terms.a, terms.b, terms.addend)
     total: Array = array_module(product.a).zeros(terms.shape)
     total[...] = terms[0]  # not 0 + term, which would lose a -0
-    if is_gpu_array(total) or terms.size > _FEW_SUMS:
-        for k in range(1, terms.count):
-            total += terms[k]
-        return total
-    for part in blocks(terms.count - 1, _TERMS):
-        stack = terms.stack(part.start + 1, part.stop + 1)
-        stack[0] += total
-        total = np.add.accumulate(stack, axis=0)[-1]
+    for k in range(1, terms.count):
+        total += terms[k]
     return total
 
 

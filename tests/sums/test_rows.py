@@ -13,7 +13,7 @@ from floatlab import reference
 from floatlab.formats import get_format
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.options import ROUNDING_MODES
-from floatlab.sums import bins, evaluate, rows
+from floatlab.sums import bins, native, rows
 from floatlab.sums.matmul import mean as mean_of
 from floatlab.sums.matmul import sum as sum_of
 
@@ -241,7 +241,7 @@ def test_a_long_sum_takes_no_memory_to_speak_of():
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64, 100, 1000])
 def test_wide_float64_sums_of_few_rows_are_those_of_a_plain_loop(monkeypatch, n):
-    monkeypatch.setattr(evaluate, "_TERMS", 64)
+    monkeypatch.setattr(native, "_TERMS", 64)
     x = np.random.default_rng(n).standard_normal((3, n)) * 2.0 ** np.arange(-20, 40, 20)[:, None]
     x[0, 0] = -0.0
     expected = x[:, 0].copy()
