@@ -39,6 +39,7 @@ import numpy as np
 from floatlab.backend import Array, array_module, is_gpu_array
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.sums.native import sequential_float32
 from floatlab.sums.partial_sums import Rounder
 from floatlab.sums.terms import Terms
 
@@ -105,6 +106,9 @@ class Sequential(Accumulator):
         def in_order(row: list[float], add: Add) -> float:
             return reduce(add, row[1:], add(row[0], -0.0))
 
+        native = sequential_float32(terms, self.format, rounder)
+        if native is not None:
+            return native.astype(np.float64)
         exact = terms.adds_exactly(self.format)
         total = _with_floats(in_order, terms, self.format, rounder, exact)
         return _sequential(terms, self.format, rounder, exact) if total is None else total

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,14 +26,24 @@ from floatlab.rounding.ratios import round_ratio
 from floatlab.sums.accumulators import Accumulator, Exact, Sequential, Wide
 from floatlab.sums.certified import certified_matmul, exact_product, norms, with_addend
 from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
+from floatlab.sums.native import add_in_order
 from floatlab.sums.on_device import certified_on_device
 from floatlab.sums.operands import MatrixProduct
 from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
 from floatlab.sums.terms import Terms
 
-__all__ = ["evaluate", "exact_sums", "refuse_flags", "round_sums"]
+__all__ = [
+    "CERTIFIED_PRECISION",
+    "Sums",
+    "evaluate",
+    "exact_sums",
+    "is_float64_loop",
+    "looked_at",
+    "refuse_flags",
+    "round_sums",
+]
 
-_CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
+CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
 _FLOAT32, _FLOAT64 = get_format("float32"), get_format("float64")
 
 
@@ -56,18 +67,24 @@ def evaluate(
                 f'Use accumulator="{fmt.spec}".'
             )
         if isinstance(how, Wide) and product.plain:
-            if fmt.same_as(_FLOAT64) and rounder.rounding == "nearest_even" and product.a.shape[-1]:
+            if is_float64_loop(how, True, fmt, rounder) and product.a.shape[-1]:
                 if rounder.overflow in (None, "infinity"):
                     total = _in_float64(product)
                 else:  # which the loop's own infinities do not obey
                     total = _ordered(product, Sequential(_FLOAT64), rounder, None)
                 total = _rounded(total, fmt, rounder)
                 return (total, _flags_of_loop(product, rounder)) if return_flags else total
-            if fmt.precision <= _CERTIFIED_PRECISION and not return_flags and not _is_empty(product):
+            if fmt.precision <= CERTIFIED_PRECISION and not return_flags and not _is_empty(product):
                 certain = _certified(product, fmt, rounder)
                 if certain is not None:
                     return _rounded(certain, fmt, rounder, finite=True)
         return round_sums(exact_sums(product, fmt, rounder), fmt, rounder, 1, return_flags)
+
+
+def is_float64_loop(how: Accumulator, plain: bool, fmt: FloatFormat, rounder: Rounder) -> bool:
+    """Return whether a sum is that of a loop in float64: "wide", of the caller's own terms, to nearest_even."""
+    nearest = rounder is PLAIN or rounder.rounding == "nearest_even"
+    return nearest and plain and isinstance(how, Wide) and fmt.same_as(_FLOAT64)
 
 
 def _is_empty(product: MatrixProduct) -> bool:
@@ -102,16 +119,15 @@ def _ordered(
 ) -> Array:
     """Add up the terms as the accumulator does."""
     round_product: Callable[[Array], Array] | None = None
-    if product_format is not None:
-        of_product = get_format(product_format)
+    of_product = None if product_format is None else get_format(product_format)
+    if of_product is not None:
         rounder.check(of_product)
-
-        def round_product(terms: Array) -> Array:
-            return rounder(terms, of_product)
+        round_product = partial(rounder, fmt=of_product)
 
     for fmt in how.formats():
         rounder.check(fmt)
-    terms = Terms(product.a, product.b, product.addend, round_product)
+    operands = product.a, product.b, product.addend
+    terms = Terms(*operands, round_product, of_product, in_float64=product.narrow)
     xp = array_module(product.a)
     return xp.asarray(how.add_up(terms, rounder)) if terms.count else xp.zeros(terms.shape)
 
@@ -150,6 +166,8 @@ def _certified_on_device(product: MatrixProduct, fmt: FloatFormat, rounder: Roun
 def _in_float64(product: MatrixProduct) -> Array:
     """Add the products one after the other in float64: no BLAS, whose order is its own."""
     terms = Terms(product.a, product.b, product.addend, in_float64=True)
+    if not is_gpu_array(terms.a):
+        return add_in_order(terms.a, terms.b, terms.addend)
     total: Array = array_module(product.a).zeros(terms.shape)
     total[...] = terms[0]  # not 0 + term, which would lose a -0
     for k in range(1, terms.count):
@@ -178,7 +196,7 @@ def _flags_of_loop(product: MatrixProduct, rounder: Rounder) -> Flags:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """Exact sums: rounded to odd at 53 bits, and where that says too little, as integers * 2**exponent, too.
 
     In `odd` the infinities, the NaNs, and the zeros with their signs are final.
@@ -190,13 +208,13 @@ class _Sums:
     exponent: int = 0
 
 
-def exact_sums(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder, divisor: int = 1) -> _Sums:
+def exact_sums(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder, divisor: int = 1) -> Sums:
     """Return the exact sums, in the form that rounding the sum divided by `divisor` needs."""
     a, b, addend = product.a, product.b, product.addend
     xp = array_module(a)
     if _is_empty(product):
         total = product.without_terms()
-        return _Sums(total, xp.zeros(total.shape, bool))
+        return Sums(total, xp.zeros(total.shape, bool))
     special, invalid = None, xp.zeros(product.shape, bool)
     if not all(xp.isfinite(x).all() for x in product.operands()):
         special = _nonfinite(product)
@@ -204,9 +222,9 @@ def exact_sums(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder, divis
         a, b = xp.where(xp.isfinite(a), a, 0.0), xp.where(xp.isfinite(b), b, 0.0)
         addend = None if addend is None else xp.where(xp.isfinite(addend), addend, 0.0)
     integers, exponent = None, 0
-    # The quotient is compared with marks, and the sum with so many times a mark, which has that many bits more.
-    looked_at = fmt.precision + rounder.extra_bits() + (divisor.bit_length() if divisor > 1 else 0)
-    if looked_at <= ODD_BITS and all(is_in_range(x) for x in (a, b, addend) if x is not None):
+    if looked_at(fmt, rounder, divisor) <= ODD_BITS and all(
+        is_in_range(x) for x in (a, b, addend) if x is not None
+    ):
         total = exact_product(a, b, addend)
         zero = total == 0
     else:
@@ -219,7 +237,15 @@ def exact_sums(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder, divis
     _sign_zeros(total, zero, product, rounder)
     if special is not None:
         total = xp.where(special == 0, total, special)
-    return _Sums(total, invalid, integers, exponent)
+    return Sums(total, invalid, integers, exponent)
+
+
+def looked_at(fmt: FloatFormat, rounder: Rounder, divisor: int) -> int:
+    """Return how many bits of a sum decide about the rounding of the sum divided by `divisor`.
+
+    The quotient is compared with marks, and the sum with so many times a mark, which has that many bits more.
+    """
+    return fmt.precision + rounder.extra_bits() + (divisor.bit_length() if divisor > 1 else 0)
 
 
 def _has_nan(product: MatrixProduct) -> Array:
@@ -230,15 +256,17 @@ def _has_nan(product: MatrixProduct) -> Array:
     return found if product.addend is None else found | xp.isnan(product.addend)
 
 
-def round_sums(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, return_flags: bool) -> Any:
+def round_sums(sums: Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, return_flags: bool) -> Any:
     """Return the sums divided by `divisor`, rounded once, and the flags if they are asked for."""
-    options = rounder.options
     if sums.integers is not None:
         values, flags = _round_integers(sums, fmt, rounder, divisor)
     elif divisor != 1:
-        values, flags = operate("divide", (sums.odd, float(divisor)), fmt, return_flags=True, **options)
+        fraction = (sums.odd, float(divisor))
+        if not return_flags:
+            return operate("divide", fraction, fmt, **rounder.options).astype(fmt.value_dtype, copy=False)
+        values, flags = operate("divide", fraction, fmt, return_flags=True, **rounder.options)
     elif return_flags:
-        values, flags = quantize(sums.odd, fmt, **options, return_flags=True)
+        values, flags = quantize(sums.odd, fmt, **rounder.options, return_flags=True)
     else:
         return _rounded(sums.odd, fmt, rounder)
     values = values.astype(fmt.value_dtype, copy=False)
@@ -250,7 +278,7 @@ def round_sums(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, re
     return values, flags
 
 
-def _round_integers(sums: _Sums, fmt: FloatFormat, rounder: Rounder, divisor: int) -> tuple[Array, Flags]:
+def _round_integers(sums: Sums, fmt: FloatFormat, rounder: Rounder, divisor: int) -> tuple[Array, Flags]:
     """Round integers * 2**exponent / divisor, one at a time; zeros, infinities and NaNs as `quantize` does."""
     assert sums.integers is not None
     rule = make_rule(fmt, rounder.rounding, rounder.overflow, rounder.subnormals, False)

@@ -9,6 +9,7 @@ How the exact result is rounded once:
 
 - For formats of at most 40 bits of precision a float64 product from the BLAS is accepted where its error bound
   proves that it rounds as the exact sum does; elsewhere the exact sum is computed (`floatlab.sums.certified`).
+- A few rows of numbers, or long ones, are added up in bins, one for each exponent (`floatlab.sums.bins`).
 - The exact sum *rounded to odd* at 53 bits is enough for a rounding that looks at no more than 51
   (`floatlab.sums.exact`).
 - What is left, which is wider formats, many random bits, and operands near the ends of float64, is added up and
@@ -27,7 +28,7 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from floatlab.backend import Array, ignore_float_errors
+from floatlab.backend import Array
 from floatlab.errors import ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
@@ -35,10 +36,11 @@ from floatlab.rounding.flags import Flags
 from floatlab.rounding.options import check_names, make_rule, settings
 from floatlab.rounding.random_integers import generator
 from floatlab.sums.accumulators import Accumulator, Exact, Wide
-from floatlab.sums.evaluate import evaluate, exact_sums, refuse_flags, round_sums
+from floatlab.sums.evaluate import evaluate, refuse_flags
 from floatlab.sums.names import get_accumulator
 from floatlab.sums.operands import product_of, rows_of, shape_of
 from floatlab.sums.partial_sums import PLAIN, Rounder
+from floatlab.sums.rows import evaluate_mean, evaluate_sum
 from floatlab.sums.signatures import SumOptions, of_axes, of_matrices
 from floatlab.system.environment import check_environment
 
@@ -195,8 +197,8 @@ def sum(  # NumPy's name
     (array(10., dtype=float32), array(4., dtype=float32))
     """
     fmt, how, rounder, formats = _asked("sum", fmt, options, "axis", "keepdims")
-    product, shape, _ = rows_of(x, axis, keepdims, how, formats)
-    return _reshaped(evaluate(product, fmt, how, rounder, None, return_flags=return_flags), shape)
+    rows, shape = rows_of(x, axis, keepdims, how, formats)
+    return _reshaped(evaluate_sum(rows, fmt, how, rounder, return_flags=return_flags), shape)
 
 
 @of_axes
@@ -232,15 +234,13 @@ def mean(
     array(0.33398438, dtype=float32)
     """
     fmt, how, rounder, formats = _asked("mean", fmt, options, "axis", "keepdims")
-    product, shape, count = rows_of(x, axis, keepdims, how, formats)
-    if not isinstance(how, Wide | Exact):
-        refuse_flags(how, return_flags)
-        total = evaluate(product, fmt, how, rounder, None)
-        quotient = operate("divide", (total, float(count)), fmt, **rounder.options)
-        return _reshaped(quotient, shape)
-    with ignore_float_errors(product.a):
-        sums = exact_sums(product, fmt, rounder, count)
-        return _reshaped(round_sums(sums, fmt, rounder, count, return_flags), shape)
+    rows, shape = rows_of(x, axis, keepdims, how, formats)
+    if isinstance(how, Wide | Exact):
+        return _reshaped(evaluate_mean(rows, fmt, rounder, return_flags=return_flags), shape)
+    refuse_flags(how, return_flags)
+    total = evaluate_sum(rows, fmt, how, rounder)
+    quotient = operate("divide", (total, float(rows.count)), fmt, **rounder.options)
+    return _reshaped(quotient, shape)
 
 
 def _asked(

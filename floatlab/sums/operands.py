@@ -23,7 +23,7 @@ from floatlab.rounding.inputs import as_array, as_source
 from floatlab.sums.accumulators import Accumulator, Exact, Wide
 from floatlab.sums.certified import coarse_quantum, highest, with_addend
 
-__all__ = ["MatrixProduct", "as_rows", "axes_of", "fixed_quanta", "product_of", "rows_of", "shape_of"]
+__all__ = ["MatrixProduct", "Rows", "as_rows", "axes_of", "fixed_quanta", "product_of", "rows_of", "shape_of"]
 
 _FEW_BITS = 24  # products of no more bits leave 53 - 24 for their range and number: worth a look
 _EXACT_INTEGERS = 2**53
@@ -64,6 +64,27 @@ class MatrixProduct:
     def without_terms(self) -> Array:
         """Return the result of no terms but the addend."""
         return array_module(self.a).zeros(self.shape) if self.addend is None else self.addend.copy()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The numbers of each sum in a row; (n, K), float16, float32 or float64."""
+
+    numbers: Array
+    count: int  # how many of the caller's numbers are in a sum
+    narrow: bool  # they came as float32 or shorter
+    formats: tuple[FloatFormat, ...] = ()  # the one that they have, if it is known
+
+    @property
+    def plain(self) -> bool:
+        """Whether the numbers are the caller's; otherwise pieces of them, whose order means nothing."""
+        return self.count == self.numbers.shape[1]
+
+    def as_product(self) -> MatrixProduct:
+        """Return the sums as a product of matrices: rows times ones."""
+        a = widened(self.numbers)
+        ones = array_module(a).ones((a.shape[1], 1))
+        return MatrixProduct(a, ones, None, (len(a), 1), self.narrow, self.formats, self.plain)
 
 
 def _quanta(units: list[float]) -> float:
@@ -116,16 +137,14 @@ def rows_of(
     keepdims: bool,
     how: Accumulator,
     formats: Sequence[str | FloatFormat],
-) -> tuple[MatrixProduct, tuple[int, ...], int]:
-    """Return sums as rows times ones; the shape of the result; and how many numbers are in a sum."""
-    pieces, narrow = _operand(x, how)
+) -> tuple[Rows, tuple[int, ...]]:
+    """Return the numbers of each sum in a row, and the shape of the result."""
+    pieces, narrow = _sources(x, how)
     rows, shape = as_rows(pieces[0], axis, keepdims)
-    count, xp = rows.shape[1], array_module(rows)
+    count = rows.shape[1]
     if len(pieces) > 1:
-        rows = xp.concatenate([rows, *[as_rows(piece, axis, False)[0] for piece in pieces[1:]]], axis=1)
-    ones = xp.ones((rows.shape[1], 1))
-    known = _known_formats(formats, 1)
-    return MatrixProduct(rows, ones, None, (len(rows), 1), narrow, known, len(pieces) == 1), shape, count
+        rows = np.concatenate([rows, *[as_rows(piece, axis, False)[0] for piece in pieces[1:]]], axis=1)
+    return Rows(rows, count, narrow, _known_formats(formats, 1) if formats else ()), shape
 
 
 def _known_formats(formats: Sequence[str | FloatFormat], count: int) -> tuple[FloatFormat, ...]:
@@ -140,15 +159,20 @@ def _known_formats(formats: Sequence[str | FloatFormat], count: int) -> tuple[Fl
 
 
 def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
-    """Return float64 arrays whose sum is `x`, exactly, and whether it was narrower.
+    """Return float64 arrays whose sum is `x`, exactly, and whether it was narrower."""
+    sources, narrow = _sources(x, how)
+    return [widened(source) for source in sources], narrow
+
+
+def _sources(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
+    """Return arrays of floats whose sum is `x`, exactly, and whether they are narrower than float64.
 
     It is one array, unless `x` is made of integers of which one is beyond 2**53.
     """
     integers = _long_integers(x)
     if integers is None:
         source = as_source(x, _FLOAT64)
-        narrow = source.dtype != np.float64
-        return [widened(source)], narrow
+        return [source], source.dtype != np.float64
     if not isinstance(how, Wide | Exact):
         raise DtypeError(
             f"A term of an accumulator with an order is a float64. Got an integer beyond 2**53 for {how}. "
@@ -159,7 +183,7 @@ def _operand(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
 
 def _long_integers(x: Any) -> np.ndarray | None:
     """Return `x` as an array of Python integers if it is made of integers of which one is beyond 2**53."""
-    if isinstance(x, list | tuple | int) and not isinstance(x, bool):
+    if type(x) is not np.ndarray and isinstance(x, list | tuple | int) and not isinstance(x, bool):
         x = as_array(x, "rounded")
     if type(x) is not np.ndarray or x.dtype.kind not in "iuO" or x.dtype.itemsize < 8 or not x.size:
         return None
@@ -239,6 +263,8 @@ def as_rows(x: Array, axis: int | Sequence[int] | None, keepdims: bool) -> tuple
     >>> as_rows(np.zeros((2, 3, 4)), (0, 2), False)[0].shape, as_rows(np.zeros((2, 3, 4)), (0, 2), True)[1]
     ((3, 8), (1, 3, 1))
     """
+    if axis is None:
+        return x.reshape(1, -1), (1,) * x.ndim if keepdims else ()
     axes = axes_of(axis, x.shape)
     rest = [i for i in range(x.ndim) if i not in axes]
     kept = tuple([x.shape[i] for i in rest])

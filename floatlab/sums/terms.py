@@ -36,6 +36,7 @@ class Terms:
         b: Array,
         addend: Array | None = None,
         round_product: Callable[[Array], Array] | None = None,
+        product_format: FloatFormat | None = None,
         *,
         in_float64: bool = False,
     ) -> None:
@@ -45,7 +46,7 @@ class Terms:
         b = b.reshape((1,) * (depth - b.ndim) + b.shape)
         self.a = xp.ascontiguousarray(xp.moveaxis(a, -1, 0))[..., :, None]  # (K, ..., M, 1)
         self.b = xp.ascontiguousarray(xp.moveaxis(b, -2, 0))[..., None, :]  # (K, ..., 1, N)
-        self.addend, self.round_product = addend, round_product
+        self.addend, self.round_product, self.product_format = addend, round_product, product_format
         self.first = int(addend is not None)
         self.count = len(self.a) + self.first
         self.shape: tuple[int, ...] = np.broadcast_shapes(self.a.shape[1:], self.b.shape[1:])
