@@ -15,12 +15,13 @@ from floatlab.codes.device import values_on_device
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, leaf_types
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.system.environment import check_environment
 
 __all__ = ["as_codes", "decode", "is_leading_part", "value_table"]
 
 
-def decode(codes: Any, fmt: Any) -> Array:
+def decode(codes: Any, fmt: Any, *, threads: int | None = None) -> Array:
     """Return the values that codes mean.
 
     Parameters
@@ -29,6 +30,8 @@ def decode(codes: Any, fmt: Any) -> Array:
         The codes, in the low bits; or an array of the format's own NumPy or ml_dtypes type.
     fmt : str, FloatFormat or dtype
         The format.
+    threads : int, optional
+        As in `quantize`.
 
     Returns
     -------
@@ -40,6 +43,8 @@ def decode(codes: Any, fmt: Any) -> Array:
     ------
     DtypeError
         If the codes are not integers, or have more bits than the format.
+    OptionError
+        If `threads` is no number of threads.
 
     Examples
     --------
@@ -50,15 +55,29 @@ def decode(codes: Any, fmt: Any) -> Array:
     codes = as_codes(codes, fmt)
     if is_gpu_array(codes):
         return values_on_device(codes, fmt)
-    if fmt.bits > 16:
+    count = threads_for(codes.size, threads)
+    if fmt.bits > 16 and count == 1:
         return _decode_long(codes, fmt)
-    values = value_table(fmt)
     result = np.empty(codes.shape, fmt.value_dtype)
     flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
+
+    def work(piece: slice, _: object = None) -> None:
+        if fmt.bits > 16:
+            flat_result[piece] = _decode_long(flat_codes[piece], fmt)
+        else:
+            _look_up(value_table(fmt), flat_codes[piece], flat_result[piece])
+
+    if count > 1:
+        in_pieces(work, codes.size, None, count)
+    else:
+        work(slice(0, codes.size))
+    return result
+
+
+def _look_up(values: Array, codes: Array, result: Array) -> None:
     for block in blocks(codes.size, 1 << 15):
         # "clip" spares the check of every index: the codes are known to be in range
-        np.take(values, flat_codes[block], out=flat_result[block], mode="clip")
-    return result
+        np.take(values, codes[block], out=result[block], mode="clip")
 
 
 def as_codes(codes: Any, fmt: FloatFormat) -> Array:

@@ -93,10 +93,10 @@ class RandomIntegers:
             return
         self.supplied = spread(self.supplied, x)
 
-    def hold(self, x: Array) -> None:
-        """Draw the integers of all elements now, so that `block` can be asked for any of them, and again."""
+    def hold(self, size: int) -> None:
+        """Draw the integers of so many elements now, so that `block` can be asked for any of them, and again."""
         if self.supplied is None:
-            self.supplied = self.block(0, x.size)
+            self.supplied = self.block(0, size)
 
     def block(self, start: int, n: int) -> Array:
         """Return the integers of elements start to start + n; drawn ones must be asked for in order.
