@@ -106,6 +106,7 @@ from floatlab.formats.info import finfo
 from floatlab.names import device, find, load, save
 from floatlab.rounding import quantize as _quantize
 from floatlab.rounding.flags import Flags, recorded
+from floatlab.rounding.pool import threads
 
 if TYPE_CHECKING:
     from floatlab import (
@@ -315,7 +316,7 @@ __all__ = [
     "randint", "randn", "randn_like", "randperm", "reciprocal", "relu", "remainder", "reshape", "rsqrt",
     "save", "set_grad_enabled", "sigmoid", "sin", "sinh", "softmax", "softplus", "sort", "spacing", "split",
     "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "tan", "tanh", "telemetry", "tensor",
-    "tensordot", "testing", "topk", "track_flags", "transpose", "tril", "triu", "ulp", "unbind", "unsqueeze",
+    "tensordot", "testing", "threads", "topk", "track_flags", "transpose", "tril", "triu", "ulp", "unbind", "unsqueeze",
     "var", "vecdot", "verify", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 

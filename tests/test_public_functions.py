@@ -25,6 +25,7 @@ NOT_NUMERIC = {
     "formats",
     "get_format",
     "inspect",
+    "threads",
     "track_flags",
     "device",
     "load",

@@ -1,6 +1,7 @@
-"""How is it started? The floatlab command: demo, run, show, compute, chart, inspect, formats, bench, verify.
+"""How is it started? The floatlab command, and its commands: `floatlab -h` lists them.
 
-- `commands.py`: the commands and their options.
+- `entry.py`: how it begins and ends.
+- `commands.py`, `files.py`: the commands and their options.
 - `options.py`: the options that more than one command takes.
 - `demo.py`: what `floatlab demo` prints.
 - `run.py`: what `floatlab run` prints.
@@ -8,10 +9,12 @@
 - `expression.py`: an expression, computed step by step in a format.
 - `chart.py`: what `floatlab chart` draws.
 - `inspect.py`: what `floatlab inspect` prints.
+- `convert.py`: what `floatlab quantize` and `floatlab encode` print.
 - `bench.py`: what `floatlab bench` measures and prints.
 - `console.py`: what they print with.
 """
 
-from floatlab.cli.commands import app, main
+from floatlab.cli import commands, files
+from floatlab.cli.entry import app, main
 
-__all__ = ["app", "main"]
+__all__ = ["app", "commands", "files", "main"]

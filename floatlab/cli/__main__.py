@@ -1,6 +1,6 @@
 """``python -m floatlab.cli`` is the floatlab command."""
 
-from floatlab.cli.commands import main
+from floatlab.cli import main
 
 if __name__ == "__main__":
     main()

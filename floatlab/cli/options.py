@@ -12,6 +12,7 @@ from floatlab.errors import OptionError
 
 __all__ = [
     "PATH",
+    "FlushInputsOption",
     "FormatOption",
     "FreshOption",
     "FullOption",
@@ -20,6 +21,7 @@ __all__ = [
     "NumbersCommand",
     "OutOption",
     "OverflowOption",
+    "RandomBitsOption",
     "RoundingOption",
     "SeedsOption",
     "SubnormalsOption",
@@ -88,6 +90,10 @@ OverflowOption = Annotated[
     typer.Option("--overflow", help="infinity, nan, saturate or propagate; else the format's own."),
 ]
 SubnormalsOption = Annotated[str, typer.Option("--subnormals", help="gradual, or flush: to zero.")]
+FlushInputsOption = Annotated[bool, typer.Option("--flush-inputs", help="Take subnormal numbers as 0.")]
+RandomBitsOption = Annotated[
+    int | None, typer.Option("--random-bits", help="Of stochastic rounding: how many bits are drawn.")
+]
 FullOption = Annotated[bool, typer.Option("--full", help="Every step: binade, unit, count, flags.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as data.")]
 

@@ -15,12 +15,13 @@ from floatlab.codes.device import values_on_device
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, leaf_types
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.system.environment import check_environment
 
 __all__ = ["as_codes", "decode", "is_leading_part", "value_table"]
 
 
-def decode(codes: Any, fmt: Any) -> Array:
+def decode(codes: Any, fmt: Any, *, threads: int | None = None) -> Array:
     """Return the values that codes mean.
 
     Parameters
@@ -29,6 +30,8 @@ def decode(codes: Any, fmt: Any) -> Array:
         The codes, in the low bits; or an array of the format's own NumPy or ml_dtypes type.
     fmt : str, FloatFormat or dtype
         The format.
+    threads : int, optional
+        As in `quantize`.
 
     Returns
     -------
@@ -40,6 +43,8 @@ def decode(codes: Any, fmt: Any) -> Array:
     ------
     DtypeError
         If the codes are not integers, or have more bits than the format.
+    OptionError
+        If `threads` is no number of threads.
 
     Examples
     --------
@@ -50,17 +55,32 @@ def decode(codes: Any, fmt: Any) -> Array:
     codes = as_codes(codes, fmt)
     if is_gpu_array(codes):
         return values_on_device(codes, fmt)
-    if fmt.bits > 16:
+    count = threads_for(codes.size, threads)
+    if fmt.bits > 16 and count == 1:
         return _decode_long(codes, fmt)
     result = np.empty(codes.shape, fmt.value_dtype)
     flat_codes, flat_result = codes.reshape(-1), result.reshape(-1)
-    in_pairs = fmt.bits <= 8 and result.itemsize == 4 and codes.size >= _MANY
-    if in_pairs:  # what is looked up first is one code, or none
-        even, flat_codes = codes.size & ~1, np.ascontiguousarray(flat_codes)
-        _look_up(_pair_table(fmt), flat_codes[:even].view(np.uint16), flat_result[:even].view(np.uint64))
-        flat_codes, flat_result = flat_codes[even:], flat_result[even:]
-    _look_up(value_table(fmt), flat_codes, flat_result)
+
+    def work(piece: slice, _: object = None) -> None:
+        if fmt.bits > 16:
+            flat_result[piece] = _decode_long(flat_codes[piece], fmt)
+        else:
+            _decode_short(flat_codes[piece], flat_result[piece], fmt)
+
+    if count > 1:
+        in_pieces(work, codes.size, None, count)
+    else:
+        work(slice(0, codes.size))
     return result
+
+
+def _decode_short(codes: Array, result: Array, fmt: FloatFormat) -> None:
+    """Write the values of codes of at most 16 bits; of many codes of 8 bits, two at a time."""
+    if fmt.bits <= 8 and result.itemsize == 4 and codes.size >= _MANY:
+        even, codes = codes.size & ~1, np.ascontiguousarray(codes)
+        _look_up(_pair_table(fmt), codes[:even].view(np.uint16), result[:even].view(np.uint64))
+        codes, result = codes[even:], result[even:]  # one, or none
+    _look_up(value_table(fmt), codes, result)
 
 
 _MANY = 1 << 14  # codes, for which a table of pairs is worth its 512 KiB

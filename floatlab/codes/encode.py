@@ -23,8 +23,10 @@ from floatlab.rounding.flags import Flags
 from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding.kernels.workspace import scratch, workspace
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
-from floatlab.rounding.plan import lookup_of, plan
+from floatlab.rounding.plan import Plan, lookup_of, plan
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.rounding.quantize import prepare, put_exact
+from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
 __all__ = ["encode", "encode_values"]
@@ -32,18 +34,39 @@ __all__ = ["encode", "encode_values"]
 
 @overload
 def encode(
-    x: Any, fmt: Any, *, return_flags: Literal[False] = ..., **options: Unpack[RoundingOptions]
+    x: Any,
+    fmt: Any,
+    *,
+    threads: int | None = ...,
+    return_flags: Literal[False] = ...,
+    **options: Unpack[RoundingOptions],
 ) -> Array: ...
 @overload
 def encode(
-    x: Any, fmt: Any, *, return_flags: Literal[True], **options: Unpack[RoundingOptions]
+    x: Any,
+    fmt: Any,
+    *,
+    threads: int | None = ...,
+    return_flags: Literal[True],
+    **options: Unpack[RoundingOptions],
 ) -> tuple[Array, Flags]: ...
 @overload
 def encode(
-    x: Any, fmt: Any, *, return_flags: bool, **options: Unpack[RoundingOptions]
+    x: Any,
+    fmt: Any,
+    *,
+    threads: int | None = ...,
+    return_flags: bool,
+    **options: Unpack[RoundingOptions],
 ) -> Array | tuple[Array, Flags]: ...
 def encode(
-    x: Any, fmt: Any, *, return_flags: bool = False, out: None = None, **options: Unpack[RoundingOptions]
+    x: Any,
+    fmt: Any,
+    *,
+    return_flags: bool = False,
+    out: None = None,
+    threads: int | None = None,
+    **options: Unpack[RoundingOptions],
 ) -> Array | tuple[Array, Flags]:
     """Round numbers to a format and return the codes.
 
@@ -57,6 +80,8 @@ def encode(
         Whether to return the `Flags` as well.
     out : None
         For the sake of `quantize`; the codes are a new array.
+    threads : int, optional
+        As in `quantize`.
     **options
         Those of `quantize`; with the same random integers the codes are those of the same values.
 
@@ -81,11 +106,12 @@ def encode(
     if out is not None:
         raise DtypeError("encode returns a new array of codes. Got out. Use codes[...] = encode(x, fmt).")
     if options:
-        check_names("encode", options, (*RoundingOptions.__annotations__, "return_flags"))
+        check_names("encode", options, (*RoundingOptions.__annotations__, "return_flags", "threads"))
     check_environment()
     fmt = get_format(fmt)
     rule = make_rule(fmt, *settings(options))
     source, rest, draw = prepare(x, rule, *drawing(options))
+    count = threads_for(source.size, threads)
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = round_with_flags(source, rule, draw)
         if rest:
@@ -102,33 +128,49 @@ def encode(
     codes: Array = xp.empty(source.shape, fmt.code_dtype)
     if xp is not np:
         return encode_on_device(codes, source, rule, draw)
-    if draw is None and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt):
-        return _encode_by_lookup(source, codes, rule)
     flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
-    # A block at a time, so that the values between the two steps never leave the cache.
+    looked_up = draw is None and source.size >= 8192 and source.itemsize <= 4 and has_keys(fmt)
+
+    def work(piece: slice, integers: RandomIntegers | None) -> None:
+        if looked_up:
+            _encode_by_lookup(flat_source[piece], flat_codes[piece], rule)
+        else:
+            _encode_in_blocks(flat_source[piece], flat_codes[piece], conversion, integers, piece.start)
+
+    if count > 1:
+        in_pieces(work, source.size, draw, count)
+    else:
+        work(slice(0, source.size), draw)
+    return codes
+
+
+def _encode_in_blocks(
+    source: Array, codes: Array, conversion: Plan, draw: RandomIntegers | None, start: int
+) -> None:
+    """Encode numbers, the first of which is number `start`, a block at a time.
+
+    So the values between the two steps never leave the cache.
+    """
+    fmt = conversion.rule.fmt
     length = max(min(block_length(2 * source.dtype.itemsize), source.size), 1)
     values = np.empty(length, fmt.value_dtype)
     with np.errstate(all="ignore"):
-        for start in range(0, source.size, length):
-            block = slice(start, start + length)
-            x = flat_source[block]
-            conversion.run(values[: x.size], x, draw, start)
-            _encode_block(values[: x.size], flat_codes[block], fmt)
-    return codes
+        for block in blocks(source.size, length):
+            part = values[: block.stop - block.start]
+            conversion.run(part, source[block], draw, start + block.start)
+            _encode_block(part, codes[block], fmt)
 
 
-def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> Array:
+def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> None:
     """Look the codes up by the first 16 bits of each number; see `floatlab.rounding.kernels.lookup`."""
     lookup, table = _code_table(rule)
-    flat_source, flat_codes = source.reshape(-1), codes.reshape(-1)
     words = scratch(1 << 15)
     for block in blocks(source.size, words.size):
-        x = np.ascontiguousarray(flat_source[block], np.float32)
+        x = np.ascontiguousarray(source[block], np.float32)
         if not rule.fmt.has_nan and x.max() != x.max():
             refuse_nan(x, rule)
         keys = lookup.keys(x, words[: x.size])
-        np.take(table, keys, out=flat_codes[block], mode="clip")
-    return codes
+        np.take(table, keys, out=codes[block], mode="clip")
 
 
 @lru_cache(maxsize=128)

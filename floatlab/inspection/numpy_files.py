@@ -21,7 +21,7 @@ from floatlab.errors import DataError
 from floatlab.inspection.source import Array, Source, as_floats, of_array, read_range, size_of_file
 from floatlab.system.files import cannot_read
 
-__all__ = ["read_npy", "read_npz"]
+__all__ = ["read_header", "read_npy", "read_npz"]
 
 #: What zipfile and zlib say of a damaged archive.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError, OSError)
@@ -42,7 +42,7 @@ def read_npy(path: Path) -> list[Source]:
     size = size_of_file(path)
     try:
         with path.open("rb") as file:
-            shape, fortran, dtype, begin = _header(path, file, size)
+            shape, fortran, dtype, begin = read_header(path, file, size)
     except OSError as problem:
         raise DataError(cannot_read(path, problem)) from problem
     if fortran and 0 not in shape:
@@ -77,7 +77,7 @@ def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> So
     if name == member.filename:
         raise _damaged(path, f"it holds {name!r}, which is no array")
     with archive.open(member) as file:
-        shape, fortran, dtype, begin = _header(path, file, member.file_size)
+        shape, fortran, dtype, begin = read_header(path, file, member.file_size)
     if not fortran or 0 in shape:
         return _in_parts(name, shape, dtype, _forward(path, archive, member, begin))
     if member.compress_type != zipfile.ZIP_STORED:
@@ -93,8 +93,14 @@ def _damaged(
     return DataError(f"A file of NumPy holds arrays of numbers. Got {path}: {what}. {way_out}")
 
 
-def _header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return the shape, whether it is in Fortran's order, the type, and the byte where the numbers begin."""
+def read_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return the shape, whether it is in Fortran's order, the type, and the byte where the numbers begin.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, does not go with the `size` of the file, or is that of Python objects.
+    """
     try:
         version = np.lib.format.read_magic(file)
         shape, fortran, dtype = _READERS[version](file)

@@ -7,6 +7,7 @@
 - `texts.py`: the number that a text stands for, exactly.
 - `definition.py`: the four steps of rounding, written out; the flags.
 - `plan.py`: an array of any shape, a block at a time.
+- `pool.py`: pieces of a large array, side by side in threads.
 - `quantize.py`: numbers of any kind, rounded once.
 - `kernels/`: how a million numbers are rounded quickly.
 - `random_integers.py`: what stochastic rounding draws.

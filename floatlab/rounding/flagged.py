@@ -45,7 +45,7 @@ def round_with_flags(source: Array, rule: Rule, draw: RandomIntegers | None) -> 
         return convert_with_flags(source, rule, draw)
     shape, source = source.shape, source.reshape(-1)
     if draw is not None:
-        draw.hold(source)
+        draw.hold(source.size)
     values = np.empty(source.size, rule.fmt.value_dtype)
     flags = Flags(*(np.zeros(source.size, bool) for _ in Flags.__dataclass_fields__))
     with np.errstate(all="ignore"):

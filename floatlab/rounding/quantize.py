@@ -24,7 +24,8 @@ from floatlab.rounding.flags import Flags
 from floatlab.rounding.inputs import exact_source
 from floatlab.rounding.odd import Exact
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, make_rule
-from floatlab.rounding.plan import plan
+from floatlab.rounding.plan import Plan, plan
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import Rounded, round_ratio
 from floatlab.system.environment import check_environment
@@ -38,6 +39,7 @@ def quantize(
     fmt: Any,
     *,
     out: Array | None = ...,
+    threads: int | None = ...,
     return_flags: Literal[False] = ...,
     **options: Unpack[RoundingOptions],
 ) -> Array: ...
@@ -47,12 +49,19 @@ def quantize(
     fmt: Any,
     *,
     out: Array | None = ...,
+    threads: int | None = ...,
     return_flags: Literal[True],
     **options: Unpack[RoundingOptions],
 ) -> tuple[Array, Flags]: ...
 @overload
 def quantize(
-    x: Any, fmt: Any, *, out: Array | None = ..., return_flags: bool, **options: Unpack[RoundingOptions]
+    x: Any,
+    fmt: Any,
+    *,
+    out: Array | None = ...,
+    threads: int | None = ...,
+    return_flags: bool,
+    **options: Unpack[RoundingOptions],
 ) -> Array | tuple[Array, Flags]: ...
 def quantize(
     x: Any,
@@ -66,6 +75,7 @@ def quantize(
     random_bits: int | None = None,
     random_integers: Any = None,
     out: Array | None = None,
+    threads: int | None = None,
     return_flags: bool = False,
     **unknown: Any,
 ) -> Array | tuple[Array, Flags]:
@@ -105,6 +115,9 @@ def quantize(
         The random integers themselves, from 0 to ``2**random_bits - 1``, so that a rounding can be replayed.
     out : array, optional
         Where to put the result; may be `x` itself. Its dtype must hold the format's values.
+    threads : int, optional
+        How many threads convert a large array, to the same bits; flags are taken in one. Default: what the context
+        says, `floatlab.threads`, which is 1.
     return_flags : bool
         Whether to return the `Flags` as well.
 
@@ -135,7 +148,7 @@ def quantize(
     """
     check_environment()
     if unknown:
-        check_names("quantize", unknown, (*RoundingOptions.__annotations__, "return_flags", "out"))
+        check_names("quantize", unknown, (*RoundingOptions.__annotations__, "return_flags", "out", "threads"))
     fmt = get_format(fmt)
     rule = make_rule(fmt, rounding, overflow, subnormals, flush_inputs)
     source, rest, draw = prepare(x, rule, rng, random_bits, random_integers)
@@ -147,6 +160,7 @@ def quantize(
         _check_out(out, source.shape, fmt)
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
+    count = threads_for(source.size, threads)
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = round_with_flags(source, rule, draw)
         put(out, values)
@@ -155,11 +169,32 @@ def quantize(
         return out, flags
     if source.size:
         conversion = plan(rule, source.dtype, None if draw is None else draw.bits)
-        with ignore_float_errors(source):
-            conversion.run(out, source, draw)
+        if count == 1 or not _in_threads(conversion, out, source, draw, count):
+            with ignore_float_errors(source):
+                conversion.run(out, source, draw)
         if rest:
             put_exact(out, rest, rule, draw)
     return out
+
+
+def _in_threads(conversion: Plan, out: Array, source: Array, draw: RandomIntegers | None, count: int) -> bool:
+    """Round pieces of the memory, or rows along the first axis, in threads; return False where there are too few."""
+    if is_gpu_array(source):
+        return False
+    if source.flags.c_contiguous and out.flags.c_contiguous:
+        x, y = source.reshape(-1), out.reshape(-1)
+    else:
+        x, y = source, out
+    if len(x) < count:
+        return False
+
+    def work(piece: slice, integers: RandomIntegers | None) -> None:
+        part = x[piece]
+        conversion.run(part if source is out else y[piece], part, integers, piece.start * row)
+
+    row = x.size // len(x)
+    in_pieces(work, len(x), draw, count, row)
+    return True
 
 
 def round_floats(source: Array, rule: Rule, out: Array, draw: RandomIntegers | None = None) -> Array:
@@ -179,7 +214,7 @@ def prepare(
     source, rest = exact_source(x, rule.fmt, draw.bits + 1)
     draw.fit(source)
     if rest:
-        draw.hold(source)
+        draw.hold(source.size)
     return source, rest, draw
 
 

@@ -15,6 +15,7 @@ M. Croci, M. Fasi, N. J. Higham, T. Mary and M. Mikaitis, "Stochastic rounding: 
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,10 @@ class RandomIntegers:
             return
         self.supplied = spread(self.supplied, x)
 
-    def hold(self, x: Array) -> None:
-        """Draw the integers of all elements now, so that `block` can be asked for any of them, and again."""
+    def hold(self, size: int) -> None:
+        """Draw the integers of so many elements now, so that `block` can be asked for any of them, and again."""
         if self.supplied is None:
-            self.supplied = self.block(0, x.size)
+            self.supplied = self.block(0, size)
 
     def block(self, start: int, n: int) -> Array:
         """Return the integers of elements start to start + n; drawn ones must be asked for in order.
@@ -115,13 +116,59 @@ class RandomIntegers:
             drawn, self.left = self.xp.concatenate([kept, more])[:n], more[n - kept.size :]
         return drawn
 
+    @property
+    def width(self) -> int:
+        """How many bits of a drawn word an integer takes."""
+        return 16 if self.bits <= 16 else 32 if self.bits <= 32 else 64
+
+    @property
+    def can_jump(self) -> bool:
+        """Whether `apart` can begin anywhere: the integers are there, or their generator can leave out words."""
+        if self.supplied is not None or self.rng is None:
+            return self.supplied is not None
+        # Of NumPy's, these leave out single words.
+        jumping = (np.random.PCG64, np.random.PCG64DXSM)
+        return type(self.rng.bit_generator) in jumping and self.xp is np
+
+    def apart(self, start: int) -> RandomIntegers:
+        """Return the integers from element `start` on, which are drawn apart from these, of which none is drawn yet.
+
+        Blocks that are rounded side by side each have their own. Only where `can_jump` says so.
+
+        >>> whole = RandomIntegers(7, 16, None)
+        >>> part = whole.apart(5)
+        >>> bool((part.block(5, 3) == whole.block(0, 8)[5:]).all())
+        True
+        """
+        if self.supplied is not None:
+            return self
+        other = copy(self)
+        other.rng = deepcopy(self.rng)
+        each = 64 // self.width
+        other.skip(start - start % each)
+        if start % each:
+            other.left = other._drawn(each)[start % each :]
+        return other
+
+    def skip(self, n: int) -> None:
+        """Have the generator move on as if the integers of n elements had been drawn. Only where `can_jump` says so."""
+        if self.supplied is not None:
+            return
+        assert self.rng is not None
+        bits: Any = self.rng.bit_generator
+        with bits.lock:
+            before = bits.state
+            bits.advance(-(-n * self.width // 64))
+            kept = {name: before[name] for name in ("has_uint32", "uinteger")}  # which `advance` forgets
+            bits.state = bits.state | kept
+
     def _drawn(self, n: int) -> Array:
         """Draw at least n integers.
 
         Full 64-bit words, cut up, are the cheapest; in little-endian order on every machine.
         """
         assert self.rng is not None
-        width = 16 if self.bits <= 16 else 32 if self.bits <= 32 else 64
+        width = self.width
         count = -(-n * width // 64)
         if self.xp is np:
             words = self.rng.integers(0, 2**64 - 1, count, np.uint64, endpoint=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from floatlab.errors import DataError, FloatlabError
 
-__all__ = ["as_path", "cannot_read", "read_all", "write_whole"]
+__all__ = ["as_path", "cannot_read", "cannot_write", "read_all", "sync_folder", "write_whole"]
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -84,9 +84,9 @@ def write_whole(path: str | os.PathLike[str], content: bytes, error: type[Floatl
         finally:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
     except OSError as problem:
-        raise error(_cannot_write(given, len(content), problem)) from problem
+        raise error(cannot_write(given, len(content), problem)) from problem
     return given
 
 
@@ -120,7 +120,8 @@ def cannot_read(path: Path, problem: OSError) -> str:
     return f"A file must be readable. Got {path} ({problem.strerror or problem}). Name another, or allow it."
 
 
-def _cannot_write(path: Path, size: int, problem: OSError) -> str:
+def cannot_write(path: Path, size: int, problem: OSError) -> str:
+    """Say why a file of so many bytes could not be written, and what to do."""
     reason = problem.strerror or str(problem)
     if problem.errno == errno.ENOENT:
         return f"A file is written into a folder that exists. Got {path}. Make its folder first."
@@ -136,7 +137,7 @@ def _cannot_write(path: Path, size: int, problem: OSError) -> str:
     return f"A file is written where one can be. Got {path} ({reason}). Use another name or folder."
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Force the new name to the disk too, where the system lets a folder be opened (Windows does not)."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

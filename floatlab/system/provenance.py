@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["COMMON", "PROOF", "TRAINING", "commit", "fingerprint"]
+__all__ = ["COMMON", "CONVERSION", "PROOF", "TRAINING", "commit", "fingerprint"]
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -35,6 +35,18 @@ COMMON = (
 PROOF = (*COMMON, "array", "codes", "reference", "verify")
 #: What the records of `floatlab demo` and `floatlab run` depend on.
 TRAINING = (*COMMON, "amp", "autograd", "data", "experiments", "nn", "optim", "telemetry")
+#: What the files of `floatlab quantize` and `floatlab encode` depend on.
+CONVERSION = (
+    "backend",
+    "codes",
+    "conversion",
+    "errors",
+    "formats",
+    "inspection",
+    "interchange",
+    "rounding",
+    "system",
+)
 
 
 @lru_cache

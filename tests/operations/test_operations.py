@@ -326,7 +326,13 @@ def test_the_direct_route_is_taken_where_it_is_right_and_only_there():
         assert route(name, "fp16")[:2] == ("direct", np.float32)
     assert route("add", "e4m3", "to_odd", flags=True)[:2] == ("direct", np.float32)  # the sum is exact
     assert route("add", "fp16", "to_odd")[:2] == ("direct", np.float64)  # exact there
-    assert route("multiply", "bf16") == ("direct", np.float32, True, False, True)  # subnormal products are watched
+    assert route("multiply", "bf16") == (
+        "direct",
+        np.float32,
+        True,
+        False,
+        True,
+    )  # subnormal products are watched
     assert route("multiply", "bf16", flags=True).carrier == np.float64
     assert route("multiply", "bf16", "stochastic", bits=16).carrier == np.float64  # float32 lacks the bits
     assert route("divide", "e7m11b100").carrier == np.float64  # float32 may hide which side of a tie

@@ -13,7 +13,7 @@ from test_architecture import ROOT, imports_of
 from floatlab.system import provenance
 
 PACKAGE = ROOT / "floatlab"
-LISTS = {"verify": provenance.PROOF, "experiments": provenance.TRAINING}
+LISTS = {"conversion": provenance.CONVERSION, "verify": provenance.PROOF, "experiments": provenance.TRAINING}
 
 
 def files_of(room: str) -> list[Path]:
