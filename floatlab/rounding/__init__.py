@@ -13,6 +13,7 @@
 - `random_integers.py`: what stochastic rounding draws.
 - `flags.py`: what happened on the way.
 - `odd.py`: rounding to odd, after which another rounding still rounds the exact number.
+- `flagged.py`: what a conversion raised, by comparison.
 - `ratios.py`: any fraction, rounded on Python integers.
 - `device/`: how a GPU rounds.
 """
