@@ -216,6 +216,11 @@ def _mend_small(name: str, xs: list[Array], result: Array) -> bool:
     Above, a product or a quotient of short numbers is exact, or its rounding cannot be seen. Below, float32 has fewer
     bits, and would round twice. False where they are so many that float64 is faster.
     """
+    if (
+        result.size <= 1024
+        and np.minimum.reduce(np.absolute(result), axis=None, initial=1.0) > _SMALLEST_FLOAT32
+    ):
+        return True
     flat, operands = result.reshape(-1), xs if name == "multiply" else xs[:1]
     size = np.empty(min(flat.size, block_length(4)), np.float32)
     for block in blocks(flat.size, block_length(4)):

@@ -175,7 +175,8 @@ class RandomIntegers:
             drawn: Array = words.astype("<u8", copy=False).view(f"<u{width // 8}")
         else:
             drawn = random_words(self.rng, count, self.xp).view(f"u{width // 8}")
-        drawn >>= drawn.dtype.type(width - self.bits)
+        if self.bits < width:
+            drawn >>= drawn.dtype.type(width - self.bits)
         return drawn
 
 

@@ -147,8 +147,9 @@ class Kernel(Constants):
         part, size, count = work.rows
         bits += variant == "b"
         found = self._units(x, part, self._word(self.fmt.mantissa_bits + bits << self.carrier_bits))
+        np.bitwise_and(x.view(self.word), self.sign, out=size.bits)
+        np.bitwise_or(part.bits, size.bits, out=part.bits)  # with the sign of x, the count has none
         np.divide(x, part.value, out=size.value)
-        np.absolute(size.value, out=size.value)
         if variant == "c":
             np.rint(size.value, out=size.value)
         # To integers, which cuts off. What is not finite becomes any of them: `Ends` puts it in again.
@@ -159,6 +160,5 @@ class Kernel(Constants):
             np.add(count.bits, self.one, out=count.bits)
         np.bitwise_and(count.bits, self._word(-1 << bits), out=count.bits)
         np.copyto(size.value, count.bits, casting="unsafe")  # exact: the bits that a unit has are zeros
-        np.multiply(size.value, part.value, out=size.value)
-        self.put_sign(x, size, part, self._place(y, found, work))
+        np.multiply(size.value, part.value, out=self._place(y, found, work))
         return found
