@@ -2,6 +2,7 @@
 
 - `exact.py`: sums of products without an error.
 - `bins.py`: sums of rows without an error.
+- `words.py`: 64 terms at a time, a bit for each.
 - `certified.py`: a float64 sum and a bound of its error, which together often decide (Ziv's rounding test).
 - `partial_sums.py`: how a partial sum is rounded.
 - `terms.py`: the terms that are added up, in their order.

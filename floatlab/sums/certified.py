@@ -17,6 +17,10 @@ between them round alike, the exact one included::
     0 10000000 101101|0011...                two float64 of one cell have the same sign, exponent and leading
     0 10000000 101101|1100...                mantissa bits: one exclusive or tells
 
+Rounding to float32 to nearest, which is what networks are trained with, the marks are the midpoints of float32 alone:
+half as many. There both ends are rounded themselves, and compared: rounding is monotonic, so what lies between two
+numbers that round alike rounds as they do.
+
 The few elements that are open are looked at again: by asking whether float64 was exact there, as it is if
 all terms are multiples of a quantum and no partial sum reaches 2^53 quanta; and then by computing them
 exactly. So the product rounds as the exact one does, on every machine whose matmul forms the K products of
@@ -45,8 +49,10 @@ import numpy as np
 from floatlab.backend import Array, array_module, block_length, blocks, is_gpu_array
 from floatlab.formats import FloatFormat
 from floatlab.sums.exact import dots_to_odd, matmul_to_odd
+from floatlab.sums.words import words_of
 
 __all__ = [
+    "NEAREST_FLOAT32",
     "certified_matmul",
     "coarse_quantum",
     "error_factor",
@@ -62,7 +68,10 @@ __all__ = [
 _UNIT = 2.0**-53
 # Covers 1 / (1 - K u), the rounding of norms and bounds, and makes the bound strict, for K up to 2^40.
 _SAFETY = 1.01
-_CHUNK = 128  # so many terms are left to the BLAS at a time
+NEAREST_FLOAT32 = 0  # in the place of the bits of a grid: the midpoints of float32
+
+_CHUNK = 128  # so many terms are left to the BLAS at a time,
+_LONG = 2048  # from so many on: below, the few more elements that stay open cost less than the cuts
 _FEW_TERMS = 1 << 9  # so many terms are added one by one in the time of any other test
 _MANY = 40  # if more than one element in so many is open, a product of slices is faster than dot products
 _TINY = 2.0**-100  # quanta of formats with a wide exponent, as float32's, are of no use
@@ -120,7 +129,8 @@ def certified_matmul(
         Finite; 0 or between `exact.SMALLEST` and `exact.LARGEST` in magnitude. M, K and N are at least 1.
     addend : array of float64, shape (..., M, N), or None
     grid_bits : int
-        The result is good for rounding at marks of at most so many bits: precision + 1 for a format.
+        The result is good for rounding at marks of at most so many bits: precision + 1 for a format. Or
+        `NEAREST_FLOAT32`: for rounding to float32 to nearest, with gradual underflow, and infinity beyond its range.
     sizes : tuple of arrays
         What `norms` gives for `a` and `b`.
     quanta : float
@@ -170,7 +180,7 @@ def product_and_roundings(a: Array, b: Array) -> tuple[Array, int]:
     """
     xp = array_module(a)
     terms = a.shape[-1]
-    if terms < 2 * _CHUNK:
+    if terms < _LONG:
         return xp.matmul(a, b), terms
     chunk = max(_CHUNK, math.isqrt(terms))
     starts = range(0, terms, chunk)
@@ -186,16 +196,20 @@ def _open(product: Array, left: Array, right: Array, more: float, bits: int) -> 
     A block at a time, so that what lies between product and answer stays in the cache.
     """
     xp = array_module(product)
-    length = block_length(product.itemsize)
+    length = block_length(4 * product.itemsize)  # with the bound, the ends and what these round to
     if product.size <= length:
         crossing = _crossing(product, left * right, more, bits)
         return None if crossing is None else xp.flatnonzero(crossing)
-    left, right = xp.broadcast_to(left, product.shape), xp.broadcast_to(right, product.shape)
+    left = xp.broadcast_to(left, (*product.shape[:-1], 1))
+    right = xp.broadcast_to(right, (*product.shape[:-2], 1, product.shape[-1]))
     inner = product.size // len(product)
     step = max(1, length // inner)
+    scratch = xp.empty((step, *product.shape[1:]))
     found = []
     for part in blocks(len(product), step):
-        crossing = _crossing(product[part], left[part] * right[part], more, bits)
+        x = product[part]
+        bound = xp.multiply(left[part], right if product.ndim == 2 else right[part], out=scratch[: len(x)])
+        crossing = _crossing(x, bound, more, bits)
         if crossing is not None:
             found.append(xp.flatnonzero(crossing) + part.start * inner)
     return xp.concatenate(found) if found else None
@@ -207,6 +221,9 @@ def _crossing(x: Array, bound: Array, more: float, bits: int) -> Array | None:
         bound += more
     low = x - bound
     bound += x
+    if bits == NEAREST_FLOAT32:  # as words, for which -0 and 0 are two
+        crossing = low.astype(np.float32).view(np.int32) != bound.astype(np.float32).view(np.int32)
+        return crossing if crossing.any() else None
     different = low.view(np.uint64)
     different ^= bound.view(np.uint64)
     cell = 1 << 53 - bits  # so many float64 numbers
@@ -227,7 +244,7 @@ def settle(
     xp = array_module(a)
     terms, (*batch, _, width) = a.shape[-1], product.shape
     where = xp.unravel_index(places, product.shape)
-    few = max(_FEW_TERMS, (a.size + b.size) // 16)
+    few = max(_FEW_TERMS, (a.size + b.size) // 2)
     if len(places) * terms > few:
         opened = _is_inexact(product, where, a, b, addend, sizes, quanta, few)
         where = tuple(indices[opened] for indices in where)
@@ -301,27 +318,12 @@ def _is_inexact(
 
 
 def _overlap(a: Array, b: Array, product: Array, where: tuple[Array, ...]) -> Array:
-    """Return for which elements row and column have a place in common where neither is zero.
-
-    A word holds a bit for each of 64 places: 0 where the element is zero.
-    """
+    """Return for which elements row and column have a place in common where neither is zero."""
     xp = array_module(a)
-    rows, columns = _nonzero_words(a), _nonzero_words(xp.swapaxes(b, -1, -2))
-    lead, foot = product.shape[:-1], (*product.shape[:-2], product.shape[-1])
     found = xp.zeros(len(where[0]), bool)
-    for left, right in zip(rows, columns, strict=True):
-        left, right = _stretched(left, lead), _stretched(right, foot)
-        found |= (left[where[:-1]] & right[(*where[:-2], where[-1])]) != 0
+    for left, right in words_of(a != 0, xp.swapaxes(b, -1, -2) != 0, product.shape, where):
+        found |= (left & right) != 0
     return found
-
-
-def _nonzero_words(x: Array) -> Array:
-    """Return uint64 words, the first of each row before the second, whose bits say what is not zero."""
-    xp = array_module(x)
-    padded = xp.zeros((*x.shape[:-1], -(-x.shape[-1] // 64) * 64), bool)
-    padded[..., : x.shape[-1]] = x != 0
-    words = xp.packbits(padded.reshape(-1)).view(np.uint64).reshape(*x.shape[:-1], -1)
-    return xp.ascontiguousarray(xp.moveaxis(words, -1, 0))
 
 
 def _stretched(x: Array, shape: tuple[int, ...]) -> Array:

@@ -24,13 +24,20 @@ from floatlab.rounding.quantize import quantize
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import round_ratio
 from floatlab.sums.accumulators import Accumulator, Exact, Sequential, Wide
-from floatlab.sums.certified import certified_matmul, exact_product, norms, with_addend
+from floatlab.sums.certified import (
+    NEAREST_FLOAT32,
+    certified_matmul,
+    exact_product,
+    norms,
+    with_addend,
+)
 from floatlab.sums.exact import integer_matmul, integers_to_odd, is_in_range
 from floatlab.sums.native import add_in_order
 from floatlab.sums.on_device import certified_on_device
 from floatlab.sums.operands import MatrixProduct
 from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
 from floatlab.sums.terms import Terms
+from floatlab.sums.words import words_of
 
 __all__ = [
     "CERTIFIED_PRECISION",
@@ -145,9 +152,12 @@ def _certified(product: MatrixProduct, fmt: FloatFormat, rounder: Rounder) -> Ar
     ):
         return None
     quanta = product.quanta(largest)
-    total = certified_matmul(product.a, product.b, product.addend, fmt.precision + 1, sizes, quanta)
-    total += 0.0  # -0 + 0 is +0, which is right for most
-    _sign_zeros(total, total == 0, product, rounder)
+    grid = NEAREST_FLOAT32 if fmt is _FLOAT32 and rounder is PLAIN else fmt.precision + 1
+    total = certified_matmul(product.a, product.b, product.addend, grid, sizes, quanta)
+    zero = total == 0
+    if zero.any():
+        total += 0.0  # -0 + 0 is +0, which is right for most
+        _sign_zeros(total, zero, product, rounder)
     return total
 
 
@@ -323,7 +333,10 @@ def _nonfinite(product: MatrixProduct) -> Array:
 
 
 def _sign_zeros(total: Array, zero: Array, product: MatrixProduct, rounder: Rounder) -> None:
-    """Give the sums that are exactly zero, and +0 so far, the sign that IEEE 754 asks for; in place."""
+    """Give the sums that are exactly zero, and +0 so far, the sign that IEEE 754 asks for; in place.
+
+    Terms that cancel leave the mode's zero. A sum keeps the other one if all its terms, and the addend, have its sign.
+    """
     if not zero.any():
         return
     xp = array_module(total)
@@ -332,21 +345,20 @@ def _sign_zeros(total: Array, zero: Array, product: MatrixProduct, rounder: Roun
     down = MODES[rounder.rounding].cancels_to_minus
     if down:
         xp.copyto(total, -0.0, where=zero)
-    else:
-        # A sum keeps the sign that all its terms share; terms that cancel do not. Most sums are ruled out by
-        # the counts of minus signs: if all terms are negative, those of row and column add up to K.
-        rows = xp.add.reduce(a.view(np.int64) >> 63, axis=-1)
-        columns = xp.add.reduce(b.view(np.int64) >> 63, axis=-2)
-        if int(rows.min()) + int(columns.min()) > -terms:
-            return
-        zero = zero & (rows[..., :, None] + columns[..., None, :] == -terms)
-        if addend is not None:
-            zero = zero & xp.signbit(addend)
-        if not zero.any():
-            return
-    balance = xp.matmul(xp.copysign(1.0, a), xp.copysign(1.0, b))  # plus signs less minus signs
+    # The minus signs of row and column rule most sums out: if all terms are negative, there are as many as terms, and
+    # if none is, as many in the row as in the column.
+    minus_a, minus_b = xp.signbit(a), xp.signbit(xp.swapaxes(b, -1, -2))
+    rows, columns = minus_a.sum(axis=-1), minus_b.sum(axis=-1)
+    if not down and int(rows.max()) + int(columns.max()) < terms:
+        return
+    wanted = columns if down else terms - columns
+    zero = zero & (rows[..., :, None] == wanted[..., None, :])
     if addend is not None:
-        balance = balance + xp.copysign(1.0, addend)
-        terms += 1
-    xp.copyto(total, 0.0, where=zero & (balance == terms))
-    xp.copyto(total, -0.0, where=zero & (balance == -terms))
+        zero = zero & (xp.signbit(addend) != down)
+    where = xp.nonzero(zero)
+    if not where[0].size:
+        return
+    same = xp.ones(len(where[0]), bool)
+    for left, right in words_of(minus_a, minus_b if down else ~minus_b, total.shape, where):
+        same &= left == right
+    total[tuple(indices[same] for indices in where)] = 0.0 if down else -0.0

@@ -16,7 +16,8 @@ FP32 = get_format("float32")
 
 
 def settled(a, b, addend=None, bits=25, quanta=0.0):
-    return certified.certified_matmul(a, b, addend, bits, certified.norms(a, b), quanta)
+    with np.errstate(over="ignore"):  # beyond float32
+        return certified.certified_matmul(a, b, addend, bits, certified.norms(a, b), quanta)
 
 
 def exact_sums(a, b, addend=None):
@@ -40,6 +41,14 @@ def test_what_is_settled_rounds_as_the_exact_sum(case, fmt):
     fmt = get_format(fmt)
     a, b = CASES[case](np.random.default_rng(7))
     assert_rounds_alike(settled(a, b, bits=fmt.precision + 1), exact_sums(a, b), fmt)
+
+
+@pytest.mark.parametrize("case", IN_RANGE)
+def test_what_is_settled_for_float32_to_nearest_rounds_as_the_exact_sum(case):
+    for seed in range(5):
+        a, b = CASES[case](np.random.default_rng(seed))
+        got = settled(a, b, bits=certified.NEAREST_FLOAT32)
+        assert_rounds_alike(got, exact_sums(a, b), FP32, ["nearest_even"])
 
 
 @pytest.mark.parametrize("case", ["24 bits", "53 bits", "cancellation", "small integers"])
@@ -82,6 +91,7 @@ def test_midpoints_and_their_neighbours_are_told_apart(monkeypatch, few_terms, m
     a, b = ties()
     sums = exact_sums(a, b)
     assert_rounds_alike(settled(a, b), sums, FP32)
+    assert_rounds_alike(settled(a, b, bits=certified.NEAREST_FLOAT32), sums, FP32, ["nearest_even"])
     # and float64 alone would not have told them apart
     assert {float(x) == 256 + 2.0**-16 for x in sums[0]} == {True}
     assert len({reference.round(x, FP32).code for x in sums[0]}) == 2
@@ -195,33 +205,38 @@ class WorstBLAS(types.SimpleNamespace):
         self.matmul = matmul
 
 
-def wrong_digits(monkeypatch, part, safety=1.01):
+@pytest.fixture(params=[25, certified.NEAREST_FLOAT32], ids=["grid", "midpoints"])
+def bits(request):
+    return request.param
+
+
+def wrong_digits(monkeypatch, part, bits, safety=1.01):
     """Return how many roundings to float32 a faulty BLAS changes."""
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((2, 64, 64)).astype(np.float32).astype(float)
     a[:, 0], a[:, 1], b[1] = 2.0**18, -(2.0**18), b[0]  # large terms that cancel: so the bound is large too
-    right = settled(a, b).astype(np.float32)
+    right = settled(a, b, bits=bits).astype(np.float32)
     np.testing.assert_array_equal(right, certified.matmul_to_odd(a, b).astype(np.float32))
     with monkeypatch.context() as patch:
         blas = WorstBLAS(part)
         patch.setattr(certified, "array_module", lambda x: blas)
         patch.setattr(certified, "_SAFETY", safety)
-        return int((right != settled(a, b).astype(np.float32)).sum())
+        return int((right != settled(a, b, bits=bits).astype(np.float32)).sum())
 
 
-def test_a_blas_that_is_as_wrong_as_it_may_be_changes_no_bit(monkeypatch):
-    assert wrong_digits(monkeypatch, 0.99) == 0
+def test_a_blas_that_is_as_wrong_as_it_may_be_changes_no_bit(monkeypatch, bits):
+    assert wrong_digits(monkeypatch, 0.99, bits) == 0
 
 
-def test_a_blas_that_is_more_wrong_than_it_may_be_changes_bits(monkeypatch):
-    assert wrong_digits(monkeypatch, 1e3) > 100
+def test_a_blas_that_is_more_wrong_than_it_may_be_changes_bits(monkeypatch, bits):
+    assert wrong_digits(monkeypatch, 1e3, bits) > 100
 
 
-def test_a_bound_of_a_quarter_would_let_bits_change(monkeypatch):
-    assert wrong_digits(monkeypatch, 0.99, safety=0.25) > 0
+def test_a_bound_of_a_quarter_would_let_bits_change(monkeypatch, bits):
+    assert wrong_digits(monkeypatch, 0.99, bits, safety=0.25) > 0
 
 
-def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monkeypatch):
+def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monkeypatch, bits):
     # 128 terms of one size, for which the bound is as tight as it can be. The sum lies 0.4 of it below a midpoint of
     # float32, and a BLAS may be 0.95 of it too high: half the bound would find both ends above the midpoint.
     bound = 128 * 128 * 2.0**-53
@@ -235,7 +250,7 @@ def test_half_of_the_bound_is_not_enough_where_norms_and_sums_are_the_same(monke
         monkeypatch.setattr(
             certified, "product_and_roundings", lambda a, b, near=near: (np.array([[near]]), 128)
         )
-        assert settled(a, b).astype(np.float32) == right
+        assert settled(a, b, bits=bits).astype(np.float32) == right
 
 
 @pytest.mark.parametrize("few_terms", [0, 1 << 9])
@@ -257,19 +272,19 @@ def test_a_sum_beyond_two_to_the_53_quanta_is_not_believed_to_be_exact(monkeypat
         assert_rounds_alike(settled(a, b, addend, quanta=quanta), exact_sums(a, b, addend), FP32)
 
 
-@pytest.mark.parametrize("terms", [256, 257, 1000, 20000])
+@pytest.mark.parametrize("terms", [2048, 2049, 5000, 20000])
 def test_the_bound_counts_the_additions_of_a_chunk_and_those_of_the_chunks(terms):
     chunk = max(128, int(terms**0.5))
     _, roundings = certified.product_and_roundings(np.ones((1, terms)), np.ones((terms, 1)))
     assert roundings == chunk + -(-terms // chunk)
 
 
-@pytest.mark.parametrize("terms", [1, 2, 255, 256, 257, 1000])
+@pytest.mark.parametrize("terms", [1, 2, 255, 2047, 2048, 2049, 5000])
 def test_long_rows_in_chunks_add_every_term_once(terms):
     a = np.arange(1.0, terms + 1)[None]
     product, roundings = certified.product_and_roundings(a, np.ones((terms, 1)))
     assert product[0, 0] == terms * (terms + 1) / 2
-    assert roundings <= max(terms, 1) and (terms < 256 or roundings <= 128 + 8)
+    assert roundings <= max(terms, 1) and (terms < 2048 or roundings <= 128 + 40)
 
 
 def test_two_numbers_of_one_cell_have_no_number_of_few_bits_between_them():
@@ -280,6 +295,45 @@ def test_two_numbers_of_one_cell_have_no_number_of_few_bits_between_them():
     expected = [False, True, True, True, True, True, False, True, True, False, False]
     np.testing.assert_array_equal(certified._crossing(x, bound.copy(), 0.0, 2), expected)
     assert certified._crossing(x[[0, 6]], bound[[0, 6]], 0.0, 2) is None
+
+
+def test_between_two_numbers_that_round_to_one_float32_there_is_no_midpoint():
+    half = 2.0**-24  # of the last place at 1
+    top, beyond = float(np.finfo(np.float32).max), 2.0**128 - 2.0**103
+    cases = [  # number, bound, whether a midpoint may lie between the ends
+        (1.0, half / 4, False),  # a float32 is no mark, though it lies on the grid
+        (1.0, half * 0.6, True),  # below 1 the midpoint is twice as near
+        (1.0 + half, 2.0**-52, True),
+        (1.0 + half * 1.01, half * 0.005, False),
+        (1.0 + half * 1.01, half * 0.02, True),
+        (-1.0 - half * 0.99, half * 0.02, True),
+        (0.0, 0.0, False),
+        (0.0, 2.0**-160, True),  # -0 and 0 are not the same
+        (0.0, 5e-324, True),
+        (2.0**-149, 2.0**-152, False),
+        (1.5 * 2.0**-149, 2.0**-190, True),  # a midpoint of subnormals
+        (2.0**-150, 2.0**-190, True),
+        (top, 2.0**102, False),
+        (beyond, 2.0**76, True),  # where infinity begins
+        (2.0**128, 2.0**76, False),
+        (-beyond * 1.5, 2.0**76, False),
+    ]
+    x, bound, wanted = map(np.array, zip(*cases, strict=True))
+    with np.errstate(over="ignore"):
+        for i in range(len(x)):
+            found = certified._crossing(x[i : i + 1], bound[i : i + 1].copy(), 0.0, certified.NEAREST_FLOAT32)
+            assert (found is not None) == wanted[i], cases[i]
+        found = certified._crossing(x, bound.copy(), 0.0, certified.NEAREST_FLOAT32)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_half_as_many_elements_are_open_where_only_midpoints_are_marks():
+    product = np.random.default_rng(0).standard_normal((300, 400))
+    left, right = np.full((300, 1), 2.0**-30), np.ones((1, 400))
+    every, some = (
+        certified._open(product, left, right, 0.0, bits) for bits in (25, certified.NEAREST_FLOAT32)
+    )
+    assert set(some) < set(every) and 0.4 < len(some) / len(every) < 0.6
 
 
 def test_open_elements_of_a_product_of_many_blocks_are_all_found(monkeypatch):

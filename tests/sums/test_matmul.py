@@ -185,6 +185,32 @@ def test_the_sign_of_a_zero_sum_is_that_of_its_terms_and_of_the_addend(fmt, roun
                 assert bits64(got[0, 0]) == bits64(wanted), (terms, bias)
 
 
+@pytest.mark.parametrize("rounding", ["nearest_even", "toward_negative"])
+@pytest.mark.parametrize("terms", [1, 3, 64, 130])
+def test_zeros_of_products_have_the_sign_that_a_loop_over_their_terms_finds(rounding, terms):
+    rng = np.random.default_rng(terms)
+    signs = rng.choice([-1.0, 1.0], (2, 5, terms))
+    a = np.where(rng.random((2, 5, terms)) < 0.7, 0.0, 1.0) * signs
+    columns = [
+        -np.sign(signs[0, 1]),
+        np.sign(signs[1, 2]),
+        -np.ones(terms),
+        np.ones(terms),
+        rng.standard_normal(terms),
+    ]
+    b = 0.0 * np.array(columns).T
+    a[0, 3], a[1, 4] = -0.0, 0.0
+    addend = rng.choice([-0.0, 0.0], (2, 5, 5))
+    for bias in (None, addend):
+        got = matmul(a, b, "fp32", bias=bias, rounding=rounding)
+        assert (got == 0).all()
+        for i, j, k in np.ndindex(got.shape):
+            every = list(np.signbit(a[i, j]) ^ np.signbit(b[:, k]))
+            every += [] if bias is None else [np.signbit(bias[i, j, k])]
+            wanted = every[0] if len(set(every)) == 1 else rounding == "toward_negative"
+            assert np.signbit(got[i, j, k]) == wanted, (i, j, k, bias is None)
+
+
 @pytest.mark.parametrize(
     "accumulator", ["wide", "exact", "fp16", "pairwise:fp16", "kahan:fp16", "chunked:fp16:fp32:2"]
 )
