@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from floatlab.errors import DataError, OptionError
@@ -53,7 +54,7 @@ class Cluster:
         OptionError
             If nobody answers at the address, no worker is there, or Dask is not installed here.
         DataError
-            If a call has ended several workers, or no worker can make it.
+            If a worker has no floatlab, or a call has ended several workers.
         """
         import joblib
 
@@ -73,10 +74,18 @@ class Cluster:
                 "Start one with `dask scheduler`, and use the address that it prints: tcp://10.0.0.1:8786."
             ) from None
         with client:
-            if not client.scheduler_info()["workers"]:
+            # A worker that cannot load a call ends, and says nothing.
+            found = client.run(import_module, "floatlab", on_error="return")
+            if not found:
                 raise OptionError(
                     f"A cluster has workers. Got none at {self.scheduler}. Start one: dask worker {self.scheduler}."
                 )
+            for worker, answer in found.items():
+                if isinstance(answer, BaseException):
+                    raise DataError(
+                        f"A worker has the source of whom it works for. Got {worker}, which has none ({answer}). "
+                        'Install floatlab there: pip install "floatlab[dask]".'
+                    )
             try:
                 with joblib.parallel_config(backend=_backend(client)):
                     # All at once, so that workers that come later find something to do.

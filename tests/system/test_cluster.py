@@ -157,29 +157,57 @@ def test_a_process_with_another_source_or_package_is_refused():
         become_worker(cluster, cluster.marks() | {"numpy": "1.0"})
 
 
-def test_a_worker_with_another_source_is_refused_by_name(tmp_path):
+@pytest.fixture
+def lone_worker(tmp_path):
+    """What starts a worker with packages from this folder, and says where the scheduler and the worker are."""
+    options = {"host": "127.0.0.1", "dashboard_address": None}
+    with distributed.SpecCluster({}, {"cls": distributed.Scheduler, "options": options}) as cluster:
+        address, started = cluster.scheduler_address, []
+
+        def start():
+            command = [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "distributed.cli.dask_worker",
+                address,
+                "--no-nanny",
+            ]
+            environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+            started.append(
+                subprocess.Popen(
+                    [*command, "--no-dashboard"], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL
+                )
+            )
+            with distributed.Client(address, set_as_default=False) as client:
+                client.wait_for_workers(1, timeout=60)
+                return next(iter(client.scheduler_info()["workers"]))
+
+        yield address, start
+        for worker in started:
+            worker.terminate()
+            worker.wait(30)
+
+
+def test_a_worker_with_another_source_is_refused_by_name(lone_worker, tmp_path):
     shutil.copytree(ROOT / "floatlab", tmp_path / "floatlab", ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "floatlab" / "errors.py").open("a") as file:
         file.write("\n# another source\n")
-    options = {"host": "127.0.0.1", "dashboard_address": None}
-    scheduler = {"cls": distributed.Scheduler, "options": options}
-    with distributed.SpecCluster({}, scheduler) as cluster:
-        address = cluster.scheduler_address
-        with pytest.raises(OptionError, match=f"has workers. Got none at {address}"):
-            there(address, square, [1])
-        module = "distributed.cli.dask_worker"
-        command = [sys.executable, "-W", "ignore", "-m", module, address, "--no-nanny", "--no-dashboard"]
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        worker = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
-        try:
-            with distributed.Client(address, set_as_default=False) as client:
-                client.wait_for_workers(1, timeout=60)
-                name = next(iter(client.scheduler_info()["workers"]))
-            with pytest.raises(DataError, match=f"Got the worker {re.escape(name)} .*another source"):
-                proof(scheduler=address, out=None)
-        finally:
-            worker.terminate()
-            worker.wait(30)
+    address, start = lone_worker
+    with pytest.raises(OptionError, match=f"has workers. Got none at {address}"):
+        there(address, square, [1])
+    name = re.escape(start())
+    with pytest.raises(DataError, match=f"Got the worker {name} .*another source"):
+        proof(scheduler=address, out=None)
+
+
+def test_a_worker_without_floatlab_is_refused_by_name(lone_worker, tmp_path):
+    (tmp_path / "floatlab.py").write_text("raise ImportError('there is none')")
+    address, start = lone_worker
+    name = re.escape(start())
+    with pytest.raises(DataError, match=f"Got {name}, which has none .*there is none"):
+        proof(scheduler=address, out=None)
 
 
 @pytest.mark.parametrize("address", ["nowhere", "tcp://127.0.0.1:1", "http://x", ""])
