@@ -105,6 +105,7 @@ def test_the_pages_with_python_are_found():
     assert {name for name in text if "```python" in text[name]} == {
         "README.md",
         "gallery.md",
+        "large-jobs.md",
         "loss-scaling.md",
         "verification.md",
     }

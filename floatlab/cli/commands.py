@@ -14,6 +14,7 @@ from floatlab.cli.console import seeds_of
 from floatlab.cli.entry import app
 from floatlab.cli.options import (
     PATH,
+    EngineOption,
     FlushInputsOption,
     FormatOption,
     FreshOption,
@@ -25,11 +26,13 @@ from floatlab.cli.options import (
     OverflowOption,
     RandomBitsOption,
     RoundingOption,
+    SchedulerOption,
     SeedsOption,
     SubnormalsOption,
     chart_names,
     experiment_names,
     format_names,
+    scheduler_of,
 )
 from floatlab.errors import OptionError
 
@@ -250,6 +253,8 @@ def verify(
     jobs: JobsOption = 0,
     out: OutOption = Path("floatlab-verify"),
     fresh: FreshOption = False,
+    engine: EngineOption = "processes",
+    scheduler: SchedulerOption = None,
     fuzz: Annotated[
         float | None, typer.Option("--fuzz", help="Instead: try random calls for so many minutes.")
     ] = None,
@@ -260,10 +265,23 @@ def verify(
     """Prove the numbers: compare floatlab with oracles that share no code with it."""
     from floatlab.verify import command, fuzz_command
 
+    address = scheduler_of(engine, scheduler)
+    if fuzz is not None and address:
+        raise OptionError(
+            "Random calls run in processes of this machine. Got --fuzz with --engine dask. Leave one out."
+        )
     if fuzz is not None:
         raise typer.Exit(fuzz_command(fuzz, seed=seed, jobs=jobs, out=out, fresh=fresh))
     raise typer.Exit(
-        command(full=full, section=section or (), format=fmt or (), jobs=jobs, out=out, fresh=fresh)
+        command(
+            full=full,
+            section=section or (),
+            format=fmt or (),
+            jobs=jobs,
+            out=out,
+            fresh=fresh,
+            scheduler=address,
+        )
     )
 
 
@@ -303,6 +321,8 @@ def run(
     seeds: SeedsOption = "3",
     jobs: JobsOption = 0,
     fresh: FreshOption = False,
+    engine: EngineOption = "processes",
+    scheduler: SchedulerOption = None,
     neighbours: Annotated[
         int,
         typer.Option("--neighbours", min=0, help="Instead: so many neighbouring settings, drawn at random."),
@@ -327,5 +347,6 @@ def run(
             neighbours=neighbours,
             neighbour_seed=neighbour_seed,
             draw=draw_run,
+            scheduler=scheduler_of(engine, scheduler),
         )
     )

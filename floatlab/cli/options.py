@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from floatlab.errors import OptionError
+from floatlab.errors import OptionError, check_option
 
 __all__ = [
     "PATH",
+    "EngineOption",
     "FlushInputsOption",
     "FormatOption",
     "FreshOption",
@@ -23,6 +24,7 @@ __all__ = [
     "OverflowOption",
     "RandomBitsOption",
     "RoundingOption",
+    "SchedulerOption",
     "SeedsOption",
     "SubnormalsOption",
     "chart_names",
@@ -31,6 +33,7 @@ __all__ = [
     "mode_names",
     "path_of",
     "print_version",
+    "scheduler_of",
 ]
 
 
@@ -104,6 +107,12 @@ JobsOption = Annotated[
 SeedsOption = Annotated[
     str, typer.Option("--seeds", help="How many seeds, from 0 on; or which: 3,4,5, or 7, for one alone.")
 ]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="processes, of this machine; or dask: workers of a cluster.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help="Of --engine dask: its address, as tcp://10.0.0.1:8786.")
+]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
 
 
@@ -127,3 +136,26 @@ def print_version(wanted: bool) -> None:
         except PackageNotFoundError:
             print("floatlab, from a folder of its source; it is not installed")
         raise typer.Exit
+
+
+def scheduler_of(engine: str, scheduler: str | None) -> str | None:
+    """Return the address of the cluster that an engine is; None for the processes of this machine.
+
+    Raises
+    ------
+    OptionError
+        If there is no such engine, or an address is missing, or says nothing.
+
+    Examples
+    --------
+    >>> scheduler_of("processes", None), scheduler_of("dask", "tcp://10.0.0.1:8786")
+    (None, 'tcp://10.0.0.1:8786')
+    """
+    check_option("engine", engine, ("processes", "dask"))
+    if (engine == "dask") != bool(scheduler):
+        raise OptionError(
+            "The engine dask is a cluster, at the address of its scheduler. "
+            f"Got --engine {engine} {f'with --scheduler {scheduler}' if scheduler else 'without --scheduler'}. "
+            "Use --engine dask --scheduler tcp://10.0.0.1:8786, or neither."
+        )
+    return scheduler

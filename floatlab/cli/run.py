@@ -33,6 +33,7 @@ def run_command(
     neighbours: int = 0,
     neighbour_seed: int = 0,
     draw: Draw | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Do an experiment and print prediction beside result; return 0, or 1 if a claim did not come true.
 
@@ -49,6 +50,8 @@ def run_command(
         With a number above 0, do so many neighbours of the listed runs instead, drawn at random with this seed.
     draw : callable, optional
         Draws figures into the folder and returns their names.
+    scheduler : str, optional
+        The address of a scheduler of Dask's, whose workers do the runs.
     """
     console = table_console()
     if listing or not name:
@@ -58,7 +61,7 @@ def run_command(
     experiment = neighbourhood(listed, neighbours, neighbour_seed) if neighbours else listed
     folder = open_folder(out if out is not None else Path("floatlab-runs") / name)
     console.print(f"[bold]{experiment.title}.[/bold] {experiment.question}", highlight=False)
-    records = _run(console, experiment, seeds, jobs, folder, fresh)
+    records = _run(console, experiment, seeds, jobs, folder, fresh, scheduler)
     right = _print_results(console, experiment, records)
     if neighbours:
         _print_neighbours(console, listed, experiment, records)
@@ -82,7 +85,13 @@ def list_experiments(console: Console) -> None:
 
 
 def _run(
-    console: Console, experiment: Experiment, seeds: Sequence[int], jobs: int, folder: Path, fresh: bool
+    console: Console,
+    experiment: Experiment,
+    seeds: Sequence[int],
+    jobs: int,
+    folder: Path,
+    fresh: bool,
+    scheduler: str | None,
 ) -> list[Record]:
     total = len(seeds) * len(experiment.runs)
     predictions: list[tuple[Any, Record]] = []
@@ -107,7 +116,14 @@ def _run(
 
         try:
             records = registry.run(
-                experiment, seeds, jobs=jobs, out=folder, fresh=fresh, progress=tell, found=say
+                experiment,
+                seeds,
+                jobs=jobs,
+                out=folder,
+                fresh=fresh,
+                progress=tell,
+                found=say,
+                scheduler=scheduler,
             )
         except KeyboardInterrupt:
             progress.stop()

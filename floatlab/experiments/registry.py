@@ -74,6 +74,7 @@ def run(
     fresh: bool = False,
     progress: Progress | None = None,
     found: Callable[[str], None] | None = None,
+    scheduler: str | None = None,
 ) -> list[Record]:
     """Do an experiment, and return the records of its runs: for each seed all runs, in the order of the registry.
 
@@ -96,11 +97,16 @@ def run(
     found : callable, optional
         Called with a sentence, if there are finished runs in the folder: how many are taken over, and how many another
         source of floatlab has made, which are set aside.
+    scheduler : str, optional
+        The address of a scheduler of Dask's, whose workers do the runs instead of processes of this machine. They have
+        the same source, or are refused; predictions and records stay here.
 
     Raises
     ------
     OptionError
-        If there is no such experiment, or no seed.
+        If there is no such experiment, no seed, or no scheduler that answers.
+    DataError
+        If a worker has another source.
     ExperimentError
         If `out` cannot be written to.
 
@@ -119,7 +125,7 @@ def run(
         )
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
-            return run(experiment, chosen, jobs=jobs, out=folder, progress=progress)
+            return run(experiment, chosen, jobs=jobs, out=folder, progress=progress, scheduler=scheduler)
     place = open_folder(out)
     configs = [replace(one, seed=seed) for seed in chosen for one in experiment.runs]
     others, twins = references_of(configs)
@@ -138,11 +144,21 @@ def run(
         if was_known:
             tell("predicted")(config, prediction)
     results = run_all(
-        experiment.train, configs, journal, jobs=jobs or available_jobs(), on_record=tell("finished")
+        experiment.train,
+        configs,
+        journal,
+        jobs=jobs or available_jobs(),
+        on_record=tell("finished"),
+        scheduler=scheduler,
     )
     # These come last: they are extra runs only where no listed one is the fp32 run of another.
     extra = run_all(
-        experiment.train, others, journal, jobs=jobs or available_jobs(), on_record=tell("reference")
+        experiment.train,
+        others,
+        journal,
+        jobs=jobs or available_jobs(),
+        on_record=tell("reference"),
+        scheduler=scheduler,
     )
     trained = [*results, *extra]
     records = [

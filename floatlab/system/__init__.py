@@ -1,5 +1,6 @@
 """What does the machine around us do? Files, processes, terminals, the floating-point environment, the source itself.
 
+- `cluster.py`: workers on other machines.
 - `environment.py`: does this thread compute as IEEE 754 says?
 - `files.py`: a file written whole or not at all.
 - `html.py`: tables and small pictures for a notebook.

@@ -12,9 +12,10 @@ import os
 import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
-__all__ = ["COMMON", "CONVERSION", "PROOF", "TRAINING", "commit", "fingerprint"]
+__all__ = ["COMMON", "CONVERSION", "PROOF", "TRAINING", "commit", "fingerprint", "version"]
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -81,6 +82,18 @@ def fingerprint(rooms: Iterable[str], package: Path = PACKAGE) -> str:
 def _sources(package: Path, room: str) -> list[Path]:
     folder = package / room
     return [*folder.rglob("*.py"), *folder.rglob("*.cuh")] if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def version(package: str) -> str:
+    """Return the version of a package that is installed here, "not installed" where there is none.
+
+    >>> version("no-such-package")
+    'not installed'
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def commit(package: Path = PACKAGE) -> str | None:

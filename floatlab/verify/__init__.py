@@ -25,10 +25,12 @@ from pathlib import Path
 
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
+from floatlab.system import provenance
+from floatlab.system.cluster import Cluster
 from floatlab.system.processes import side_by_side
 from floatlab.system.terminal import make_console
 from floatlab.verify import arithmetic, conversions, critical, functions, softfloat, sums
-from floatlab.verify.journal import Fingerprint, Journal, surroundings
+from floatlab.verify.journal import PEERS, Fingerprint, Journal, surroundings
 from floatlab.verify.oracle import all_formats, find
 from floatlab.verify.report import Report, make_report
 from floatlab.verify.tasks import Outcome, Task, missing_peer
@@ -104,6 +106,7 @@ def run(
     out: str | Path | None = "floatlab-verify",
     fresh: bool = False,
     quiet: bool = False,
+    scheduler: str | None = None,
 ) -> Report:
     """Compare floatlab with the oracles, and return what was found.
 
@@ -121,6 +124,9 @@ def run(
         Whether to begin anew where a journal of an earlier run would be gone on with.
     quiet : bool
         Whether to print nothing; otherwise the estimate, a progress bar and the report are printed.
+    scheduler : str, optional
+        The address of a scheduler of Dask's, whose workers run the tasks instead of processes of this machine. They
+        have the same source and packages, or are refused; the journal stays here.
 
     Returns
     -------
@@ -130,9 +136,9 @@ def run(
     Raises
     ------
     OptionError, FormatError
-        If there is no such section or format, or the number of jobs is negative.
+        If there is no such section or format, the number of jobs is negative, or no scheduler answers.
     DataError
-        If the folder cannot be written to.
+        If the folder cannot be written to, or a worker has another source.
 
     Examples
     --------
@@ -150,9 +156,9 @@ def run(
     left = [task for task in tasks if task.id not in journal.finished]
     form = "full" if full else "short"
     if not quiet:
-        _announce(form, tasks, left, jobs, out, journal.aside)
+        _announce(form, tasks, left, 0 if scheduler else jobs, out, journal.aside)
     with suppress(KeyboardInterrupt):  # the journal has everything that was finished
-        _work(left, jobs, journal, quiet)
+        _work(left, jobs, journal, quiet, scheduler)
     report = make_report(form, tasks, journal.finished, Fingerprint(**journal.head), surroundings())
     if out is not None:
         report.save(Path(out))
@@ -169,10 +175,11 @@ def _announce(
     out: str | Path | None,
     aside: Path | None,
 ) -> None:
-    minutes = sum(task.seconds for task in left) / 60 / jobs
+    minutes = sum(task.seconds for task in left) / 60 / (jobs or 1)
     done = len(tasks) - len(left)
     minutes = max(1, round(minutes))
-    text = f"floatlab verify, {form} form: {len(left):,} tasks, about {minutes:,} min on {jobs} processes."
+    text = f"floatlab verify, {form} form: {len(left):,} tasks, about {minutes:,} min on "
+    text += f"{jobs} processes." if jobs else "one core; the workers of a cluster share them."
     if done:
         text += f" {done:,} tasks were finished before."
     if aside is not None:
@@ -182,7 +189,7 @@ def _announce(
     make_console().print(text, highlight=False)
 
 
-def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool) -> None:
+def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool, scheduler: str | None) -> None:
     """Run the tasks and write each to the journal as it finishes."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -191,7 +198,8 @@ def _work(left: Sequence[Task], jobs: int, journal: Journal, quiet: bool) -> Non
     with Progress(*columns, *clocks, disable=quiet, console=make_console()) as progress:
         bar = progress.add_task("starting", total=sum(task.seconds for task in left) or 1)
         disagreements = 0
-        for i, outcome in side_by_side(run_task, left, jobs):
+        cluster = None if scheduler is None else Cluster(scheduler, provenance.PROOF, PEERS)
+        for i, outcome in side_by_side(run_task, left, jobs, cluster):
             task = left[i]
             journal.add(task, outcome)
             disagreements += outcome.disagreements
@@ -208,12 +216,13 @@ def command(
     jobs: int = 0,
     out: str | Path = "floatlab-verify",
     fresh: bool = False,
+    scheduler: str | None = None,
 ) -> int:
     """Run the proof for the command line, and return the exit status.
 
     Parameters
     ----------
-    full, section, format, jobs, out, fresh
+    full, section, format, jobs, out, fresh, scheduler
         As in `run`, where `section` and `format` are called sections and kinds.
 
     Returns
@@ -221,7 +230,9 @@ def command(
     int
         0 if everything agrees, 1 if something does not, 130 if the run was interrupted.
     """
-    report = run(full=full, sections=section, kinds=format, jobs=jobs, out=out, fresh=fresh)
+    report = run(
+        full=full, sections=section, kinds=format, jobs=jobs, out=out, fresh=fresh, scheduler=scheduler
+    )
     if report.disagreements:
         return 1
     if report.complete and not report.comparisons:

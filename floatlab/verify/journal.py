@@ -11,7 +11,6 @@ import itertools
 import os
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from floatlab.errors import DataError
 from floatlab.system import journal, provenance
 from floatlab.verify.tasks import Outcome, Task
 
-__all__ = ["Fingerprint", "Journal", "fingerprint"]
+__all__ = ["PEERS", "Fingerprint", "Journal", "fingerprint"]
 
 PEERS = ("numpy", "ml_dtypes", "gmpy2", "softfloatpy")
 
@@ -46,15 +45,8 @@ def fingerprint() -> Fingerprint:
     >>> len(fingerprint().source)
     64
     """
-    packages = {name: _version(name) for name in PEERS}
+    packages = {name: provenance.version(name) for name in PEERS}
     return Fingerprint(provenance.fingerprint(provenance.PROOF), packages)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def surroundings() -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from floatlab.errors import ExperimentError
 from floatlab.system import journal, provenance
+from floatlab.system.cluster import Cluster
 from floatlab.system.files import cannot_read, write_whole
 from floatlab.system.processes import side_by_side
 
@@ -155,6 +156,7 @@ def run_all(
     *,
     jobs: int = 1,
     on_record: Callable[[Any, Record], None] | None = None,
+    scheduler: str | None = None,
 ) -> list[Record]:
     """Do every run that the journal does not have yet, and return the records of all, in the order of `configs`.
 
@@ -170,10 +172,13 @@ def run_all(
         How many processes to use; 1 stays in this one.
     on_record : callable, optional
         Called with the configuration and the record of each run as it finishes.
+    scheduler : str, optional
+        The address of a scheduler of Dask's, whose workers do the runs instead.
     """
     keys = [Journal.key(function, config) for config in configs]
     missing = [i for i, key in enumerate(keys) if key not in journal.records]
-    for place, record in side_by_side(function, [configs[i] for i in missing], jobs):
+    cluster = None if scheduler is None else Cluster(scheduler, provenance.TRAINING)
+    for place, record in side_by_side(function, [configs[i] for i in missing], jobs, cluster):
         i = missing[place]
         record = journal.add(keys[i], record)
         if on_record is not None:
