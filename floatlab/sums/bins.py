@@ -31,9 +31,9 @@ import numpy as np
 
 from floatlab.backend import Array, blocks
 
-__all__ = ["LOWEST", "few_numbers", "row_as_integer", "row_to_odd"]
+__all__ = ["LOWEST", "few_numbers", "is_mark", "nudged", "row_as_integer", "row_to_odd"]
 
-_SHORT = 64  # so many numbers are added up one by one in the time that bins take
+_SHORT = 1 << 8  # so many numbers are added up one by one in the time that bins take
 _BLOCK = 1 << 16  # numbers whose bins are found while they are in the cache
 _MOST = 1 << 26  # numbers in a bin: see above
 _LOW = np.uint64((1 << 27) - 1)  # the bits of a float64's low part
@@ -104,15 +104,32 @@ def row_to_odd(row: Array, grid_bits: int) -> float:
         total = math.fsum(numbers)
         if not math.isfinite(total):
             return math.nan
-        # The sum is less than a unit in the last place away. So it lies in the same cell of the grid of marks, unless
-        # the nearest float64 is a mark itself: then it matters on which side. (Being a mark, it is no odd number.)
-        if math.ldexp(math.frexp(total)[0], grid_bits) % 1.0:
+        if not is_mark(total, grid_bits):
             return total
         numbers.append(-total)
-        lost = math.fsum(numbers)
+        return nudged(total, math.fsum(numbers))
     except (OverflowError, ValueError):  # beyond float64 on the way, or infinities of both signs
         return math.nan
-    return math.nextafter(total, math.copysign(math.inf, lost)) if lost else total
+
+
+def is_mark(nearest: float, grid_bits: int) -> bool:
+    """Return whether a float64 is one of the numbers of so many bits.
+
+    If it is the nearest to an exact number and none of them, both lie between the same two of them.
+
+    >>> is_mark(1.5, 2), is_mark(1.25, 2)
+    (True, False)
+    """
+    return not math.ldexp(math.frexp(nearest)[0], grid_bits) % 1.0
+
+
+def nudged(mark: float, lost: float) -> float:
+    """Return the neighbour of a mark on the side of what it lacks, which is rounding to odd; itself if that is nothing.
+
+    >>> nudged(1.0, -1e-30).hex(), nudged(1.0, 0.0)
+    ('0x1.fffffffffffffp-1', 1.0)
+    """
+    return math.nextafter(mark, math.copysign(math.inf, lost)) if lost else mark
 
 
 def row_as_integer(row: Array) -> int | None:
