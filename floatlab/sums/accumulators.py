@@ -3,7 +3,7 @@
 An accumulator is named by a short string, or built from the classes here::
 
     wide                 the exact sum, rounded once; computed quickly           Wide()
-    exact                the exact sum, rounded once; computed by slices         Exact()
+    exact                the exact sum, rounded once; in slices or in bins       Exact()
     fp16                 one after the other, every partial sum rounded          Sequential("fp16")
     pairwise:fp16        neighbours first, then neighbouring sums, ...           Pairwise("fp16")
     chunked:fp16:fp32:64 chunks of 64 terms in fp16, their sums in fp32          Chunked("fp16", "fp32", 64)
@@ -87,7 +87,7 @@ class Wide(Accumulator):
 
 @dataclass(frozen=True)
 class Exact(Accumulator):
-    """The correctly rounded sum, from sliced operands (see `floatlab.sums.exact`)."""
+    """The correctly rounded sum, from sliced operands (see `floatlab.sums.exact`) or, of a row, from bins."""
 
 
 @dataclass(frozen=True)

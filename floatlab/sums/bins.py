@@ -6,8 +6,8 @@ therefore added up into bins, one for each pair of the two, in a single pass and
     sign exponent mantissa           bin 0 10000001:  1.5000 * 2^2 + 1.2500 * 2^2 + ...     exact
     0    10000001 1000...            bin 1 01111111: -1.1250       - 1.7500       - ...     exact
 
-No order matters, and what is left is a few hundred numbers whose sum is that of the row. Those are added by Shewchuk's
-algorithm (`math.fsum`), which rounds their exact sum once, or as Python integers.
+No order matters, and what is left is, most often, a hundred numbers whose sum is that of the row. Those are added by
+Shewchuk's algorithm (`math.fsum`), which rounds their exact sum once, or as Python integers.
 
 How many numbers a bin holds: a float32 has 24 bits, so 2^29 of them reach 2^53 units. A float64 has 53, and is cut into
 a high and a low part first, of 26 and 27 bits; 2^26 low parts reach 2^53 units. After so many a row gets new bins.
@@ -18,7 +18,7 @@ floatlab.sums.exact : exact sums of products
 
 References
 ----------
-U. Kulisch, "Computer Arithmetic and Validity" (2nd edition, 2013), chapter 8 (sums in constant memory, whatever order).
+U. Kulisch, "Computer Arithmetic and Validity", 2nd edition (2013) (exact sums in constant memory, in any order).
 J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric predicates", Discrete &
     Computational Geometry 18 (1997), 305-363 (the algorithm of `math.fsum`).
 """
@@ -41,7 +41,7 @@ LOWEST = -1074  # every float64 is a multiple of 2^LOWEST
 
 
 def few_numbers(row: Array) -> list[float]:
-    """Return some hundreds of numbers at most that add up to what the row does, exactly.
+    """Return numbers that add up to what the row does, exactly: no more than signs and exponents ask for.
 
     An infinity or a NaN among them says that the row has one, or numbers too near to float64's end for its bins.
 
