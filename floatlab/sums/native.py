@@ -33,16 +33,13 @@ from floatlab.sums.terms import Terms
 __all__ = ["add_in_order", "sequential_float32"]
 
 _FLOAT32 = get_format("float32")
-_LOWEST, _BEYOND = (
-    2.0**-149,
-    2.0**128,
-)  # the last place of float32's subnormals; the first power beyond its range
-_FINEST = 2.0 ** (_FLOAT32.emin - 53)
+_LOWEST, _BEYOND = 2.0**-149, 2.0**128  # float32's last place, and the first power of two beyond its range
+_FINEST = 2.0**-179  # 53 bits below the smallest normal value
 _MANTISSA = (1 << 52) - 1
 _BEHIND, _MIDPOINT = (
     (1 << 29) - 1,
     1 << 28,
-)  # the bits of a float64 that a float32 lacks, and those of a midpoint
+)  # the bits that float64 has more, and those of a midpoint among them
 
 _FEW_SUMS = 32  # so many are added term by term faster in one call than in one for each term
 _TERMS = 1 << 15  # of each, that are held at a time
@@ -156,7 +153,7 @@ def _add_twice_rounded(a: Array, b: Array, addend: Array | None) -> Array:
         start = 1
     else:
         total[...] = addend
-    step = max(1, _BLOCK * shape[-2] // (4 * size))
+    step = max(1, _BLOCK * shape[-2] // (2 * size))
     for rows in blocks(shape[-2], step):
         narrow = total[..., rows, :]
         wide = narrow.astype(np.float64)
