@@ -36,10 +36,7 @@ _FLOAT32 = get_format("float32")
 _LOWEST, _BEYOND = 2.0**-149, 2.0**128  # float32's last place, and the first power of two beyond its range
 _FINEST = 2.0**-179  # 53 bits below the smallest normal value
 _MANTISSA = (1 << 52) - 1
-_BEHIND, _MIDPOINT = (
-    (1 << 29) - 1,
-    1 << 28,
-)  # the bits that float64 has more, and those of a midpoint among them
+_BEHIND, _MIDPOINT = (1 << 29) - 1, 1 << 28  # bits that float64 has more; a midpoint
 
 _FEW_SUMS = 32  # so many are added term by term faster in one call than in one for each term
 _TERMS = 1 << 15  # of each, that are held at a time
