@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tracemalloc
 from dataclasses import asdict, dataclass, field
@@ -24,13 +23,14 @@ from typing import Any
 
 from agreement import Difference, difference
 from cases import COPY, GROUPS, QUICK, Case, Sizes
+from machine import machine
 from page import Timing, opening, put_into
 from peers import ONE_THREAD, Contender, skip, versions
 
 from floatlab.system.timing import take_turns
 
 HERE = Path(__file__).parent
-ROUNDS = 12
+ROUNDS = 16
 
 
 @dataclass
@@ -89,32 +89,6 @@ def _extra_memory(contender: Contender) -> int:
     return max(0, peak - max(kept, before))
 
 
-def about() -> dict[str, str]:
-    """Return the machine, and the versions of all peers."""
-    machine = {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "Python": platform.python_version(),
-    }
-    return machine | versions()
-
-
-def _processor() -> str:
-    """Return the processor's name and the size of its last cache, where the system tells."""
-    name, cache = platform.processor() or platform.machine(), ""
-    described = Path("/proc/cpuinfo")
-    if described.exists():
-        lines = [line for line in described.read_text().splitlines() if ":" in line]
-        fields = dict(reversed([[part.strip() for part in line.split(":", 1)] for line in lines]))
-        name = fields.get("model name", name)
-        name += f" (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
-    sizes = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"))
-    if sizes:
-        cache = f", last cache {sizes[-1].read_text().strip()}"
-    return name + cache
-
-
 def show(timing: Timing, console: Any) -> None:
     """Print one row as it is measured."""
     others = [
@@ -151,13 +125,13 @@ def main() -> None:
         skip(chosen.without)
         sizes, rounds = (QUICK, 2) if chosen.quick else (Sizes(), chosen.rounds)
         timings: list[Timing] = []
-        described = about()
+        about = machine() | versions()
         for group in chosen.only or GROUPS:
             console.rule(group)
             for case in GROUPS[group](sizes):
                 timings.append(measure(case, rounds))
                 show(timings[-1], console)
-        record = {"about": described, "timings": [asdict(timing) for timing in timings]}
+        record = {"about": about, "timings": [asdict(timing) for timing in timings]}
         console.print(opening(record), highlight=False, markup=False)
         if chosen.to:
             results = chosen.to / "numeric.json"

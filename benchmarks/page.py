@@ -139,13 +139,18 @@ def opening(record: dict[str, Any]) -> str:
             "Plain sums and matrix products, in float32 or float64, are faster than exact and proven ones; "
             "their last bits depend on the machine.",
         ]
-    if record["about"].get("CPFloat") == "not found":
-        lines += [
-            "",
-            "CPFloat, a library in C that fuses all steps into one loop, was not found on this machine and so is in no "
-            "table. It is to be expected ahead of any sequence of NumPy calls in bfloat16, where its loop is "
-            "hardly more than a copy.",
-        ]
+    here = record["about"].get("CPFloat") != "not found"
+    lines += [
+        "",
+        "CPFloat, a library in C that fuses all steps into one loop, "
+        + (
+            "is installed here, but this script does not call it. "
+            if here
+            else "was not found on this machine. "
+        )
+        + "It is in no table; it is to be expected ahead of any sequence of NumPy calls in bfloat16, where its loop is "
+        "hardly more than a copy.",
+    ]
     return "\n".join(lines)
 
 

@@ -19,12 +19,19 @@ PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 RECORD = json.loads((BENCHMARKS / "results" / "numeric.json").read_text(encoding="utf-8"))
 
 
+FILES = ("agreement", "cases", "machine", "numeric", "page", "peers", "training")
+
+
 @pytest.fixture
 def script(monkeypatch):
     """Import a file of benchmarks/, as one beside it would, and leave no trace of it."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # training.py sets them
+    for name in FILES:
+        sys.modules.pop(name, None)
     yield importlib.import_module
-    for name in ("agreement", "cases", "numeric", "page", "peers"):
+    for name in FILES:
         sys.modules.pop(name, None)
 
 
@@ -145,3 +152,20 @@ def test_the_quick_run_goes_through_every_table(tmp_path):
     ]
     assert found["about"]["JAX"] == "not installed"
     assert "Where another library is faster" in done.stdout
+
+
+def test_the_page_of_training_is_what_its_script_makes_of_its_results(script):
+    training = script("training")
+    record = json.loads((BENCHMARKS / "results" / "training.json").read_text(encoding="utf-8"))
+    timings = [training.Timing(**fields) for fields in record["timings"]]
+    page = (ROOT / "docs" / "training-performance.md").read_text(encoding="utf-8")
+    assert training.to_markdown(timings, record["about"]) == page
+    lines = training.faster(timings)
+    assert any(line.startswith("- **PyTorch fp32**") for line in lines)
+    assert all(page.index(line) < page.index("**How to read it.**") for line in lines)
+
+
+def test_one_case_of_training_runs():
+    command = [sys.executable, str(BENCHMARKS / "training.py"), "--quick", "--only", "SGD"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "floatlab pure bf16" in done.stdout, done.stderr
