@@ -3,6 +3,7 @@
     python benchmarks/training.py            all of it: about three minutes
     python benchmarks/training.py --quick    fewer rounds, for a first look
     python benchmarks/training.py --only perceptrons
+    python benchmarks/training.py --page     the page again, from the results of the last run
 
 The contenders of a case take turns, round after round, so that whatever slows the machine down slows all of them;
 what counts is each one's fastest round, which a neighbour on the machine disturbs least (the medians are recorded
@@ -23,7 +24,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -35,12 +35,14 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from machine import machine
 
 import floatlab as fl
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.matmul import matmul
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "training.json"
 RATE, MOMENTUM = 0.01, 0.9
 FORMATS = {
     "fp32": None,
@@ -402,22 +404,28 @@ class Target:
 
 
 def targets(timings: list[Timing]) -> list[Target]:
-    """Return the promises about the larger perceptron."""
+    """Return the promises about the two perceptrons."""
     found = []
     for timing in timings:
+        plain = timing.ratio("floatlab fp32", "NumPy, float64 sums")
         if timing.name == LARGE:
             fp16 = timing.ratio("floatlab fp16", "floatlab fp32")
-            plain = timing.ratio("floatlab fp32", "NumPy, float64 sums")
-            found = [
-                Target("the fp16 step, against the fp32 step", 2.5, fp16),
-                Target("the fp32 step, against the same arithmetic in NumPy with float64 sums", 2.5, plain),
+            found += [
+                Target("large perceptron, fp16 step, against the fp32 step", 2.5, fp16),
+                Target("large perceptron, fp32 step, against NumPy with float64 sums", 1.6, plain),
             ]
+        elif timing.name == SMALL:
+            found += [Target("small perceptron, fp32 step, against NumPy with float64 sums", 5, plain)]
     return found
 
 
 PAGE = """# How long a training step takes
 
 This page is written by `python benchmarks/training.py`: run it to have it for your machine.
+
+**Where another library is faster**, and how many times as long floatlab takes in the same format:
+
+{faster}
 
 **How to read it.** All contenders of a table train the same network on the same batch in turn, on one thread, and
 each figure is a ratio of their fastest rounds: 2 means twice as long. A step is forward, loss, backward and SGD with
@@ -441,13 +449,43 @@ alone it is all.
 """
 
 
+def faster(timings: list[Timing]) -> list[str]:
+    """Return a line for everyone who is faster than floatlab in their format, with the tables where they are."""
+    people = dict.fromkeys(
+        who for timing in timings for who in timing.seconds if not who.startswith("floatlab")
+    )
+    lines = []
+    for who in people:
+        won: dict[str, list[float]] = {}
+        for timing in timings:
+            short = who.split()[-1] if who.endswith(("fp16", "bf16")) else "fp32"
+            own = f"floatlab {short}" if f"floatlab {short}" in timing.seconds else "floatlab"
+            if (ratio := timing.ratio(own, who)) > 1.1:  # nearer to 1 means nothing
+                won.setdefault(timing.group, []).append(ratio)
+        if won:
+            said = (f"{group} {_span(ratios)}" for group, ratios in won.items())
+            lines.append(f"- **{who}**: " + "; ".join(said))
+    return lines or ["- nowhere in this run."]
+
+
+def _span(ratios: list[float]) -> str:
+    low, high = _figure(min(ratios)), _figure(max(ratios))
+    return f"{low}×" if low == high else f"{low} to {high}×"
+
+
 def _figure(x: float) -> str:
     return "" if np.isnan(x) else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:,.0f}"
 
 
 def to_markdown(timings: list[Timing], about: dict[str, str]) -> str:
     """Return the page."""
-    lines = [PAGE, ", ".join(f"{key} {value}" for key, value in about.items()) + ".", "", "## Targets", ""]
+    lines = [PAGE.format(faster="\n".join(faster(timings)))]
+    lines += [
+        "Measured with: " + ", ".join(f"{key} {value}" for key, value in about.items()) + ".",
+        "",
+        "## Targets",
+        "",
+    ]
     lines += ["| what | at most | measured | |", "|---|---:|---:|---|"]
     for target in targets(timings):
         verdict = "met" if target.met else "**not met**"
@@ -474,7 +512,11 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help="only cases whose group or name has this in it; writes nothing"
     )
+    parser.add_argument("--page", action="store_true", help="write the page from the last results")
     chosen = parser.parse_args()
+    if chosen.page:
+        write_page()
+        return
     console, timings = Console(width=200), list[Timing]()
     for group, cases in CASES.items():
         for name, (base, make) in cases.items():
@@ -494,21 +536,22 @@ def main() -> None:
             f"{target.claim}: [{style}]{_figure(target.measured)}[/], at most {target.limit:g}",
             highlight=False,
         )
-    about = {"Python": platform.python_version(), "machine": platform.machine()}
-    about |= {
+    about = machine() | {
         name: version(name) if find_spec(name) else "not installed" for name in ("numpy", "torch", "qtorch")
     }
     if not chosen.only:
-        results = HERE / "results"
-        results.mkdir(exist_ok=True)
-        record = {
-            "about": about,
-            "timings": [asdict(t) for t in timings],
-            "targets": [asdict(t) | {"met": t.met} for t in targets(timings)],
-        }
-        (results / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        page = HERE.parent / "docs" / "training-performance.md"
-        page.write_text(to_markdown(timings, about), encoding="utf-8")
+        RESULTS.parent.mkdir(exist_ok=True)
+        record = {"about": about, "timings": [asdict(t) for t in timings]}
+        RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_page()
+
+
+def write_page() -> None:
+    """Write the page from the results of the last run."""
+    record = json.loads(RESULTS.read_text(encoding="utf-8"))
+    timings = [Timing(**fields) for fields in record["timings"]]
+    page = HERE.parent / "docs" / "training-performance.md"
+    page.write_text(to_markdown(timings, record["about"]), encoding="utf-8")
 
 
 if __name__ == "__main__":
