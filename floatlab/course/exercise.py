@@ -232,7 +232,7 @@ def _misshapen(result: Any, right: Any) -> str:
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two results are the same numbers; 0 and -0 are not, and a NaN is one."""
-    if isinstance(b, str):
+    if isinstance(b, str | dict) or (isinstance(b, list) and b and isinstance(b[0], tuple)):
         return bool(a == b)
     if isinstance(b, tuple):
         return isinstance(a, tuple | list) and len(a) == len(b) and all(map(_same, a, b))
@@ -254,7 +254,7 @@ def _call(exercise: Exercise, case: Case) -> str:
 
 def _copied(case: Case) -> Case:
     """Return the arguments once more, so that a function that changes them does no harm."""
-    return tuple(x.copy() if isinstance(x, np.ndarray | list) else x for x in case)
+    return tuple(x.copy() if isinstance(x, np.ndarray | list | dict) else x for x in case)
 
 
 def _shown(x: Any) -> str:

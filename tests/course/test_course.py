@@ -124,6 +124,12 @@ def test_grades_are_those_of_the_checks():
     assert [bool(v) for v in verdicts.values()] == [True, False, False]
 
 
+def test_no_gradient_depends_on_the_order_in_which_shares_are_added():
+    for _, values in exercise("05.2").all_cases:
+        assert all(values.values())
+        assert all(number * 2.0**20 % 1.0 == 0.0 for number in values.values())  # every product is exact
+
+
 def test_there_are_three_exercises_to_a_notebook():
     numbers = [name.split(".") for name in EXERCISES]
     assert {place for _, place in numbers} == {"1", "2", "3"} and len(numbers) == 3 * len(

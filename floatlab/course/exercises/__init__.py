@@ -3,15 +3,16 @@
 - `floats.py`: 01, what a float is.
 - `rounding.py`: 02, rounding.
 - `arithmetic.py`: 03, arithmetic.
+- `derivatives.py`: 05, a derivative from nothing.
 """
 
 from __future__ import annotations
 
 from floatlab.course.exercise import Exercise
-from floatlab.course.exercises import arithmetic, floats, rounding
+from floatlab.course.exercises import arithmetic, derivatives, floats, rounding
 
 __all__ = ["EXERCISES"]
 
 EXERCISES: dict[str, Exercise] = {
-    one.name: one for room in (floats, rounding, arithmetic) for one in room.EXERCISES
+    one.name: one for room in (floats, rounding, arithmetic, derivatives) for one in room.EXERCISES
 }
