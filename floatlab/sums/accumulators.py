@@ -36,9 +36,10 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
-from floatlab.backend import Array, array_module, is_gpu_array
+from floatlab.backend import Array, array_module, blocks, is_gpu_array
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.modes import draws
 from floatlab.sums.native import sequential_float32
 from floatlab.sums.partial_sums import Rounder
 from floatlab.sums.terms import Terms
@@ -49,6 +50,9 @@ Add = Callable[[float, float], float]
 
 _FEW_ROWS = 32  # so many rows are added faster one by one
 _BLOCK = 1 << 21  # terms that are held at a time where many are added side by side
+_TOGETHER = (
+    1 << 13
+)  # sums that are rounded together: memory for more is handed back and asked for with every term
 _HIGH = 900  # partial sums below 2^_HIGH are added with Python floats, which can then be rounded by adding
 
 
@@ -212,7 +216,16 @@ def _kahan_row(row: list[float], add: Add) -> float:
 
 
 def _sequential(terms: Terms, fmt: FloatFormat, rounder: Rounder, exact: bool) -> Array:
-    """Add all terms in order."""
+    """Add all terms in order; of a large product to some rows after the other, so that all of it stays in the cache."""
+    if terms.size > _TOGETHER and not draws(rounder.rounding) and not is_gpu_array(terms.a):
+        sums = np.empty(terms.shape)
+        for rows in blocks(terms.shape[-2], max(1, _TOGETHER * terms.shape[-2] // terms.size)):
+            sums[..., rows, :] = _to_all(terms.of_rows(rows), fmt, rounder, exact)
+        return sums
+    return _to_all(terms, fmt, rounder, exact)
+
+
+def _to_all(terms: Terms, fmt: FloatFormat, rounder: Rounder, exact: bool) -> Array:
     total = rounder(terms[0], fmt)
     for k in range(1, terms.count):
         total = rounder.add(total, terms[k], fmt, exact=exact)

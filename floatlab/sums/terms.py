@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from fractions import Fraction
 from functools import cached_property
 
@@ -90,6 +91,15 @@ class Terms:
 
     def __getitem__(self, k: int) -> Array:
         return self.stack(k, k + 1)[0]
+
+    def of_rows(self, rows: slice) -> Terms:
+        """Return the terms of some rows of the product."""
+        part = copy(self)
+        part.a = self.a[..., rows, :]
+        part.addend = None if self.addend is None else self.addend[..., rows, :]
+        part.shape = np.broadcast_shapes(part.a.shape[1:], self.b.shape[1:])
+        part.size = math.prod(part.shape)
+        return part
 
     def adds_exactly(self, fmt: FloatFormat, *, compensated: bool = False) -> bool:
         """Return whether float64 adds any two numbers without error that meet on the way to a sum in `fmt`.

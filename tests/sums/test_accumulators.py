@@ -204,6 +204,30 @@ def test_blocks_change_no_bit(monkeypatch, order):
     assert matmul(a, b, "fp32", accumulator=how).tobytes() == whole.tobytes()
 
 
+@pytest.mark.parametrize("together", [1, 5, 11, 34])
+def test_some_rows_after_the_other_change_no_bit_and_no_draw(monkeypatch, together):
+    rng = np.random.default_rng(6)
+    a, b, bias = rng.standard_normal((2, 7, 29)), rng.standard_normal((29, 5)), rng.standard_normal((2, 7, 5))
+    far = a * 2.0 ** rng.choice([-600, 500], a.shape)  # products beyond float64, as fractions
+
+    def results():
+        draws = np.random.default_rng(1)
+        yield matmul(a, b, "fp16", accumulator="bf16", rounding="stochastic", rng=draws)
+        for rounding in ("nearest_even", "toward_negative"):
+            for x, y, more in (
+                (a, b, None),
+                (a, b, bias),
+                (a[0], b, bias[0, 0]),
+                (a[:, :1], b, None),
+                (far[0], b * 2.0**600, None),
+            ):
+                yield matmul(x, y, "fp32", accumulator="fp16", rounding=rounding, bias=more)
+
+    whole = [x.tobytes() for x in results()]
+    monkeypatch.setattr(accumulators, "_TOGETHER", together)
+    assert [x.tobytes() for x in results()] == whole
+
+
 def test_stacks_accumulate_as_their_matrices_do():
     rng = np.random.default_rng(6)
     a, b = rng.standard_normal((2, 1, 3, 9)), rng.standard_normal((4, 9, 2))
