@@ -54,7 +54,7 @@ class Cluster:
         OptionError
             If nobody answers at the address, no worker is there, or Dask is not installed here.
         DataError
-            If a worker has no floatlab, or a call has ended several workers.
+            If a worker has no floatlab, or a call ends its workers.
         """
         import joblib
 
@@ -92,7 +92,7 @@ class Cluster:
                     yield {"n_jobs": -1, "pre_dispatch": "all"}
             except KilledWorker as problem:
                 raise DataError(
-                    f"A call leaves its worker alive. Got one that has ended several, at last {problem.last_worker}. "
+                    f"A call leaves its worker alive. Got one that ends them, at last {problem.last_worker}. "
                     "Give the workers more memory; the same command goes on."
                 ) from None
 

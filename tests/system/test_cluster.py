@@ -138,11 +138,16 @@ def die(_):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
-def test_a_call_that_ends_every_worker_is_said(scheduler):
-    with pytest.raises(DataError, match="ended several"):
-        there(scheduler, die, [1])
-    with distributed.Client(scheduler, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)  # for the tests after this one
+def test_a_call_that_ends_every_worker_is_said():
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),  # else it is tried three times more
+        distributed.LocalCluster(
+            1, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+        pytest.raises(DataError, match="leaves its worker alive"),
+    ):
+        there(cluster.scheduler_address, die, [1])
 
 
 # -- who is refused ----------------------------------------------------------------------------------------
