@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from floatlab import (
         amp,
         autograd,
+        course,
         data,
         experiments,
         memory,
@@ -288,6 +289,7 @@ del open_to_all
 _ROOMS = (
     "amp",
     "autograd",
+    "course",
     "data",
     "experiments",
     "memory",
@@ -304,7 +306,7 @@ __all__ = [
     "Tensor", "abs", "add", "allclose", "amax", "amin", "amp", "arange", "arccos", "arccosh", "arcsin",
     "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "arithmetic", "array",
     "as_tensor", "asarray", "autograd", "average", "bmm", "cat", "cbrt", "chunk", "clamp", "classify", "clip",
-    "clone", "cos", "cosh", "cumprod", "cumsum", "data", "decode", "deg2rad", "device", "divide", "dot",
+    "clone", "cos", "cosh", "course", "cumprod", "cumsum", "data", "decode", "deg2rad", "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
     "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
     "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "hypot", "index_select",

@@ -25,12 +25,13 @@ from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.interchange.guests import OWN, is_guest, library_of, taken
 from floatlab.interchange.labelled import Labelled
-from floatlab.interchange.lazy import map_blocks
+from floatlab.interchange.lazy import common_shape, map_blocks, of_places
 from floatlab.interchange.library import Library
 from floatlab.interchange.pytorch import opaque
 from floatlab.rounding.flags import is_tracking
-from floatlab.rounding.modes import draws
+from floatlab.rounding.modes import MODES, draws
 from floatlab.rounding.numbers import NARROW_FLOATS
+from floatlab.rounding.random_integers import counted
 
 __all__ = ["open_to_all"]
 
@@ -183,11 +184,16 @@ def _settled(name: str, operands: tuple[Any, ...], options: dict[str, Any]) -> d
             f"{name} of a dask array is computed in blocks. Got a FloatArray beside it. Use its .values, and name the "
             "format of the result."
         )
-    if name not in _IN_CONTEXT:
-        return options
-    given = current().for_operations | options
-    if "rng" not in options and (not draws(given["rounding"]) or given.get("random_integers") is not None):
-        given["rng"] = None  # nothing is drawn
+    given = current().for_operations | options if name in _IN_CONTEXT else dict(options)
+    rng, rounding = given.pop("rng", None), given.get("rounding", "nearest_even")
+    if name in _IN_CONTEXT:
+        given["rng"] = None  # also where the context of the computation has one
+    if rounding not in MODES or not draws(rounding) or given.get("random_integers") is not None:
+        return given  # nothing is drawn
+    shape, chunks = common_shape(name, operands)
+    integers = counted(rng, given.get("random_bits"), shape)
+    given["random_bits"] = integers.bits
+    given["random_integers"] = of_places(integers, chunks, integers.dtype)
     return given
 
 

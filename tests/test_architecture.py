@@ -298,6 +298,15 @@ def test_a_small_quantize_makes_no_more_calls_than_it_did(fmt, most):
     assert calls_of(lambda: floatlab.quantize(x, fmt)) <= most
 
 
+@pytest.mark.parametrize(("name", "most"), [("sum", 60), ("mean", 60), ("dot", 90)])
+def test_a_small_sum_makes_half_the_calls_that_it_made(name, most):
+    x = floatlab.array([0.1, -2.5, 1e-8, 3e4], "bf16")
+    operands = (x, x) if name == "dot" else (x,)
+    assert (
+        calls_of(lambda: getattr(floatlab, name)(*operands)) <= most
+    )  # 107, 170 and 121 as products of matrices
+
+
 def test_no_file_of_the_package_is_longer_than_400_lines():
     long = {
         name: n for name in FILES if (n := len((ROOT / name).read_text(encoding="utf-8").splitlines())) > 400

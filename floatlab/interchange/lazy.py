@@ -12,7 +12,7 @@ import numpy as np
 from floatlab.errors import DtypeError, OptionError, ShapeError
 from floatlab.interchange.library import Array, Library, loaded
 
-__all__ = ["Dask", "map_blocks"]
+__all__ = ["Dask", "common_shape", "map_blocks", "of_places"]
 
 
 class Dask(Library):
@@ -45,7 +45,7 @@ def map_blocks(function: Callable[..., Any], operands: Sequence[Any], options: d
     learn the type of the result.
     """
     _refuse(function.__name__, options)
-    integers = options.get("random_integers")
+    integers = options.get("random_integers")  # one for each element, as blocks are computed in any order
     settings = {key: value for key, value in options.items() if key != "random_integers"}
     places = [i for i, x in enumerate(operands) if _is_array(x)]
     parts = [_as_lazy(operands[i]) for i in places]
@@ -65,6 +65,26 @@ def map_blocks(function: Callable[..., Any], operands: Sequence[Any], options: d
     if len(parts) > 1:  # map_blocks itself brings neither shapes nor blocks together
         parts = dask.broadcast_arrays(*parts)
     return dask.map_blocks(block, *parts, dtype=empty.dtype, meta=empty)
+
+
+def common_shape(name: str, operands: Sequence[Any]) -> tuple[tuple[int, ...], Any]:
+    """Return the shape of the result of a function of single elements, and how its blocks lie in it."""
+    parts = [_as_lazy(x) for x in operands if _is_array(x)]
+    shape = _common_shape(name, parts)
+    return shape, sys.modules["dask.array"].broadcast_arrays(*parts)[0].chunks
+
+
+def of_places(values: Callable[[Sequence[tuple[int, int]]], Array], chunks: Any, dtype: Any) -> Any:
+    """Return a dask array whose blocks a function makes of their places: for each axis, from where to where."""
+    dask = sys.modules["dask.array"]
+    if not chunks:
+        return dask.from_array(values([]))
+    meta = np.empty((0,) * len(chunks), dtype)
+    return dask.map_blocks(partial(_at, values), chunks=chunks, dtype=dtype, meta=meta)
+
+
+def _at(values: Callable[..., Array], block_info: Any = None) -> Array:
+    return values(block_info[None]["array-location"])
 
 
 def _common_shape(name: str, parts: Sequence[Any]) -> tuple[int, ...]:
@@ -92,11 +112,6 @@ def _refuse(name: str, options: dict[str, Any]) -> None:
         value = options.get(option)
         if value is not None and not (isinstance(value, int) and not value):
             raise OptionError(f"{name} of a dask array returns a dask array. Got {option}. {way_out}.")
-    if options.get("rng") is not None:
-        raise OptionError(
-            "The blocks of a dask array are computed in no order, and would draw random integers in any. Got rng. "
-            "Use random_integers=rng.integers(0, 2**16, x.shape): one for each element."
-        )
 
 
 def _block(

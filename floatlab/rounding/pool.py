@@ -8,6 +8,7 @@ integer is found by its number.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def threads_for(size: int, asked: int | None) -> int:
 
 
 def in_pieces(work: Work, size: int, draw: RandomIntegers | None, count: int, row: int = 1) -> None:
-    """Do some work on all pieces of an array, in so many threads.
+    """Do some work on all pieces of an array, in so many threads, of which the caller's is one.
 
     Parameters
     ----------
@@ -124,30 +125,39 @@ def in_pieces(work: Work, size: int, draw: RandomIntegers | None, count: int, ro
     Exception
         What the work on the first of the pieces raised, once no thread works any more.
     """
-    length = (
-        -(-size * row // (4 * count * _PIECE)) * _PIECE
-    )  # some pieces for each, as not all are equally fast
-    pieces = list(blocks(size, max(1, length // row)))
     if draw is not None and not draw.can_jump:
         draw.hold(size * row)
-    draws = [None if draw is None else draw.apart(piece.start * row) for piece in pieces]
-    pool = _pool(count, os.getpid())
-    futures = [pool.submit(_do, work, *both) for both in zip(pieces, draws, strict=True)]
-    try:
-        for future in futures:
-            future.result()
-    finally:
-        for future in futures:
-            future.cancel()
-        wait(futures)  # or they would write to arrays that the caller has back
+    # Some pieces for each thread, as not all are equally fast; whoever is free takes the next one.
+    length = -(-size * row // (4 * count * _PIECE)) * _PIECE
+    left = deque(enumerate(blocks(size, max(1, length // row))))
+    failed: dict[int, BaseException] = {}
+
+    def take() -> None:
+        while True:
+            try:
+                place, piece = left.popleft()
+            except IndexError:
+                return
+            try:
+                _do(work, piece, draw, row)
+            except BaseException as error:
+                failed[place] = error
+                left.clear()
+
+    pool = _pool(count - 1, os.getpid())
+    others = [pool.submit(take) for _ in range(count - 1)]
+    take()
+    wait(others)  # or they would write to arrays that the caller has back
+    if failed:
+        raise failed[min(failed)]
     if draw is not None:
         draw.skip(size * row)
 
 
-def _do(work: Work, piece: slice, draw: RandomIntegers | None) -> None:
+def _do(work: Work, piece: slice, draw: RandomIntegers | None, row: int) -> None:
     check_environment()  # which is a thread's own
     with np.errstate(all="ignore"):
-        work(piece, draw)
+        work(piece, None if draw is None else draw.apart(piece.start * row))
 
 
 @lru_cache(maxsize=4)

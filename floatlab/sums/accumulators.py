@@ -3,7 +3,7 @@
 An accumulator is named by a short string, or built from the classes here::
 
     wide                 the exact sum, rounded once; computed quickly           Wide()
-    exact                the exact sum, rounded once; computed by slices         Exact()
+    exact                the exact sum, rounded once; in slices or in bins       Exact()
     fp16                 one after the other, every partial sum rounded          Sequential("fp16")
     pairwise:fp16        neighbours first, then neighbouring sums, ...           Pairwise("fp16")
     chunked:fp16:fp32:64 chunks of 64 terms in fp16, their sums in fp32          Chunked("fp16", "fp32", 64)
@@ -43,7 +43,7 @@ from floatlab.sums.native import sequential_float32
 from floatlab.sums.partial_sums import Rounder
 from floatlab.sums.terms import Terms
 
-__all__ = ["Accumulator", "Chunked", "Exact", "Kahan", "Pairwise", "Sequential", "Wide"]
+__all__ = ["Accumulator", "Chunked", "Exact", "Kahan", "Pairwise", "Sequential", "Wide", "float_adder"]
 
 Add = Callable[[float, float], float]
 
@@ -87,7 +87,7 @@ class Wide(Accumulator):
 
 @dataclass(frozen=True)
 class Exact(Accumulator):
-    """The correctly rounded sum, from sliced operands (see `floatlab.sums.exact`)."""
+    """The correctly rounded sum, from sliced operands (see `floatlab.sums.exact`) or, of a row, from bins."""
 
 
 @dataclass(frozen=True)
@@ -246,9 +246,9 @@ def _with_floats(
     usual = (rounder.rounding, rounder.subnormals) == ("nearest_even", "gradual")
     if not usual or terms.size > _FEW_ROWS or terms.as_fractions or is_gpu_array(terms.a):
         return None
-    if not (fmt.signed and fmt.has_zero and 2 <= fmt.precision <= 51 and fmt.emin < _HIGH):
+    add = float_adder(fmt, exact)
+    if add is None:
         return None
-    add = _float_adder(fmt, exact)
     rows = terms.stack(0, terms.count).reshape(terms.count, terms.size).T.tolist()
     try:
         return np.array([add_up(row, add) for row in rows]).reshape(terms.shape)
@@ -256,7 +256,6 @@ def _with_floats(
         return None
 
 
-@lru_cache(maxsize=64)
 def _magic(fmt: FloatFormat) -> dict[int, float]:
     """Return for each exponent e, as `math.frexp` has it, what is added and subtracted to round a number to the format.
 
@@ -266,8 +265,18 @@ def _magic(fmt: FloatFormat) -> dict[int, float]:
     return {e: math.ldexp(1.5, 52 + max(e - fmt.precision, lowest)) for e in range(-1074, _HIGH + 1)}
 
 
-def _float_adder(fmt: FloatFormat, exact: bool) -> Add:
-    """Return the function that adds two floats and rounds the sum to the format, once."""
+@lru_cache(maxsize=64)
+def float_adder(fmt: FloatFormat, exact: bool) -> Add | None:
+    """Return the function that adds two floats and rounds the sum to the format, to nearest, once.
+
+    It raises OverflowError for what is not finite, or beyond the format's largest value. None for formats that it is
+    not for. `exact` says that float64 adds the two without error.
+
+    >>> float_adder(get_format("bf16"), False)(1.0, 2.0**-8)
+    1.0
+    """
+    if not (fmt.signed and fmt.has_zero and 2 <= fmt.precision <= 51 and fmt.emin < _HIGH):
+        return None
     largest, magic = fmt.max, _magic(fmt)
     highest = math.ldexp(1.0, _HIGH - 1)
     zero = -0.0 if fmt.has_negative_zero else 0.0  # x + -0 is x, and -0 + 0 is 0

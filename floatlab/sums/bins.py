@@ -6,8 +6,8 @@ therefore added up into bins, one for each pair of the two, in a single pass and
     sign exponent mantissa           bin 0 10000001:  1.5000 * 2^2 + 1.2500 * 2^2 + ...     exact
     0    10000001 1000...            bin 1 01111111: -1.1250       - 1.7500       - ...     exact
 
-No order matters, and what is left is a few hundred numbers whose sum is that of the row. Those are added by Shewchuk's
-algorithm (`math.fsum`), which rounds their exact sum once, or as Python integers.
+No order matters, and what is left is, most often, a hundred numbers whose sum is that of the row. Those are added by
+Shewchuk's algorithm (`math.fsum`), which rounds their exact sum once, or as Python integers.
 
 How many numbers a bin holds: a float32 has 24 bits, so 2^29 of them reach 2^53 units. A float64 has 53, and is cut into
 a high and a low part first, of 26 and 27 bits; 2^26 low parts reach 2^53 units. After so many a row gets new bins.
@@ -18,7 +18,7 @@ floatlab.sums.exact : exact sums of products
 
 References
 ----------
-U. Kulisch, "Computer Arithmetic and Validity" (2nd edition, 2013), chapter 8 (sums in constant memory, whatever order).
+U. Kulisch, "Computer Arithmetic and Validity", 2nd edition (2013) (exact sums in constant memory, in any order).
 J. R. Shewchuk, "Adaptive precision floating-point arithmetic and fast robust geometric predicates", Discrete &
     Computational Geometry 18 (1997), 305-363 (the algorithm of `math.fsum`).
 """
@@ -31,9 +31,9 @@ import numpy as np
 
 from floatlab.backend import Array, blocks
 
-__all__ = ["LOWEST", "few_numbers", "row_as_integer", "row_to_odd"]
+__all__ = ["LOWEST", "few_numbers", "is_mark", "nudged", "row_as_integer", "row_to_odd"]
 
-_SHORT = 64  # so many numbers are added up one by one in the time that bins take
+_SHORT = 1 << 8  # so many numbers are added up one by one in the time that bins take
 _BLOCK = 1 << 16  # numbers whose bins are found while they are in the cache
 _MOST = 1 << 26  # numbers in a bin: see above
 _LOW = np.uint64((1 << 27) - 1)  # the bits of a float64's low part
@@ -41,7 +41,7 @@ LOWEST = -1074  # every float64 is a multiple of 2^LOWEST
 
 
 def few_numbers(row: Array) -> list[float]:
-    """Return some hundreds of numbers at most that add up to what the row does, exactly.
+    """Return numbers that add up to what the row does, exactly: no more than signs and exponents ask for.
 
     An infinity or a NaN among them says that the row has one, or numbers too near to float64's end for its bins.
 
@@ -104,15 +104,32 @@ def row_to_odd(row: Array, grid_bits: int) -> float:
         total = math.fsum(numbers)
         if not math.isfinite(total):
             return math.nan
-        # The sum is less than a unit in the last place away. So it lies in the same cell of the grid of marks, unless
-        # the nearest float64 is a mark itself: then it matters on which side. (Being a mark, it is no odd number.)
-        if math.ldexp(math.frexp(total)[0], grid_bits) % 1.0:
+        if not is_mark(total, grid_bits):
             return total
         numbers.append(-total)
-        lost = math.fsum(numbers)
+        return nudged(total, math.fsum(numbers))
     except (OverflowError, ValueError):  # beyond float64 on the way, or infinities of both signs
         return math.nan
-    return math.nextafter(total, math.copysign(math.inf, lost)) if lost else total
+
+
+def is_mark(nearest: float, grid_bits: int) -> bool:
+    """Return whether a float64 is one of the numbers of so many bits.
+
+    If it is the nearest to an exact number and none of them, both lie between the same two of them.
+
+    >>> is_mark(1.5, 2), is_mark(1.25, 2)
+    (True, False)
+    """
+    return not math.ldexp(math.frexp(nearest)[0], grid_bits) % 1.0
+
+
+def nudged(mark: float, lost: float) -> float:
+    """Return the neighbour of a mark on the side of what it lacks, which is rounding to odd; itself if that is nothing.
+
+    >>> nudged(1.0, -1e-30).hex(), nudged(1.0, 0.0)
+    ('0x1.fffffffffffffp-1', 1.0)
+    """
+    return math.nextafter(mark, math.copysign(math.inf, lost)) if lost else mark
 
 
 def row_as_integer(row: Array) -> int | None:

@@ -48,6 +48,7 @@ __all__ = [
     "looked_at",
     "refuse_flags",
     "round_sums",
+    "rounded",
 ]
 
 CERTIFIED_PRECISION = 40  # above, the float64 error bound would leave most elements open
@@ -67,7 +68,7 @@ def evaluate(
     with ignore_float_errors(product.a):
         if not isinstance(how, Wide | Exact):
             refuse_flags(how, return_flags)
-            return _rounded(_ordered(product, how, rounder, product_format), fmt, rounder)
+            return rounded(_ordered(product, how, rounder, product_format), fmt, rounder)
         if product_format is not None:
             raise OptionError(
                 f"product_format belongs to an accumulator with an order. Got it with {str(how)!r}. "
@@ -79,12 +80,12 @@ def evaluate(
                     total = _in_float64(product)
                 else:  # which the loop's own infinities do not obey
                     total = _ordered(product, Sequential(_FLOAT64), rounder, None)
-                total = _rounded(total, fmt, rounder)
+                total = rounded(total, fmt, rounder)
                 return (total, _flags_of_loop(product, rounder)) if return_flags else total
             if fmt.precision <= CERTIFIED_PRECISION and not return_flags and not _is_empty(product):
                 certain = _certified(product, fmt, rounder)
                 if certain is not None:
-                    return _rounded(certain, fmt, rounder, finite=True)
+                    return rounded(certain, fmt, rounder, one_nan=True)
         return round_sums(exact_sums(product, fmt, rounder), fmt, rounder, 1, return_flags)
 
 
@@ -107,9 +108,9 @@ def refuse_flags(how: Accumulator, return_flags: bool) -> None:
         )
 
 
-def _rounded(total: Array, fmt: FloatFormat, rounder: Rounder, finite: bool = False) -> Array:
-    """Round float64 numbers to the format, in its array type."""
-    if not finite:
+def rounded(total: Array, fmt: FloatFormat, rounder: Rounder, *, one_nan: bool = False) -> Array:
+    """Round float64 numbers to the format, in its array type; `one_nan` says that no NaN is another than NumPy's."""
+    if not one_nan:
         xp = array_module(total)
         nan = xp.isnan(total)
         if xp is not np or nan.any():  # the sign of a NaN is the processor's
@@ -278,7 +279,7 @@ def round_sums(sums: Sums, fmt: FloatFormat, rounder: Rounder, divisor: int, ret
     elif return_flags:
         values, flags = quantize(sums.odd, fmt, **rounder.options, return_flags=True)
     else:
-        return _rounded(sums.odd, fmt, rounder)
+        return rounded(sums.odd, fmt, rounder)
     values = values.astype(fmt.value_dtype, copy=False)
     if not return_flags:
         return values

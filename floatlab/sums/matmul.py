@@ -36,11 +36,11 @@ from floatlab.rounding.flags import Flags
 from floatlab.rounding.options import check_names, make_rule, settings
 from floatlab.rounding.random_integers import generator
 from floatlab.sums.accumulators import Accumulator, Exact, Wide
-from floatlab.sums.evaluate import evaluate, refuse_flags
+from floatlab.sums.evaluate import refuse_flags
 from floatlab.sums.names import get_accumulator
 from floatlab.sums.operands import product_of, rows_of, shape_of
 from floatlab.sums.partial_sums import PLAIN, Rounder
-from floatlab.sums.rows import evaluate_mean, evaluate_sum
+from floatlab.sums.rows import evaluate_mean, evaluate_product, evaluate_sum
 from floatlab.sums.signatures import SumOptions, of_axes, of_matrices
 from floatlab.system.environment import check_environment
 
@@ -112,7 +112,7 @@ def matmul(
     """
     fmt, how, rounder, formats = _asked("matmul", fmt, options, "bias", "product_format")
     product, shape = product_of(a, b, bias, how, formats)
-    result = evaluate(product, fmt, how, rounder, product_format, return_flags=return_flags)
+    result = evaluate_product(product, fmt, how, rounder, product_format, return_flags=return_flags)
     return _reshaped(result, shape)
 
 

@@ -10,6 +10,11 @@ and m the smallest magnitudes above zero, h and g the largest:
 - its magnitude is at most h g, which must be below 2^128.
 
 Where products are rounded to float32 first, they need not be exact: the processor rounds them as well.
+
+Longer operands are multiplied and added in float64, and every sum is converted to float32: rounded twice. This is
+rounding once, unless the float64 is a midpoint of float32 and not the exact sum, for no other number has a midpoint
+between it and the exact one. A midpoint ends in 1000..., 29 bits, if the sum is not subnormal; and a subnormal one is
+exact, if all terms are multiples of 2^-179, 53 bits below the normal range. So the few sums that end so are looked at.
 """
 
 from __future__ import annotations
@@ -21,17 +26,17 @@ import numpy as np
 
 from floatlab.backend import Array, blocks, is_gpu_array
 from floatlab.formats import FloatFormat, get_format
+from floatlab.sums.exact import add_to_odd
 from floatlab.sums.partial_sums import Rounder
 from floatlab.sums.terms import Terms
 
 __all__ = ["add_in_order", "sequential_float32"]
 
 _FLOAT32 = get_format("float32")
-_LOWEST, _BEYOND = (
-    2.0**-149,
-    2.0**128,
-)  # the last place of float32's subnormals; the first power beyond its range
+_LOWEST, _BEYOND = 2.0**-149, 2.0**128  # float32's last place, and the first power of two beyond its range
+_FINEST = 2.0**-179  # 53 bits below the smallest normal value
 _MANTISSA = (1 << 52) - 1
+_BEHIND, _MIDPOINT = (1 << 29) - 1, 1 << 28  # bits that float64 has more; a midpoint
 
 _FEW_SUMS = 32  # so many are added term by term faster in one call than in one for each term
 _TERMS = 1 << 15  # of each, that are held at a time
@@ -45,7 +50,8 @@ def sequential_float32(terms: Terms, fmt: FloatFormat, rounder: Rounder) -> Arra
         return None
     if terms.as_fractions or is_gpu_array(terms.a) or not (terms.size and len(terms.a)):
         return None
-    left, right = _extent(terms.a), _extent(terms.b)
+    a, b, addend = terms.a, terms.b, terms.addend
+    left, right = _extent(a), _extent(b)
     if terms.product_format is None:
         both = left.bits + right.bits - (left.bits == 1 or right.bits == 1)
         products = _Extent(both, left.lowest * right.lowest, left.largest * right.largest)
@@ -53,10 +59,12 @@ def sequential_float32(terms: Terms, fmt: FloatFormat, rounder: Rounder) -> Arra
         products = left
         if not terms.product_format.same_as(_FLOAT32):
             return None
-    if not (left.is_float32() and right.is_float32() and products.is_float32()):
-        return None
-    addend = None if terms.addend is None else terms.addend.astype(np.float32)
-    return add_in_order(terms.a.astype(np.float32), terms.b.astype(np.float32), addend)
+    if left.is_float32() and right.is_float32() and products.is_float32():
+        addend = None if addend is None else addend.astype(np.float32)
+        return add_in_order(a.astype(np.float32), b.astype(np.float32), addend)
+    if terms.product_format is None and terms.size > _FEW_SUMS and left.lowest * right.lowest >= _FINEST:
+        return _add_twice_rounded(a, b, addend)
+    return None
 
 
 class _Extent(NamedTuple):
@@ -129,4 +137,30 @@ def _accumulate(total: Array, a: Array, b: Array) -> Array:
         terms = a[part] * b[part]
         terms[0] += total
         total = np.add.accumulate(terms, axis=0)[-1]
+    return total
+
+
+def _add_twice_rounded(a: Array, b: Array, addend: Array | None) -> Array:
+    """Return float32 sums of float64 products, shapes as in `add_in_order`, every partial sum rounded once."""
+    shape = np.broadcast_shapes(a.shape[1:], b.shape[1:])
+    total = np.empty(shape, np.float32)
+    size, start = math.prod(shape), 0
+    if addend is None:
+        np.multiply(a[0], b[0], out=total, casting="same_kind")
+        start = 1
+    else:
+        total[...] = addend
+    step = max(1, _BLOCK * shape[-2] // (2 * size))
+    for rows in blocks(shape[-2], step):
+        narrow = total[..., rows, :]
+        wide = narrow.astype(np.float64)
+        term, new, words, ties = (np.empty(wide.shape, t) for t in (np.float64, np.float64, np.int64, bool))
+        for x, y in zip(a[start:, ..., rows, :], b[start:], strict=True):
+            np.multiply(x, y, out=term)
+            np.add(wide, term, out=new)
+            np.bitwise_and(new.view(np.int64), _BEHIND, out=words)
+            if np.equal(words, _MIDPOINT, out=ties).any():
+                new[ties] = add_to_odd(wide[ties], term[ties])
+            narrow[...] = new
+            wide[...] = narrow
     return total

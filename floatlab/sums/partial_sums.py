@@ -20,7 +20,7 @@ from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.modes import MODES, cancelled, draws
 from floatlab.rounding.options import Rule, make_rule
-from floatlab.rounding.quantize import quantize
+from floatlab.rounding.quantize import quantize, round_floats
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import round_ratio
 from floatlab.sums.exact import add_to_odd
@@ -61,7 +61,9 @@ class Rounder:
         """Round a float64 array in place, and return it; fractions (see `Terms`) to a new one."""
         if x.dtype == object:
             return _round_fractions(x, fmt, self)
-        return quantize(x, fmt, out=x, **self.options)
+        if draws(self.rounding):
+            return quantize(x, fmt, out=x, **self.options)
+        return round_floats(x, self.rule(fmt), x)
 
     def to_values(self, x: Array, fmt: FloatFormat) -> Array:
         """Return a float64 array rounded to the format, in the type that its values have."""

@@ -7,6 +7,7 @@ accumulators with an order.)
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from floatlab.backend import Array, ignore_float_errors
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.modes import cancelled, draws
 from floatlab.rounding.odd import integer_to_odd
-from floatlab.sums.accumulators import Accumulator, Exact, Wide
-from floatlab.sums.bins import LOWEST, row_as_integer, row_to_odd
+from floatlab.sums.accumulators import Accumulator, Exact, Wide, float_adder
+from floatlab.sums.bins import LOWEST, is_mark, nudged, row_as_integer, row_to_odd
 from floatlab.sums.evaluate import (
     CERTIFIED_PRECISION,
     Sums,
@@ -25,16 +26,19 @@ from floatlab.sums.evaluate import (
     is_float64_loop,
     looked_at,
     round_sums,
+    rounded,
 )
-from floatlab.sums.operands import Rows
+from floatlab.sums.operands import MatrixProduct, Rows
 from floatlab.sums.partial_sums import ODD_BITS, PLAIN, Rounder
 
-__all__ = ["evaluate_mean", "evaluate_sum"]
+__all__ = ["evaluate_mean", "evaluate_product", "evaluate_sum"]
 
 _FLOAT64 = get_format("float64")
 _FEW_ROWS = 4  # so many rows are taken one by one, whatever their length;
-_LONG = 1 << 8  # others if they are long enough for bins to beat a product of slices,
+_SOME_ROWS, _FEW_NUMBERS = 16, 1 << 10  # so many, if they have no more numbers in all;
+_LONG = 1 << 8  # any number, if they are long enough for bins to beat a product of slices,
 _LONGEST = 1 << 16  # or one whose error is bounded
+_TINY = 2.0**-1000  # above, float64 has all of its bits
 
 
 def evaluate_sum(
@@ -45,10 +49,39 @@ def evaluate_sum(
         bounded = fmt.precision <= CERTIFIED_PRECISION and not (return_flags or draws(rounder.rounding))
         if _is_for_bins(rows, _LONGEST if isinstance(how, Wide) and bounded else _LONG):
             with ignore_float_errors(rows.numbers):
+                if len(rows.numbers) == 1 and rounder is PLAIN and not return_flags:
+                    one = _one(rows.numbers[0], fmt, 1)
+                    if one is not None:
+                        return one
                 sums = _sums(rows.numbers, fmt, rounder, 1, return_flags)
                 if sums is not None:
-                    return round_sums(sums, fmt, rounder, 1, return_flags)
+                    if return_flags or sums.integers is not None:
+                        return round_sums(sums, fmt, rounder, 1, return_flags)
+                    return rounded(sums.odd, fmt, rounder, one_nan=True)
     return evaluate(rows.as_product(), fmt, how, rounder, None, return_flags=return_flags)
+
+
+def evaluate_product(
+    product: MatrixProduct,
+    fmt: FloatFormat,
+    how: Accumulator,
+    rounder: Rounder,
+    product_format: str | FloatFormat | None,
+    *,
+    return_flags: bool = False,
+) -> Any:
+    """Return what `evaluate` does. One dot product of float32 numbers is the sum of a row: its terms are float64."""
+    alone = (
+        product.shape == (1, 1)
+        and product.narrow
+        and product.addend is None
+        and type(product.a) is np.ndarray
+    )
+    if not alone or not isinstance(how, Wide | Exact) or return_flags or product_format is not None:
+        return evaluate(product, fmt, how, rounder, product_format, return_flags=return_flags)
+    with ignore_float_errors(product.a):
+        terms = product.a * product.b.T
+    return evaluate_sum(Rows(terms, terms.shape[1], False), fmt, how, rounder)
 
 
 def evaluate_mean(rows: Rows, fmt: FloatFormat, rounder: Rounder, *, return_flags: bool = False) -> Any:
@@ -56,6 +89,10 @@ def evaluate_mean(rows: Rows, fmt: FloatFormat, rounder: Rounder, *, return_flag
     sums = None
     with ignore_float_errors(rows.numbers):
         if _is_for_bins(rows, _LONG):
+            if len(rows.numbers) == 1 and rounder is PLAIN and not return_flags:
+                one = _one(rows.numbers[0], fmt, rows.count)
+                if one is not None:
+                    return one
             sums = _sums(rows.numbers, fmt, rounder, rows.count, return_flags)
         if sums is None:
             sums = exact_sums(rows.as_product(), fmt, rounder, rows.count)
@@ -64,11 +101,30 @@ def evaluate_mean(rows: Rows, fmt: FloatFormat, rounder: Rounder, *, return_flag
 
 def _is_for_bins(rows: Rows, long: int) -> bool:
     numbers = rows.numbers
-    return (
-        type(numbers) is np.ndarray
-        and numbers.size > 0
-        and (len(numbers) <= _FEW_ROWS or numbers.shape[1] >= long)
-    )
+    if type(numbers) is not np.ndarray or not numbers.size:
+        return False
+    count, length = numbers.shape
+    return count <= _FEW_ROWS or length >= long or (count <= _SOME_ROWS and numbers.size <= _FEW_NUMBERS)
+
+
+def _one(row: Array, fmt: FloatFormat, divisor: int) -> Array | None:
+    """Return the mean of one row as most are: neither zero nor beyond the format, and rounded as a Python float.
+
+    The sum may be another number than the exact one, but no mark times the divisor lies between the two, nor on one.
+    """
+    add, bits = float_adder(fmt, exact=True), fmt.precision + 1
+    if add is None or bits + divisor.bit_length() > ODD_BITS:
+        return None
+    total = row_to_odd(row, bits + divisor.bit_length())
+    mean = total / divisor
+    if not abs(mean) > _TINY:  # or a NaN; and the sign of a zero is that of its terms
+        return None
+    if divisor > 1 and is_mark(mean, bits):
+        mean = nudged(mean, float(Fraction(total) - Fraction(mean) * divisor))
+    try:
+        return np.array([[add(mean, -0.0)]], fmt.value_dtype)
+    except OverflowError:
+        return None
 
 
 def _sums(
@@ -89,11 +145,12 @@ def _sums(
         if total == 0.0:
             totals[i] = _zero(numbers[i], rounder.rounding)
         elif total != total:
-            special = numbers[i][~np.isfinite(numbers[i])]
+            special = numbers[i][~np.isfinite(numbers[i])].astype(np.float64)
             if not special.size:  # too near to float64's end
                 return None
-            totals[i] = float(special.sum(dtype=np.float64))
-            invalid[i] = math.isnan(totals[i]) and not np.isnan(special).any()
+            totals[i] = float(special.sum())
+            if math.isnan(totals[i]):
+                totals[i], invalid[i] = math.nan, not np.isnan(special).any()
     return Sums(np.array(totals).reshape(-1, 1), invalid, integers, LOWEST)
 
 

@@ -5,7 +5,8 @@
 
 Every section compares floatlab's fast rooms with an oracle that shares no code with them: `floatlab.reference`
 (integers and fractions), the casts of NumPy and ml_dtypes, MPFR through gmpy2, Berkeley SoftFloat through
-softfloatpy. Where a package is not installed, the report says that its comparisons were skipped.
+softfloatpy. Where a package is not installed, the report says that its comparisons were skipped. What the proof of sums
+takes for granted is looked at, too: the floating-point environment before every task, and the BLAS in a section.
 
 `floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`.
 
@@ -27,9 +28,10 @@ from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
 from floatlab.system import provenance
 from floatlab.system.cluster import Cluster
+from floatlab.system.environment import check_environment
 from floatlab.system.processes import side_by_side
 from floatlab.system.terminal import make_console
-from floatlab.verify import arithmetic, conversions, critical, functions, softfloat, sums
+from floatlab.verify import arithmetic, blas, conversions, critical, functions, softfloat, sums
 from floatlab.verify.journal import PEERS, Fingerprint, Journal, surroundings
 from floatlab.verify.oracle import all_formats, find
 from floatlab.verify.report import Report, make_report
@@ -44,6 +46,7 @@ _ROOMS = {
     "softfloat": softfloat,
     "functions": functions,
     "sums": sums,
+    "blas": blas,
 }
 SECTIONS = tuple(_ROOMS)
 
@@ -89,6 +92,7 @@ def run_task(task: Task) -> Outcome:
     missing = missing_peer(task.peers)
     if missing:
         return Outcome(skipped=f"{missing} is not installed")
+    check_environment()  # an error here is none of floatlab's
     start = time.perf_counter()
     try:
         outcome: Outcome = _ROOMS[task.section].check(task)
@@ -137,6 +141,8 @@ def run(
     ------
     OptionError, FormatError
         If there is no such section or format, the number of jobs is negative, or no scheduler answers.
+    FloatEnvironmentError
+        If the processor flushes to zero in this thread or a worker, or rounds in another direction.
     DataError
         If the folder cannot be written to, or a worker has another source.
 
@@ -148,6 +154,7 @@ def run(
     """
     if not isinstance(jobs, int) or jobs < 0:
         raise OptionError(f"jobs is a number of processes. Got {jobs!r}. Use 0 for one per core.")
+    check_environment()
     jobs = jobs or os.cpu_count() or 1
     tasks = plan(full=full, sections=sections, kinds=kinds)
     journal = Journal(

@@ -28,7 +28,7 @@ class Task:
     Attributes
     ----------
     section : str
-        The section: "conversions", "rounding", "arithmetic", "softfloat", "functions" or "sums".
+        The section: "conversions", "rounding", "arithmetic", "softfloat", "functions", "sums" or "blas".
     part : str
         What is compared with what; tasks of one part and format make one line of the report.
     subject : str

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_with_the_way_out(arguments, what, folder):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 def test_after_ctrl_c_the_same_command_goes_on(folder):
-    x = np.lib.format.open_memmap("big.npy", "w+", np.float64, (12_000_000,))
+    x = np.lib.format.open_memmap("big.npy", "w+", np.float64, (30_000_000,))
     x[::1000] = 0.1
     del x
     options = ["--rounding", "stochastic", "--seed", "3", "-f", "e4m3", "-o", "y.npy"]

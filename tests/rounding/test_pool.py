@@ -47,7 +47,7 @@ def test_two_threads_have_the_bits_of_one(fmt, dtype, used):
             assert alone.tobytes() == beside.tobytes() and alone.dtype == beside.dtype
     codes = fl.encode(x, fmt)
     assert fl.decode(codes, fmt, threads=3).tobytes() == fl.decode(codes, fmt).tobytes()
-    assert 2 <= len(used) <= 5 and threading.get_ident() not in used
+    assert 2 <= len(used) <= 4 and threading.get_ident() in used  # the caller takes pieces, too
 
 
 @pytest.mark.parametrize("rounding", STOCHASTIC)

@@ -41,7 +41,8 @@ def both_ways(monkeypatch, a, b, **options):
 
 
 def is_native(a, b, rounder=PLAIN, **more):
-    terms = Terms(np.asarray(a, float), np.asarray(b, float), **more)
+    """Return whether the processor adds in float32; so few sums are not added in float64."""
+    terms = Terms(np.asarray(a, float)[..., :1, :], np.asarray(b, float)[..., :1], **more)
     with np.errstate(all="ignore"):
         return native.sequential_float32(terms, FP32, rounder) is not None
 
@@ -170,9 +171,11 @@ def test_blocks_of_terms_and_of_sums_change_no_bit(monkeypatch, size):
     stack, other = rng.integers(-99, 99, (3, 1, 7, 40)) / 64, rng.integers(-99, 99, (2, 40, 9)) / 64
     row = quantize(rng.standard_normal(5000), "bf16")
     before = matmul(stack, other, "fp32", accumulator="fp32"), sum_of(row, "fp32", accumulator="fp32")
+    long = matmul(stack * np.pi, other, "fp32", accumulator="fp32")
     monkeypatch.setattr(native, "_BLOCK", size)
     monkeypatch.setattr(native, "_TERMS", size)
     after = matmul(stack, other, "fp32", accumulator="fp32"), sum_of(row, "fp32", accumulator="fp32")
+    np.testing.assert_array_equal(long, matmul(stack * np.pi, other, "fp32", accumulator="fp32"))
     for x, y in zip(before, after, strict=True):
         np.testing.assert_array_equal(x, y)
     assert before[1] == in_fractions(row, np.ones(5000))
@@ -185,3 +188,64 @@ def test_sums_of_float32_rows_are_those_of_a_plain_loop():
         total += column
     np.testing.assert_array_equal(sum_of(x, "fp32", axis=1, accumulator="fp32"), total)
     np.testing.assert_array_equal(sum_of(x[:2], "fp32", axis=1, accumulator="fp32"), total[:2])
+
+
+# -- products of more than 24 bits ----------------------------------------------------------------------------
+
+
+def test_long_products_are_added_as_in_fractions(monkeypatch):
+    rng = np.random.default_rng(9)
+    a, b = rng.standard_normal((60, 90)).astype(np.float32), rng.standard_normal((90, 50)).astype(np.float32)
+    bias = rng.standard_normal(50).astype(np.float32)
+    for more in (None, bias):
+        got, wanted = both_ways(monkeypatch, a, b, bias=more)
+        np.testing.assert_array_equal(got, wanted)
+        for i, j in ((0, 0), (59, 49), (30, 7)):
+            start = Fraction(0) if more is None else Fraction(float(more[j]))
+            assert got[i, j] == np.float32(in_fractions(a[i], b[:, j], start)).view(np.uint32)
+    np.testing.assert_array_equal(
+        *both_ways(monkeypatch, rng.standard_normal((9, 20)), rng.standard_normal((20, 9)))
+    )
+
+
+def test_a_sum_that_float64_takes_for_a_midpoint_is_rounded_once(monkeypatch):
+    # 1 + 2^-23 + 2^-24 - 2^-70 lies below the midpoint, and float64 says that it is the midpoint, whose even
+    # neighbour is the one above.
+    eps = 2.0**-23
+    row, column = np.array([1.0 + eps, 1.0 + eps, -1.0]), np.array([1.0, 2.0**-24 * (1.0 - eps), 0.0])
+    assert (1.0 + eps) + row[1] * column[1] == 1.0 + eps + 2.0**-24
+    signs = np.where(np.arange(40) % 2, 1.0, -1.0)
+    got, wanted = both_ways(monkeypatch, signs[:, None] * row, np.tile(column[:, None], 40))
+    np.testing.assert_array_equal(got, wanted)
+    assert got.view(np.float32)[1, 0] == in_fractions(row, column) == 1.0 + eps
+    monkeypatch.setattr(native, "_MIDPOINT", -1)  # so that nothing is looked at
+    assert (both_ways(monkeypatch, signs[:, None] * row, np.tile(column[:, None], 40))[0] != wanted).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-60, 2.0**-74, 2.0**-85, 2.0**-100, 2.0**60])
+def test_ties_subnormal_sums_and_overflow_of_long_products(monkeypatch, scale):
+    rng = np.random.default_rng(10)
+    for _ in range(6):
+        a = (rng.integers(-(2**13), 2**13, (40, 25)) * 2.0 ** rng.integers(-20, 4, (40, 25))).astype(
+            np.float32
+        )
+        b = (rng.integers(-(2**13), 2**13, (25, 30)) * 2.0 ** rng.integers(-20, 4, (25, 30))).astype(
+            np.float32
+        )
+        a, b = a * np.float32(scale), b * np.float32(scale)
+        a[0, 3], b[5, 0], a[2] = np.inf, np.nan, -0.0
+        np.testing.assert_array_equal(*both_ways(monkeypatch, a, b))
+
+
+def test_terms_too_fine_for_subnormal_sums_are_left_to_the_rounder(monkeypatch):
+    # 1.5 * 2^-149 is a midpoint; 2^-203 beside it is lost in float64.
+    wide = np.ones((40, 1))
+    for rest, wanted in ((2.0**-203, 2.0**-148), (-(2.0**-203), 2.0**-149)):
+        a, b = np.array([[1.0, 1.0]]) * wide, np.array([[1.5 * 2.0**-149], [rest]])
+        terms = Terms(a, b)
+        assert 1.5 * 2.0**-149 + rest == 1.5 * 2.0**-149
+        assert native.sequential_float32(terms, FP32, PLAIN) is None
+        # the first term is rounded itself, so the midpoint is made of two
+        a, b = np.array([[1.0, 1.0]]) * wide, np.array([[2.0**-149], [2.0**-150 + rest]])
+        np.testing.assert_array_equal(*both_ways(monkeypatch, a, b))
+        assert matmul(a, b, "fp32", accumulator="fp32")[0] == wanted

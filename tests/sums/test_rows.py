@@ -14,6 +14,7 @@ from floatlab.formats import get_format
 from floatlab.rounding.flags import Flags
 from floatlab.rounding.options import ROUNDING_MODES
 from floatlab.sums import bins, native, rows
+from floatlab.sums.matmul import dot, matmul
 from floatlab.sums.matmul import mean as mean_of
 from floatlab.sums.matmul import sum as sum_of
 
@@ -55,7 +56,7 @@ def bits(x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_row_is_its_exact_sum_whatever_its_length_and_its_numbers(kind, dtype):
     rng = np.random.default_rng(len(kind))
-    for n in (1, 2, 63, 64, 65, 66, 300, bins._BLOCK + 3):
+    for n in (1, 2, bins._SHORT, bins._SHORT + 1, 400, bins._BLOCK + 3):
         x = KINDS[kind](rng, n, dtype)
         exact = fraction_of(x)
         assert bins.row_as_integer(x) == exact * 2**1074
@@ -114,6 +115,7 @@ def special_rows(n, dtype):
 @pytest.mark.parametrize("n", [3, 65])
 @pytest.mark.parametrize("fmt", ["fp16", "e4m3", "e8m0", "fp64"])
 def test_bins_and_products_of_matrices_are_the_same_bits_flags_and_draws(monkeypatch, fmt, n):
+    monkeypatch.setattr(bins, "_SHORT", 64)
     options = [{"rounding": mode} for mode in DETERMINISTIC]
     options += [{"rounding": "stochastic", "random_bits": 9}, {"rounding": "stochastic_c", "random_bits": 40}]
     if get_format(fmt).signed:
@@ -146,6 +148,48 @@ def test_bins_and_products_of_matrices_are_the_same_bits_flags_and_draws(monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(rows, "_is_for_bins", lambda *_: False)
             assert got == results(x, i % 4), x
+
+
+def test_a_mean_that_lies_beside_a_midpoint_by_less_than_float64_shows_is_rounded_to_the_right_side():
+    fmt, rng = get_format("bf16"), np.random.default_rng(6)
+    for _ in range(300):
+        n = int(rng.choice([3, 5, 7, 12, 100]))
+        middle = Fraction(2 * int(rng.integers(128, 256)) + 1, 2) * Fraction(2) ** int(rng.integers(-20, 20))
+        x = np.full(n, float(middle))
+        x[0], x[1] = 0.0, 2 * x[1]
+        x[2] += float(middle) * float(rng.choice([0.0, 2.0**-52, -(2.0**-52), 2.0**-45]))
+        for row in (x, -x):
+            right = reference.round(fraction_of(row) / n, fmt).value
+            assert mean_of(row, fmt) == reference.to_float(right)
+    # The sum is beside a midpoint times 3, and the quotient is the midpoint in float64.
+    x = np.array([3.0 * (1 + 2.0**-8), 2.0**-70, 0.0])
+    assert x.sum() / 3 == 1 + 2.0**-8 and mean_of(x, fmt) == 1 + 2.0**-7 and mean_of([x[0], 0, 0], fmt) == 1
+
+
+@pytest.mark.parametrize("fmt", ["fp16", "e4m3", "e4m3fnuz", "e8m0", "fp32", "fp64"])
+def test_one_dot_product_is_that_of_a_matrix(fmt):
+    rng, unsigned = np.random.default_rng(8), not get_format(fmt).signed
+    for n in (1, 5, 300):
+        x, y = rng.standard_normal((2, n)).astype(np.float32)
+        rows = [
+            (x, y),
+            (x * np.float32(1e-30), y * np.float32(1e-12)),
+            (np.zeros_like(x), -y),
+            (-0.0 * x, 0.0 * x),
+        ]
+        rows += [(np.where(np.arange(n) == 0, special, x), 0.0 * y) for special in (np.inf, np.nan)]
+        rows.append((np.concatenate([x, x]).astype(np.float32), np.concatenate([y, -y])))
+        for a, b in rows:
+            for how in ("wide", "exact"):
+                for mode in ("nearest_even",) if unsigned else ("nearest_even", "toward_negative", "to_odd"):
+                    options = {"accumulator": how, "rounding": mode}
+                    twice = matmul(np.stack([a, a]), b, fmt, **options)
+                    assert bits(dot(a, b, fmt, **options)) == bits(twice[0]), (n, how, mode)
+    x = (rng.standard_normal(200) * 2.0 ** rng.integers(-60, 60, 200)).astype(np.float32)
+    exact = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(x, x[::-1], strict=True))
+    if not unsigned:
+        right = reference.to_float(reference.round(exact, get_format(fmt)).value)
+        assert bits(dot(x, x[::-1], fmt, accumulator="exact")) == bits(right)
 
 
 def test_several_rows_of_which_one_is_not_finite_keep_their_places():
@@ -214,7 +258,7 @@ def test_what_the_nearest_float64_loses_decides_only_where_it_is_a_mark():
     # A midpoint of float32, its neighbours, and what lies 2^-200 beside them.
     for middle in (1.0 + 2.0**-24, 1.0 + 2.0**-23, 1.0 + 2.0**-24 + 2.0**-52, 0.0, 2.0**-150):
         for tail in (2.0**-200, -(2.0**-200), 0.0):
-            for n in (2, 100):
+            for n in (2, bins._SHORT + 9):
                 row = np.array([middle, tail, *[0.0] * (n - 2)])
                 exact = Fraction(middle) + Fraction(tail)
                 for mode in DETERMINISTIC:

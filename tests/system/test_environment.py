@@ -14,10 +14,11 @@ import pytest
 from test_inputs import EVERYWHERE, PLAIN, X
 
 import floatlab as fl
-from floatlab import optim
+from floatlab import optim, verify
 from floatlab.errors import FloatEnvironmentError, FloatlabError
 from floatlab.formats import FloatFormat
 from floatlab.functions import tables
+from floatlab.rounding import pool
 from floatlab.system import processes
 from floatlab.system.environment import check_environment
 
@@ -208,6 +209,53 @@ def test_a_long_code_is_not_decoded_in_it(fmt, wrong):
 def test_workers_look_before_they_start(wrong):
     with wrong(), pytest.raises(FloatEnvironmentError):
         processes._call(lambda config: config, 0, None)
+
+
+def test_a_proof_refuses_it_and_writes_no_disagreement_down(wrong, tmp_path):
+    task = verify.plan(sections=["arithmetic"], kinds=["fp4"])[0]
+    with wrong():
+        with pytest.raises(FloatEnvironmentError):
+            verify.run(sections=["arithmetic"], kinds=["fp4"], jobs=1, out=tmp_path, quiet=True)
+        with pytest.raises(FloatEnvironmentError):
+            verify.run_task(task)
+    assert not [*tmp_path.iterdir()]
+    assert verify.run_task(task).disagreements == 0
+
+
+def test_pytorchs_switch_is_noticed_and_what_it_would_have_spoilt_is_not_kept():
+    torch = pytest.importorskip("torch")
+    probe = FloatFormat("told by torch", 8, 2, specials="fn")
+    x = np.full(600_000, 1e-38, np.float32)
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot be told to")
+    try:
+        for compute in (
+            lambda: fl.quantize(x, probe),
+            lambda: fl.encode(x, probe, threads=2),
+            lambda: fl.decode([1, 2], probe),
+        ):
+            with pytest.raises(FloatEnvironmentError, match="torch"):
+                compute()
+    finally:
+        torch.set_flush_denormal(False)
+    assert fl.decode([1, 2], probe).tolist() == [2.0**-128, 2.0**-127]
+    assert set(fl.quantize(x, probe, threads=2).tolist()) == set(
+        fl.quantize(x[:1].astype(float), probe).tolist()
+    )
+
+
+def test_a_thread_of_a_pool_that_was_told_otherwise_is_noticed(wrong):
+    x, do = np.linspace(0, 1, 2 * pool.LEAST), pool._do
+
+    def told_otherwise(*arguments):
+        with wrong():
+            do(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "_do", told_otherwise)
+        with pytest.raises(FloatEnvironmentError):
+            fl.quantize(x, "fp16", threads=3)
+    assert fl.quantize(x, "fp16", threads=3).tobytes() == fl.quantize(x, "fp16").tobytes()
 
 
 def test_the_setting_of_another_thread_is_its_own():

@@ -1,0 +1,84 @@
+"""Is this answer right? The checks of the course's exercises, for students and for whoever grades them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from floatlab.course.exercise import Exercise, Verdict, judge
+from floatlab.course.exercises import EXERCISES
+from floatlab.errors import check_option
+
+__all__ = ["check", "exercise", "grade"]
+
+
+def exercise(name: str) -> Exercise:
+    """Return an exercise by its number.
+
+    Raises
+    ------
+    OptionError
+        If there is none; the message suggests the nearest.
+
+    Examples
+    --------
+    >>> exercise("02.1").arguments
+    ('x',)
+    """
+    check_option("the number of an exercise", name, EXERCISES)
+    return EXERCISES[name]
+
+
+def check(name: str, answer: Any = ...) -> Verdict:
+    """Check an answer to an exercise, on everything that it can be tried on.
+
+    Parameters
+    ----------
+    name : str
+        The exercise: "02.1" is the first of notebook 02.
+    answer : callable
+        The function that was asked for.
+
+    Returns
+    -------
+    Verdict
+        True if it is right. Else it shows the first counterexample, and a hint; never the answer.
+
+    Raises
+    ------
+    OptionError
+        If there is no such exercise.
+
+    Examples
+    --------
+    >>> import math
+    >>> print(check("02.1", lambda x: math.trunc(x * 8) / 8))
+    02.1: not yet
+    <BLANKLINE>
+      x = 1.078125 is 1.125. Your function returns 1.0.
+    <BLANKLINE>
+      Hint: You cut off what does not fit. Which of the two neighbours is nearer?
+    """
+    return judge(exercise(name), answer)
+
+
+def grade(answers: Mapping[str, Any]) -> dict[str, Verdict]:
+    """Check many answers at once: what an autograder calls.
+
+    Parameters
+    ----------
+    answers : mapping of str to callable
+        By the number of the exercise.
+
+    Returns
+    -------
+    dict of str to Verdict
+        Of every exercise that was answered.
+
+    Examples
+    --------
+    >>> verdicts = grade({"01.1": lambda code: (code >> 15, code >> 10 & 31, code & 1023), "02.1": None})
+    >>> {name: verdict.passed for name, verdict in verdicts.items()}
+    {'01.1': True, '02.1': False}
+    """
+    return {name: check(name, answer) for name, answer in answers.items()}
