@@ -82,7 +82,6 @@ COMING = {
     "01_what_a_float_is",
     "03_arithmetic",
     "04_fp8_and_below",
-    "06_gradients_that_vanish",
 }
 
 

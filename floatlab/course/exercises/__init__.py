@@ -4,15 +4,16 @@
 - `rounding.py`: 02, rounding.
 - `arithmetic.py`: 03, arithmetic.
 - `derivatives.py`: 05, a derivative from nothing.
+- `vanishing.py`: 06, gradients that vanish into zero.
 """
 
 from __future__ import annotations
 
 from floatlab.course.exercise import Exercise
-from floatlab.course.exercises import arithmetic, derivatives, floats, rounding
+from floatlab.course.exercises import arithmetic, derivatives, floats, rounding, vanishing
 
 __all__ = ["EXERCISES"]
 
 EXERCISES: dict[str, Exercise] = {
-    one.name: one for room in (floats, rounding, arithmetic, derivatives) for one in room.EXERCISES
+    one.name: one for room in (floats, rounding, arithmetic, derivatives, vanishing) for one in room.EXERCISES
 }
