@@ -164,7 +164,8 @@ TITLES = {
     "float64 sources": "Float64 sources|Spread numbers with more bits than float32 has, to float64 or float32 values.",
     "codes": "Codes|`encode` from float32, and `decode` to float32. A peer's own short type counts as codes.",
     "flags": "Flags|`quantize` with the five IEEE 754 exceptions of every element. No peer has these.",
-    "arithmetic": "Arithmetic|On `FloatArray`, a million elements, each result rounded once.",
+    "arithmetic": "Arithmetic|On `FloatArray`, a million standard normal numbers, each result rounded once. Numbers of "
+    "bfloat16's *whole range* have products and quotients that are subnormal or too large.",
     "sums": "Exact sums|The exact sum, rounded once. `math.fsum` has lists of Python floats to start from.",
     "products": "Matrix products|*Proven* ones are summed in float64, and each is shown to round as the exact "
     "one does. The others follow an accumulator, step by step.",
