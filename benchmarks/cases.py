@@ -345,7 +345,9 @@ def small(sizes: Sizes) -> Iterator[Case]:
         x = numbers("normal", fmt, size)
         count = f"{size} element" + "s" * (size > 1)
         own = {COPY: copy_of(x), "floatlab": Contender(partial(quantize, x, fmt))}
-        yield Case("small calls", f"quantize, {count}", size, {**own, **rounders(x, fmt)}, x=x, fmt=fmt)
+        yield Case(
+            "small calls", f"quantize, {count}", size, {**own, **rounders(x, fmt, fresh=True)}, x=x, fmt=fmt
+        )
         peers = {who: _by_value(contender, fmt) for who, contender in encoders(x, fmt).items()}
         own = {COPY: copy_of(x), "floatlab": _by_value(Contender(partial(encode, x, fmt)), fmt)}
         yield Case("small calls", f"encode, {count}", size, {**own, **peers}, x=x, fmt=fmt)

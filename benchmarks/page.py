@@ -74,9 +74,11 @@ def figure(x: float) -> str:
 
     Examples
     --------
-    >>> figure(1.234), figure(12.34), figure(1234.5), figure(float("nan"))
-    ('1.23', '12.3', '1,234', '')
+    >>> figure(0.01234), figure(1.234), figure(12.34), figure(1234.5), figure(float("nan"))
+    ('0.012', '1.23', '12.3', '1,234', '')
     """
+    if x < 0.1:
+        return f"{x:.2g}"
     return "" if np.isnan(x) else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:,.0f}"
 
 
