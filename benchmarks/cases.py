@@ -234,23 +234,31 @@ def _by_value(contender: Contender, fmt: FloatFormat) -> Contender:
 
 
 def arithmetic(sizes: Sizes) -> Iterator[Case]:
-    """Operations on arrays of a format, each result rounded once."""
+    """Operations on arrays of a format, each result rounded once.
+
+    On standard normal numbers; in bfloat16 also on some from its whole range, whose products and quotients are often
+    subnormal or too large.
+    """
     for name in ("fp16", "bf16"):
-        fmt = fl.get_format(name)
-        size = sizes.million
-        a, b = (quantize(numbers("normal", fmt, size)[::step], fmt) for step in (1, -1))
-        arrays = [fl.array(x, fmt) for x in (a, b)]
+        fmt, rng, size = fl.get_format(name), np.random.default_rng(0), sizes.million
+        a, b = (quantize(rng.standard_normal(size).astype(np.float32), fmt) for _ in range(2))
         for operation in ("add", "multiply", "divide"):
-            plain, out = getattr(np, operation), aligned(size, np.float32)
-            contenders = {
-                COPY: copy_of(a),
-                "floatlab": Contender(
-                    partial(plain, *arrays), lambda result: np.asarray(result.values, np.float32)
-                ),
-                "NumPy float32": Contender(partial(_quietly, plain, a, b, out=out)),
-                **calculators(operation, a, b, fmt),
-            }
-            yield Case("arithmetic", f"{name}, {operation}", size, contenders)
+            yield _calculation(f"{name}, {operation}", operation, a, b, fmt)
+    a, b = (quantize(numbers("normal", fmt, size)[::step], fmt) for step in (1, -1))
+    for operation in ("multiply", "divide"):
+        yield _calculation(f"bf16, {operation}, whole range", operation, a, b, fmt)
+
+
+def _calculation(row: str, operation: str, a: Array, b: Array, fmt: FloatFormat) -> Case:
+    plain, out = getattr(np, operation), aligned(a.size, np.float32)
+    arrays = [fl.array(x, fmt) for x in (a, b)]
+    contenders = {
+        COPY: copy_of(a),
+        "floatlab": Contender(partial(plain, *arrays), lambda result: np.asarray(result.values, np.float32)),
+        "NumPy float32": Contender(partial(_quietly, plain, a, b, out=out)),
+        **calculators(operation, a, b, fmt),
+    }
+    return Case("arithmetic", row, a.size, contenders)
 
 
 def _quietly(call: Callable[..., Any], *values: Any, **options: Any) -> Any:
@@ -337,7 +345,9 @@ def small(sizes: Sizes) -> Iterator[Case]:
         x = numbers("normal", fmt, size)
         count = f"{size} element" + "s" * (size > 1)
         own = {COPY: copy_of(x), "floatlab": Contender(partial(quantize, x, fmt))}
-        yield Case("small calls", f"quantize, {count}", size, {**own, **rounders(x, fmt)}, x=x, fmt=fmt)
+        yield Case(
+            "small calls", f"quantize, {count}", size, {**own, **rounders(x, fmt, fresh=True)}, x=x, fmt=fmt
+        )
         peers = {who: _by_value(contender, fmt) for who, contender in encoders(x, fmt).items()}
         own = {COPY: copy_of(x), "floatlab": _by_value(Contender(partial(encode, x, fmt)), fmt)}
         yield Case("small calls", f"encode, {count}", size, {**own, **peers}, x=x, fmt=fmt)

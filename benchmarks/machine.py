@@ -10,11 +10,13 @@ __all__ = ["machine"]
 
 
 def machine() -> dict[str, str]:
-    """Return what the machine is, and the version of Python."""
+    """Return what the machine is, how busy it is already, and the version of Python."""
+    load = {"load average before": f"{os.getloadavg()[0]:.1f}"} if hasattr(os, "getloadavg") else {}
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
+        **load,
         "Python": platform.python_version(),
     }
 

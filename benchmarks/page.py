@@ -74,9 +74,11 @@ def figure(x: float) -> str:
 
     Examples
     --------
-    >>> figure(1.234), figure(12.34), figure(1234.5), figure(float("nan"))
-    ('1.23', '12.3', '1,234', '')
+    >>> figure(0.01234), figure(1.234), figure(12.34), figure(1234.5), figure(float("nan"))
+    ('0.012', '1.23', '12.3', '1,234', '')
     """
+    if x < 0.1:
+        return f"{x:.2g}"
     return "" if np.isnan(x) else f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:,.0f}"
 
 
@@ -164,7 +166,8 @@ TITLES = {
     "float64 sources": "Float64 sources|Spread numbers with more bits than float32 has, to float64 or float32 values.",
     "codes": "Codes|`encode` from float32, and `decode` to float32. A peer's own short type counts as codes.",
     "flags": "Flags|`quantize` with the five IEEE 754 exceptions of every element. No peer has these.",
-    "arithmetic": "Arithmetic|On `FloatArray`, a million elements, each result rounded once.",
+    "arithmetic": "Arithmetic|On `FloatArray`, a million standard normal numbers, each result rounded once. Numbers of "
+    "bfloat16's *whole range* have products and quotients that are subnormal or too large.",
     "sums": "Exact sums|The exact sum, rounded once. `math.fsum` has lists of Python floats to start from.",
     "products": "Matrix products|*Proven* ones are summed in float64, and each is shown to round as the exact "
     "one does. The others follow an accumulator, step by step.",

@@ -229,11 +229,16 @@ def _own_floats(x: Array, exponent: int, mantissa: int) -> Any:
 # -- values to values ----------------------------------------------------------------------------------------
 
 
-def rounders(x: Array, fmt: FloatFormat, rounding: str = "nearest_even") -> dict[str, Contender]:
-    """Return all who round the numbers x to values of the format, in floats as wide as x."""
+def rounders(
+    x: Array, fmt: FloatFormat, rounding: str = "nearest_even", fresh: bool = False
+) -> dict[str, Contender]:
+    """Return all who round the numbers x to values of the format, in floats as wide as x.
+
+    Who can do so writes to an array that is there already, unless `fresh` asks for a new one.
+    """
     made = {
-        "NumPy types": _numpy_round_trip(x, fmt, rounding),
-        "PyTorch": _torch_round_trip(x, fmt, rounding),
+        "NumPy types": _numpy_round_trip(x, fmt, rounding, fresh),
+        "PyTorch": _torch_round_trip(x, fmt, rounding, fresh),
         "JAX": _jax_round_trip(x, fmt, rounding),
         "gfloat": _gfloat(x, fmt, rounding),
         "pychop": _pychop(x, fmt, rounding),
@@ -243,9 +248,11 @@ def rounders(x: Array, fmt: FloatFormat, rounding: str = "nearest_even") -> dict
     return {who: contender for who, contender in made.items() if contender is not None}
 
 
-def _numpy_round_trip(x: Array, fmt: FloatFormat, rounding: str) -> Contender | None:
+def _numpy_round_trip(x: Array, fmt: FloatFormat, rounding: str, fresh: bool) -> Contender | None:
     if fmt.dtype is None or rounding != "nearest_even":
         return None
+    if fresh:
+        return Contender(_errors_ignored(lambda: x.astype(fmt.dtype).astype(x.dtype)))
     short, out = np.empty(x.shape, fmt.dtype), np.empty_like(x)
 
     def round_trip() -> Array:
@@ -256,11 +263,13 @@ def _numpy_round_trip(x: Array, fmt: FloatFormat, rounding: str) -> Contender | 
     return Contender(_errors_ignored(round_trip))
 
 
-def _torch_round_trip(x: Array, fmt: FloatFormat, rounding: str) -> Contender | None:
+def _torch_round_trip(x: Array, fmt: FloatFormat, rounding: str, fresh: bool) -> Contender | None:
     if fmt.name not in TORCH_TYPES or rounding != "nearest_even" or (torch := loaded("torch")) is None:
         return None
-    tensor = torch.from_numpy(x)
-    short, out = torch.empty(x.shape, dtype=getattr(torch, TORCH_TYPES[fmt.name])), torch.empty_like(tensor)
+    tensor, kind = torch.from_numpy(x), getattr(torch, TORCH_TYPES[fmt.name])
+    if fresh:
+        return Contender(lambda: tensor.to(kind).to(tensor.dtype), lambda result: result.numpy())
+    short, out = torch.empty(x.shape, dtype=kind), torch.empty_like(tensor)
     return Contender(lambda: out.copy_(short.copy_(tensor)), lambda result: result.numpy())
 
 
