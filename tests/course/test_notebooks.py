@@ -79,7 +79,6 @@ def test_links_lead_somewhere(source):
 
 COMING = {
     "00_quickstart",
-    "01_what_a_float_is",
     "03_arithmetic",
     "04_fp8_and_below",
 }
@@ -128,6 +127,17 @@ def test_every_solution_passes_and_every_gap_fails_with_a_hint(source):
 def test_the_notebook_shows_what_the_code_gives(source, maker, monkeypatch):
     monkeypatch.setenv("FLOATLAB_QUICK", "")
     assert maker.differences(source) == []
+
+
+def test_what_is_printed_is_one_piece_however_the_kernel_cuts_it(maker):
+    from nbformat.v4 import new_output
+
+    printed = [new_output("stream", name=name, text=text) for name, text in (
+        ("stdout", "ex"), ("stdout", "act"), ("stderr", "no"), ("stdout", "!")
+    )]  # fmt: skip
+    picture = new_output("display_data", data={"text/plain": "<Figure>"})
+    whole = maker._whole([*printed, picture, new_output("stream", name="stdout", text="after")])
+    assert [o.get("text", "picture") for o in whole] == ["exact", "no", "!", "picture", "after"]
 
 
 def test_the_folder_is_small():
