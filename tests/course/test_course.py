@@ -124,6 +124,18 @@ def test_grades_are_those_of_the_checks():
     assert [bool(v) for v in verdicts.values()] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("fmt", "stop"),
+    [(*case, stop) for case, stop in zip(exercise("03.3").all_cases, exercise("03.3").results, strict=True)],
+)
+def test_a_sum_of_ones_stops_where_the_exercise_says_and_not_at_the_largest_value(fmt, stop):
+    total = 0.0 if stop < 4096 else stop - 3.0  # from 0 up it takes millions of terms in fp32
+    while (new := fl.quantize(total + 1.0, fmt).item()) != total:
+        assert new == total + 1.0
+        total = new
+    assert total == stop < fl.get_format(fmt).max
+
+
 def test_there_are_three_exercises_to_a_notebook():
     numbers = [name.split(".") for name in EXERCISES]
     assert {place for _, place in numbers} == {"1", "2", "3"} and len(numbers) == 3 * len(
