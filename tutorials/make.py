@@ -55,7 +55,8 @@ def edition(source: Path, without: str) -> Any:
 def run(notebook: Any) -> Any:
     """Run a notebook in a clean kernel, and leave nothing in it that differs from run to run."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(HERE)}}).execute()
+    place = {"metadata": {"path": str(HERE)}}
+    NotebookClient(notebook, timeout=300, resources=place, coalesce_streams=True).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

@@ -16,7 +16,16 @@ from floatlab.sums.matmul import sum as add_up
 
 __all__ = ["EXERCISES"]
 
-_FORMATS = ("fp32", "tf32", "bf16", "fp16", "e5m2", "e4m3", "fp6_e2m3")
+_FORMATS = (
+    "fp32",
+    "tf32",
+    "bf16",
+    "fp16",
+    "e5m2",
+    "e4m3",
+    "fp6_e3m2",
+    "e2m1",
+)  # those that reach their total
 
 
 def _pairs() -> list[Case]:
@@ -60,6 +69,14 @@ def _plain(terms: list[float]) -> float:
 
 def _right_sums(lists: list[list[float]]) -> list[float]:
     return [float(add_up(terms, "fp16", accumulator="kahan:fp16")) for terms in lists]
+
+
+def _stop(fmt: str) -> float:
+    """Return the first power of two that adding 1 leaves as it is; up to there the unit is at most 1."""
+    total = 1.0
+    while float(quantize(total + 1.0, fmt)) != total:
+        total *= 2.0
+    return total
 
 
 EXERCISES = (
@@ -122,11 +139,11 @@ EXERCISES = (
     ),
     Exercise(
         "03.3",
-        "From which total on does adding 1 change nothing? Return it for a format, given by its name.",
+        "1 + 1 + 1 + ..., one after the other, in a format that is given by its name: at which total does it stop?",
         ("fmt",),
         lambda: [(name,) for name in _FORMATS],
-        lambda names: [2.0 ** get_format(name).precision for name in names],
-        "Try it: begin with 1.0 and add 1 until the total stays as it is. How many bits has the format?",
+        lambda names: [_stop(name) for name in names],
+        "It stops at a power of two. Try 1.0, 2.0, 4.0 and so on: which is the first that adding 1 leaves as it is?",
         (
             Mistake(
                 "one bit too few",
