@@ -52,12 +52,11 @@ def check(name: str, answer: Any = ...) -> Verdict:
     Examples
     --------
     >>> import math
-    >>> print(check("02.1", lambda x: math.trunc(x * 8) / 8))
-    02.1: not yet
-    <BLANKLINE>
-      x = 1.078125 is 1.125. Your function returns 1.0.
-    <BLANKLINE>
-      Hint: You cut off what does not fit. Which of the two neighbours is nearer?
+    >>> verdict = check("02.1", lambda x: math.trunc(x * 8) / 8)
+    >>> bool(verdict), verdict.said
+    (False, 'x = 1.06640625 is 1.125. Your function returns 1.0.')
+    >>> verdict.hint
+    'You cut off what does not fit. Which of the two neighbours is nearer?'
     """
     return judge(exercise(name), answer)
 

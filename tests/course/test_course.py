@@ -124,12 +124,12 @@ def test_grades_are_those_of_the_checks():
     assert [bool(v) for v in verdicts.values()] == [True, False, False]
 
 
-<<<<<<< HEAD
 def test_no_gradient_depends_on_the_order_in_which_shares_are_added():
     for _, values in exercise("05.2").all_cases:
         assert all(values.values())
         assert all(number * 2.0**20 % 1.0 == 0.0 for number in values.values())  # every product is exact
-=======
+
+
 @pytest.mark.parametrize(
     ("fmt", "stop"),
     [(*case, stop) for case, stop in zip(exercise("03.3").all_cases, exercise("03.3").results, strict=True)],
@@ -140,7 +140,6 @@ def test_a_sum_of_ones_stops_where_the_exercise_says_and_not_at_the_largest_valu
         assert new == total + 1.0
         total = new
     assert total == stop < fl.get_format(fmt).max
->>>>>>> w-books2
 
 
 def test_there_are_three_exercises_to_a_notebook():
