@@ -78,7 +78,6 @@ def test_links_lead_somewhere(source):
 
 
 COMING = {
-    "00_quickstart",
     "03_arithmetic",
     "04_fp8_and_below",
     "05_a_derivative_from_nothing",
