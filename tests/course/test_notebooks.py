@@ -78,7 +78,6 @@ def test_links_lead_somewhere(source):
 
 
 COMING = {
-    "00_quickstart",
     "04_fp8_and_below",
 }
 

@@ -1,5 +1,6 @@
 """Which exercises are there? Three to each notebook, of rising difficulty.
 
+- `quickstart.py`: 00, the quickstart.
 - `floats.py`: 01, what a float is.
 - `rounding.py`: 02, rounding.
 - `arithmetic.py`: 03, arithmetic.
@@ -10,10 +11,12 @@
 from __future__ import annotations
 
 from floatlab.course.exercise import Exercise
-from floatlab.course.exercises import arithmetic, derivatives, floats, rounding, vanishing
+from floatlab.course.exercises import arithmetic, derivatives, floats, quickstart, rounding, vanishing
 
 __all__ = ["EXERCISES"]
 
 EXERCISES: dict[str, Exercise] = {
-    one.name: one for room in (floats, rounding, arithmetic, derivatives, vanishing) for one in room.EXERCISES
+    one.name: one
+    for room in (quickstart, floats, rounding, arithmetic, derivatives, vanishing)
+    for one in room.EXERCISES
 }
