@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 04 FP8 and below
 #
-# **Aim.** You can choose between E4M3 and E5M2, say what a cast does with a number that is too large, read the same
-# eight bits as three families of hardware do, and give a tensor the scale that it needs. **Time:** 40 minutes, and 40
+# **Aim.** You can choose between E4M3 and E5M2, say what becomes of a number that is too large, read the same eight bits
+# as three families of formats do, and give a tensor, an array of numbers, the scale that it needs. **Time:** 40 minutes, and 40
 # for the exercises.
 #
 # ## What you need to know
@@ -31,8 +31,8 @@ import floatlab as fl
 nans = fl.course.predict("How many of the 256 codes of E4M3 are NaN?", ...)
 other = fl.course.predict("0x40 is 2 in E4M3. What is it in E4M3 FNUZ, with the same fields and a bias of 8?", ...)
 zeros = fl.course.predict(
-    "100,000 weights from a normal distribution with standard deviation 0.02 are cast to FP4. How many percent of them "
-    "become zero?",
+    "100,000 numbers from a normal distribution with standard deviation 0.02 are rounded to FP4 (E2M1). How many percent "
+    "of them become zero?",
     ...,
 )
 
@@ -70,12 +70,14 @@ print("largest values: E4M3", fl.get_format("e4m3").max, "  with IEEE's specials
 fl.plots.plot_compare("e5m2", "e4m3")
 
 # %% [markdown]
-# The paper that proposed them uses E4M3 for weights and activations, and E5M2 for gradients, whose sizes differ more
-# ([Micikevicius and others 2022](#Sources), section 3).
+# The paper that proposed them recommends E4M3 for the weights and activations of a network, the numbers that it keeps and
+# those that it computes, and E5M2 for gradients, which say how the weights should change ([Micikevicius and others
+# 2022](#Sources), section 3). [Notebook 06](06_gradients_that_vanish.ipynb) looks at gradients.
 #
 # ### Too large: saturate, or NaN?
 #
-# A number that is too large has to become something. The format's own rule gives NaN in E4M3 and infinity in E5M2.
+# In a *cast*, the conversion to another format, a number that is too large has to become something. The format's own rule
+# gives NaN in E4M3 and infinity in E5M2.
 # *Saturation* gives the largest value instead. The OCP specification of fp8 defines both ways, and leaves the choice to
 # whoever casts ([OCP 2023](#Sources)).
 
