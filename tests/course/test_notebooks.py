@@ -77,9 +77,7 @@ def test_links_lead_somewhere(source):
             assert (TUTORIALS / target).exists(), target
 
 
-COMING = {
-    "04_fp8_and_below",
-}
+COMING = {}
 
 
 @EACH

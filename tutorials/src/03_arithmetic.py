@@ -154,8 +154,8 @@ for name in ("tf32", "fp16", "bf16", "e3m4", "e4m3", "fp6_e2m3", "e5m2", "fp6_e3
     print(f"{name:11} {fl.get_format(name).precision:9}   {stop:<9} {term}")
 
 # %% [markdown]
-# What counts most is how many bits a format keeps, and not how far it reaches: tf32 has the range of fp32, fp16 a much
-# smaller one, and both stop at the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4
+# What counts most is how many bits a format keeps, its [precision](01_what_a_float_is.ipynb), and not how far it reaches:
+# tf32 has the range of fp32, fp16 a much smaller one, and both stop at the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4
 # bits, but all values of E2M3 below 1 are [subnormal](01_what_a_float_is.ipynb), multiples of 1/8: its 1/7 is too
 # small. And in E2M1 the fourth term is already zero:
 
@@ -241,7 +241,8 @@ for name in ("fp16", "pairwise:fp16", "chunked:fp16:fp16:64", "kahan:fp16", "fp3
     print(f"{name:22}", fl.sum(x, accumulator=name))
 
 # %% [markdown]
-# How the errors grow with the number of terms, for 4096 numbers from 0 to 1 in bf16:
+# How the errors grow with the number of terms, for 4096 numbers from 0 to 1, values of bf16. "Chunked bf16 + fp32" adds
+# chunks of 64 terms in bf16, and their sums in fp32:
 
 # %%
 y = fl.quantize(np.random.default_rng(0).random(4096), "bf16")
