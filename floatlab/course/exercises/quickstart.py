@@ -58,7 +58,7 @@ EXERCISES = (
             Mistake(
                 "half way is kept",
                 lambda x: abs(x) < _FP16.smallest_subnormal / 2,
-                "One number is missing: the one half way between 0 and 2^-24. It becomes 0.",
+                "You keep a number that lies half way between 0 and 2^-24. The explanation shows which of the two wins.",
             ),
             Mistake(
                 "all that is subnormal",
