@@ -56,8 +56,8 @@ for x in (0.1, 1e-4, 1e-6, 1e-7, 1e-8):
 small.compare(fl.quantize(0.00000001, "fp16").item())
 
 # %% [markdown]
-# The smallest positive number of fp16 is 2^-24, about 0.00000006. What is not larger than half of it becomes 0: that is
-# *underflow*. ([Notebook 01](01_what_a_float_is.ipynb) shows where these numbers come from.)
+# The smallest positive number of fp16 is 2^-24, about 0.00000006. What is not larger than half of it becomes 0: it
+# *underflows*. ([Notebook 01](01_what_a_float_is.ipynb) shows where these numbers come from.)
 
 # %%
 smallest = 2.0**-24
@@ -152,8 +152,8 @@ for record in records:
 # %% [markdown]
 # ### Where nothing is needed
 #
-# It would be wrong to say that fp16 cannot train without scaling. With an ordinary loss, of weight 1, the gradients of
-# this network are large enough:
+# It would be wrong to say that nothing can be trained in fp16 without scaling. With an ordinary loss, of weight 1, the
+# gradients of this network are large enough, and it learns:
 
 # %%
 ordinary = train(TrainingConfig("fp16", "fp16", "fp16", epochs=EPOCHS))
@@ -184,8 +184,8 @@ print("loss of the last batch:", round(loss.item(), 2), "  of guessing:", round(
 #
 # - A format has a smallest number, and what is not larger than half of it becomes 0. No later step brings it back: a
 #   larger learning rate multiplies 0.
-# - A gradient is proportional to the loss. So the loss times 65536 gives every gradient times 65536, before it is
-#   rounded.
+# - The gradient of 65536 times the loss is 65536 times the gradient of the loss. So every gradient is multiplied before
+#   it is rounded, and not after.
 # - The scale is a power of two, because a binary format multiplies by that without rounding, as long as nothing
 #   underflows or becomes too large. Here is a number that fp16 has, scaled by 1024 and by 1000:
 

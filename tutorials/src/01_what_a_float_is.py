@@ -192,9 +192,10 @@ print("smallest subnormal ", 2**-10 * 2**-14, "=", fp16.smallest_subnormal)
 fl.plots.plot_ranges(["fp32", "bf16", "fp16", "e5m2", "e4m3", "e2m1"], size="half")
 
 # %% [markdown]
-# To the right of a bar stands the largest number, and what becomes of a larger one; where there is neither infinity nor
-# NaN it "saturates": the largest number stands for it. (The bits on the left are the subject of the next section.) bf16 has the exponent field of fp32 and so nearly its range, with
-# a mantissa that is 16 bits shorter. fp16 has three exponent bits fewer than bf16, and three mantissa bits more.
+# To the right of a bar stands the largest number, and what becomes of a larger one; where there is neither infinity
+# nor NaN it "saturates": the largest number stands for it. (The bits on the left are the subject of the next section.)
+# bf16 has the exponent field of fp32 and so nearly its range, with a mantissa that is 16 bits shorter. fp16 has three
+# exponent bits fewer than bf16, and three mantissa bits more.
 #
 # ### How far apart the values lie
 #

@@ -58,7 +58,7 @@ EXERCISES = (
             Mistake(
                 "half way is kept",
                 lambda x: abs(x) < _FP16.smallest_subnormal / 2,
-                "One number is missing: the one half way between 0 and 2^-24. It becomes 0.",
+                "You keep the number half way between 0 and 2^-24. The explanation shows which of the two wins.",
             ),
             Mistake(
                 "all that is subnormal",
@@ -96,6 +96,11 @@ EXERCISES = (
                 "scales below 1",
                 lambda x: 2.0 ** (-14 - (math.frexp(x)[1] - 1)),
                 "A gradient that is large enough already keeps the scale 1.",
+            ),
+            Mistake(
+                "the quotient",
+                lambda x: _FP16.smallest_normal / x,
+                "That is the quotient itself. Which power of two is the next one, and is it ever less than 1?",
             ),
             Mistake(
                 "no power of two",
