@@ -251,11 +251,12 @@ fl.plots.plot_accumulation(y, ["bf16", "pairwise:bf16", "chunked:bf16:fp32:64", 
 # %% [markdown]
 # ## Explain
 #
-# - The largest relative error of one rounding to nearest, away from the ends of a format, is the *unit roundoff* u. A
+# - The relative error of one rounding to nearest, away from the ends of a format, is below the *unit roundoff* u. A
 #   format that keeps p bits has u = 2⁻ᵖ: bf16 has 2⁻⁸.
 # - Each of the n - 1 additions rounds, and each error may be as large as u times the sum. So a sum of positive terms,
-#   one after the other, is off by at most (n - 1) u, relatively ([Lange and Rump 2017](#Sources)). In bf16 this bound is more than 100% from 258 terms on:
-#   it promises nothing then, and the sum that stood still shows that it was right to promise nothing.
+#   one after the other, is off by at most (n - 1) u, relatively ([Lange and Rump 2017](#Sources)). In bf16 this bound is
+#   more than 100% from 258 terms on: it promises nothing then, and the sum that stood still shows that it was right to
+#   promise nothing.
 # - In pairwise summation each term passes through log₂ n additions only: 12 for 4096 terms. The bound is about log₂(n) u.
 # - In chunks of 64, no sum has more than 64 terms as long as there are 4096 at most. Chunks were proposed for training
 #   with 8-bit numbers ([Wang and others 2018](#Sources)).
