@@ -59,28 +59,11 @@ def run(notebook: Any) -> Any:
     NotebookClient(notebook, timeout=300, resources=place, coalesce_streams=True).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = _whole(cell.outputs)
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if "image/png" in data:
                 data["image/png"] = _smaller(data["image/png"])
     return notebook
-
-
-def _whole(outputs: list[Any]) -> list[Any]:
-    """Return outputs with what was printed in one piece: how a kernel cuts it up is a matter of its clock."""
-    joined: list[Any] = []
-    for output in outputs:
-        if (
-            joined
-            and output.output_type == joined[-1].output_type == "stream"
-            and output.name == joined[-1].name
-        ):
-            joined[-1].text += output.text
-        else:
-            joined.append(output)
-    return joined
 
 
 def _smaller(picture: str) -> str:

@@ -258,8 +258,8 @@ def _copied(case: Case) -> Case:
 
 
 def _shown(x: Any) -> str:
-    if isinstance(x, np.ndarray):
-        return f"{x.tolist()!r:.80}"
+    """Return a number, a list or a text as it is written, cut off where it is long."""
     if isinstance(x, float | np.floating):
         return repr(float(x))
-    return f"{x!r:.80}"
+    text = repr(x.tolist() if isinstance(x, np.ndarray) else x)
+    return text if len(text) <= 80 else text[:74] + " [...]"

@@ -125,17 +125,6 @@ def test_the_notebook_shows_what_the_code_gives(source, maker, monkeypatch):
     assert maker.differences(source) == []
 
 
-def test_what_is_printed_is_one_piece_however_the_kernel_cuts_it(maker):
-    from nbformat.v4 import new_output
-
-    printed = [new_output("stream", name=name, text=text) for name, text in (
-        ("stdout", "ex"), ("stdout", "act"), ("stderr", "no"), ("stdout", "!")
-    )]  # fmt: skip
-    picture = new_output("display_data", data={"text/plain": "<Figure>"})
-    whole = maker._whole([*printed, picture, new_output("stream", name="stdout", text="after")])
-    assert [o.get("text", "picture") for o in whole] == ["exact", "no", "!", "picture", "after"]
-
-
 def test_the_folder_is_small():
     size = sum(path.stat().st_size for path in TUTORIALS.rglob("*.ipynb"))
     assert size < 5_000_000
