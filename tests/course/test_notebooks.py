@@ -68,16 +68,7 @@ def test_the_glossary_is_in_order():
 @EACH
 def test_links_lead_somewhere(source):
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", text_of(source)):
-        name = Path(target).stem
-        if re.match(
-            r"\d\d_", name
-        ):  # a notebook: of those that are still to come the list of the course knows
-            assert (TUTORIALS / target).exists() or name in COMING, target
-        else:
-            assert (TUTORIALS / target).exists(), target
-
-
-COMING = {}
+        assert (TUTORIALS / target).exists(), target
 
 
 @EACH
