@@ -109,3 +109,11 @@ def test_the_pages_with_python_are_found():
         "loss-scaling.md",
         "verification.md",
     }
+
+
+def test_the_answers_to_questions_are_what_the_lines_show():
+    text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == text.count("\n## ") >= 18
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"fl": fl, "np": np}, "questions", None, 0)
+    assert failures([test]) == ""
