@@ -113,12 +113,12 @@ def one_mantissa_bit_too_few(m):
 
 @mutant
 def subnormals_keep_their_full_precision(m):
-    with_property(m, "smallest_normals", lambda self, row: row / 8)
+    with_property(m, "smallest_normal", lambda self, smallest: smallest / 8)
 
 
 @mutant
 def subnormals_start_a_binade_too_high(m):
-    with_property(m, "smallest_normals", lambda self, row: row * 2)
+    with_property(m, "smallest_normal", lambda self, smallest: smallest * 2)
 
 
 def changed_rule(m: SimpleNamespace, **changes: object) -> None:

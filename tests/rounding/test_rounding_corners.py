@@ -51,14 +51,24 @@ def test_an_out_that_overlaps_the_input_is_written_as_if_it_did_not(step):
 
 
 @pytest.mark.parametrize(
-    "size", [1, 3, workspace.ROW - 1, workspace.ROW, workspace.ROW + 1, 3 * workspace.ROW + 7]
+    "size",
+    [
+        1,
+        3,
+        workspace._SHORT,
+        workspace._SHORT + 1,
+        workspace.ROW - 1,
+        workspace.ROW,
+        workspace.ROW + 1,
+        3 * workspace.ROW + 7,
+    ],
 )
 def test_a_row_of_bounds_bounds_every_element(size):
     for dtype in (np.float32, np.float64):
         x = np.random.default_rng(size).standard_normal(size).astype(dtype)
         y = np.empty_like(x)
         for ufunc in (np.maximum, np.minimum):
-            workspace.bound(ufunc, x, workspace.row(0.25, np.dtype(dtype)), out=y)
+            workspace.bound(ufunc, x, dtype(0.25), out=y)
             assert np.array_equal(y, ufunc(x, dtype(0.25)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from floatlab.backend import Array
 from floatlab.formats import FloatFormat
-from floatlab.rounding.kernels.workspace import Row, row
+from floatlab.rounding.kernels.workspace import Row
 
 __all__ = ["Constants"]
 
@@ -66,9 +66,9 @@ class Constants:
         return self._word(np.iinfo(self.word).min)
 
     @cached_property
-    def smallest_normals(self) -> Array:
-        """A row of 2^emin: below it the last place no longer shrinks."""
-        return row(self.fmt.smallest_normal, self.dtype)
+    def smallest_normal(self) -> Any:
+        """2^emin: below it the last place no longer shrinks."""
+        return self.dtype.type(self.fmt.smallest_normal)
 
     @cached_property
     def top(self) -> Any:

@@ -57,7 +57,7 @@ class Kernel(Constants):
         """Write the unit of each element, `places` below its exponent; return what `Ends` has to look for."""
         np.bitwise_and(x.view(self.word), self.infinity, out=unit.bits)
         top = np.maximum.reduce(unit.value)
-        bound(np.maximum, unit.value, self.smallest_normals, out=unit.value)
+        bound(np.maximum, unit.value, self.smallest_normal, out=unit.value)
         np.subtract(unit.bits, places, out=unit.bits)
         return ORDINARY if top < self.top else LARGE if top < np.inf else SPECIAL
 

@@ -16,14 +16,13 @@ Source: IEEE 754-2019, 7.4 (overflow).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array
 from floatlab.rounding.kernels.constants import Constants
-from floatlab.rounding.kernels.workspace import SPECIAL, Pair, Workspace, bound, row
+from floatlab.rounding.kernels.workspace import SPECIAL, Pair, Workspace, bound
 
 __all__ = ["Ends"]
 
@@ -44,15 +43,16 @@ class Ends:
         number = constants.dtype.type
         self.constants = constants
         self.infinite = number(infinite[0]), number(infinite[1])
-        self.stop: tuple[Any, Array] | None = None
+        self.stop: tuple[Any, Any] | None = None
         if np.isfinite(over[0]) != np.isfinite(over[1]):
             # One side stops at its largest value. Clamped to that before all else, it is as usual.
             side = 0 if np.isfinite(over[0]) else 1
-            self.stop = (np.minimum, np.maximum)[side], row(over[side], constants.dtype)
+            self.stop = (np.minimum, np.maximum)[side], number(over[side])
             mark = abs(over[1 - side])
             over = mark, -mark
-        self.over = over
+        self.over = number(over[0]), number(over[1])
         self.nans = number(np.nan), number(-np.nan)
+        self._end = self.over[0].view(constants.word)  # its bits
         self.makes_nan = bool(np.isnan(over[0]))
         self._put = self._strategy(over, infinite)
 
@@ -90,15 +90,11 @@ class Ends:
         np.multiply(rounded, up, out=rounded)
         np.multiply(rounded, down, out=y)
 
-    @cached_property
-    def _bounds(self) -> tuple[Array, Array]:
-        return row(self.over[0], self.constants.dtype), row(self.over[1], self.constants.dtype)
-
     def _clamp(self, x: Array, y: Array, work: Workspace) -> None:
         """Cut off at the largest and the lowest value."""
         rounded = work.rows[1].value
-        bound(np.minimum, rounded, self._bounds[0], out=rounded)
-        bound(np.maximum, rounded, self._bounds[1], out=y)
+        bound(np.minimum, rounded, self.over[0], out=rounded)
+        bound(np.maximum, rounded, self.over[1], out=y)
 
     def _mark(self, x: Array, y: Array, work: Workspace) -> None:
         """Put infinities, or NaNs, of the value's sign in the place of magnitudes beyond the largest value."""
@@ -109,22 +105,18 @@ class Ends:
         np.bitwise_and(rounded.bits, k.magnitude, out=size.bits)
         np.subtract(k.max_bits, size.bits, out=beyond.bits)
         np.right_shift(beyond.bits, k.last_bit, out=beyond.bits)  # -1 where beyond the maximum, else 0
-        np.bitwise_and(beyond.bits, self._mark_bits, out=beyond.bits)
+        np.bitwise_and(beyond.bits, self._end, out=beyond.bits)
         if self.makes_nan:
             np.bitwise_or(rounded.bits, beyond.bits, out=y.view(k.word))
         else:
             np.maximum(size.bits, beyond.bits, out=size.bits)
             k.put_sign(x, size, beyond, y)
 
-    @cached_property
-    def _mark_bits(self) -> Any:
-        return self.constants.dtype.type(self.over[0]).view(self.constants.word)
-
     def flush(self, x: Array, y: Array, work: Workspace) -> None:
         """Copy x to y with every magnitude below the smallest normal replaced by a zero of its sign."""
         k, size = self.constants, work.rows[0]
         np.absolute(x, out=size.value)
-        small = np.less(size.value, k.smallest_normals[0])
+        small = np.less(size.value, k.smallest_normal)
         if y is not x:
             np.copyto(y, x)
         words = y.view(k.word)

@@ -21,7 +21,6 @@ __all__ = [
     "Row",
     "Workspace",
     "bound",
-    "row",
     "scratch",
     "workspace",
 ]
@@ -92,25 +91,20 @@ def workspace(itemsize: int, length: int) -> Workspace:
 
 
 ROW = 1 << 14  # elements in a row of bounds: half of the first-level cache
+_SHORT = 1 << 12  # so many are bounded by one number in the time in which a row is made
 
 
-def row(number: float, dtype: np.dtype[Any]) -> Array:
-    """Return a row of equal numbers, for `bound`."""
-    numbers = np.full(ROW, number, dtype)
-    numbers.flags.writeable = False
-    return numbers
+def bound(ufunc: Any, values: Array, limit: Any, out: Array) -> None:
+    """Apply `maximum` or `minimum` with one bound, of the type of the values, to a block.
 
-
-def bound(ufunc: Any, values: Array, bounds: Array, out: Array) -> None:
-    """Apply `maximum` or `minimum` with one bound, of which `bounds` is a row, to a block.
-
-    NumPy takes four times as long for one number as for an array. A row of them, broadcast over the block, stays in
+    NumPy takes four times as long for one number as for an array. A row of them, broadcast over a long block, stays in
     the cache.
     """
     size = values.size
-    if size <= ROW:
-        ufunc(values, bounds[:size], out=out)
+    if size <= _SHORT:
+        ufunc(values, limit, out=out)
         return
+    bounds = np.full(ROW, limit, values.dtype)
     whole = size - size % ROW
     ufunc(values[:whole].reshape(-1, ROW), bounds, out=out[:whole].reshape(-1, ROW))
     if whole < size:
