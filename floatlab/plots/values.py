@@ -140,8 +140,11 @@ def _regions(made: Canvas, data: dict[str, NDArray[Any]], rows: list[int], half:
     for k, i in enumerate(rows):
         low, high = data["low"][i], data["high"][i]
         low = max(low, 0.0) if half else low
-        shade = made.theme.region("normal") if k % 2 else made.theme.grid
-        made.axes.barh(-0.25, high - low, left=low, height=0.34, color=shade, lw=0, gid="region")
+        # Two shades that differ by lightness: green and grey are one to some eyes.
+        shade, line = made.theme.region("normal") if k % 2 else made.theme.paper, 0.08 * made.font
+        made.axes.barh(
+            -0.25, high - low, left=low, height=0.34, fc=shade, ec=made.theme.behind, lw=line, gid="region"
+        )
         gap = 0.004 * (data["high"][-1] - (0 if half else data["low"][0]))
         for end, belongs, side in (
             (low, data["low_belongs"][i], 1), (high, data["high_belongs"][i], -1),
