@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,66 +29,48 @@ _Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Of stochastic 
 _Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget what was interrupted.")]
 
 
-@app.command(
+def _converts_to(to: str) -> Callable[..., None]:
+    """Return the command that writes values, or codes: the two differ in nothing else."""
+
+    def convert(
+        file: _File,
+        out: _Out,
+        fmt: FormatOption = "fp16",
+        rounding: RoundingOption = "nearest_even",
+        overflow: OverflowOption = None,
+        subnormals: SubnormalsOption = "gradual",
+        flush_inputs: FlushInputsOption = False,
+        random_bits: RandomBitsOption = None,
+        seed: _Seed = None,
+        fresh: _Fresh = False,
+    ) -> None:
+        from floatlab.cli.convert import convert_command
+
+        convert_command(
+            file,
+            fmt,
+            out,
+            to=to,
+            fresh=fresh,
+            rounding=rounding,
+            overflow=overflow,
+            subnormals=subnormals,
+            flush_inputs=flush_inputs,
+            random_bits=random_bits,
+            rng=seed,
+        )
+
+    return convert
+
+
+app.command(
+    "quantize",
+    help="Round the numbers of an .npy file, of any size, to a format; interrupted, the same command goes on.",
     epilog="Examples: floatlab quantize x.npy -f e4m3 -o y.npy --overflow saturate; "
-    "floatlab quantize x.npy -f bf16 -o y.npy --rounding stochastic --seed 7"
-)
-def quantize(
-    file: _File,
-    out: _Out,
-    fmt: FormatOption = "fp16",
-    rounding: RoundingOption = "nearest_even",
-    overflow: OverflowOption = None,
-    subnormals: SubnormalsOption = "gradual",
-    flush_inputs: FlushInputsOption = False,
-    random_bits: RandomBitsOption = None,
-    seed: _Seed = None,
-    fresh: _Fresh = False,
-) -> None:
-    """Round the numbers of an .npy file, of any size, to a format; interrupted, the same command goes on."""
-    from floatlab.cli.convert import convert_command
-
-    convert_command(
-        file,
-        fmt,
-        out,
-        to="values",
-        fresh=fresh,
-        rounding=rounding,
-        overflow=overflow,
-        subnormals=subnormals,
-        flush_inputs=flush_inputs,
-        random_bits=random_bits,
-        rng=seed,
-    )
-
-
-@app.command(epilog="Example: floatlab encode x.npy -f e4m3 -o codes.npy --overflow saturate")
-def encode(
-    file: _File,
-    out: _Out,
-    fmt: FormatOption = "fp16",
-    rounding: RoundingOption = "nearest_even",
-    overflow: OverflowOption = None,
-    subnormals: SubnormalsOption = "gradual",
-    flush_inputs: FlushInputsOption = False,
-    random_bits: RandomBitsOption = None,
-    seed: _Seed = None,
-    fresh: _Fresh = False,
-) -> None:
-    """Write the codes of the numbers of an .npy file, of any size; interrupted, the same command goes on."""
-    from floatlab.cli.convert import convert_command
-
-    convert_command(
-        file,
-        fmt,
-        out,
-        to="codes",
-        fresh=fresh,
-        rounding=rounding,
-        overflow=overflow,
-        subnormals=subnormals,
-        flush_inputs=flush_inputs,
-        random_bits=random_bits,
-        rng=seed,
-    )
+    "floatlab quantize x.npy -f bf16 -o y.npy --rounding stochastic --seed 7",
+)(_converts_to("values"))
+app.command(
+    "encode",
+    help="Write the codes of the numbers of an .npy file, of any size; interrupted, the same command goes on.",
+    epilog="Example: floatlab encode x.npy -f e4m3 -o codes.npy --overflow saturate",
+)(_converts_to("codes"))

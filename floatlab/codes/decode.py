@@ -15,7 +15,7 @@ from floatlab.codes.device import values_on_device
 from floatlab.errors import DtypeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.rounding.inputs import as_array, leaf_types
-from floatlab.rounding.pool import LEAST, in_pieces, threads_for
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.system.environment import check_environment
 
 __all__ = ["as_codes", "decode", "is_leading_part", "value_table"]
@@ -53,9 +53,9 @@ def decode(codes: Any, fmt: Any, *, threads: int | None = None) -> Array:
     """
     fmt = get_format(fmt)
     codes = as_codes(codes, fmt)
+    count = threads_for(codes.size, threads)
     if is_gpu_array(codes):
         return values_on_device(codes, fmt)
-    count = 1 if codes.size < LEAST and threads is None else threads_for(codes.size, threads)
     if fmt.bits > 16 and count == 1:
         return _decode_long(codes, fmt)
     result = np.empty(codes.shape, fmt.value_dtype)

@@ -24,7 +24,7 @@ from floatlab.rounding.kernels.lookup import Lookup, has_keys, keys_of_values
 from floatlab.rounding.kernels.workspace import scratch, workspace
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, drawing, make_rule, settings
 from floatlab.rounding.plan import Plan, lookup_of, plan
-from floatlab.rounding.pool import LEAST, in_pieces, threads_for
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.rounding.quantize import prepare, put_exact
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
@@ -111,7 +111,7 @@ def encode(
     fmt = get_format(fmt)
     rule = make_rule(fmt, *settings(options))
     source, rest, draw = prepare(x, rule, *drawing(options))
-    count = 1 if source.size < LEAST and threads is None else threads_for(source.size, threads)
+    count = threads_for(source.size, threads)
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = round_with_flags(source, rule, draw)
         if rest:

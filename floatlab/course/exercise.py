@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -114,7 +114,6 @@ class Verdict:
     hint: str = ""
     mistake: str | None = None
     story: str = ""
-    rows: tuple[tuple[str, str], ...] = field(default=())
 
     def __bool__(self) -> bool:
         return self.passed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -143,23 +144,12 @@ def run(
     for config, prediction, was_known in zip(configs, predictions, known, strict=True):
         if was_known:
             tell("predicted")(config, prediction)
-    results = run_all(
-        experiment.train,
-        configs,
-        journal,
-        jobs=jobs or available_jobs(),
-        on_record=tell("finished"),
-        scheduler=scheduler,
+    train = partial(
+        run_all, experiment.train, journal=journal, jobs=jobs or available_jobs(), scheduler=scheduler
     )
+    results = train(configs, on_record=tell("finished"))
     # These come last: they are extra runs only where no listed one is the fp32 run of another.
-    extra = run_all(
-        experiment.train,
-        others,
-        journal,
-        jobs=jobs or available_jobs(),
-        on_record=tell("reference"),
-        scheduler=scheduler,
-    )
+    extra = train(others, on_record=tell("reference"))
     trained = [*results, *extra]
     records = [
         judged({**record, **prediction}, trained[twin])

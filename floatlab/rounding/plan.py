@@ -74,7 +74,7 @@ class Plan:
 
         `start` is the number of the first element among those that `draw` knows.
         """
-        if type(source) is not np.ndarray and is_gpu_array(source):
+        if is_gpu_array(source):
             round_on_device(target, source, self.rule, draw, start)
             return
         size = source.size
@@ -102,7 +102,10 @@ class Plan:
     def _round(self, x: Array, y: Array, work: Workspace) -> None:
         """Round a block, where nothing is to be done besides."""
         assert self.method is not None
-        found = self.method(x, y, work)
+        self._put_ends(x, y, work, self.method(x, y, work))
+
+    def _put_ends(self, x: Array, y: Array, work: Workspace, found: int) -> None:
+        """Do what the kernel has found to be left."""
         if found != ORDINARY:
             self.ends.limit(x, y, work, found)
             if found == SPECIAL:
@@ -155,10 +158,7 @@ class Plan:
             found = kernel.stochastic(x, y, work, integers, draw.bits, rule.variant or "a")
         else:
             found = getattr(kernel, rule.rounding)(x, y, work)
-        if found != ORDINARY:
-            self.ends.limit(x, y, work, found)
-            if found == SPECIAL:
-                refuse_nan(y, rule)
+        self._put_ends(x, y, work, found)
         if rule.subnormals == "flush":
             self.ends.flush(y, y, work)
         if not rule.fmt.has_negative_zero:

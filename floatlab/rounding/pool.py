@@ -97,11 +97,10 @@ def threads_for(size: int, asked: int | None) -> int:
     >>> threads_for(100, 8), threads_for(LEAST, 8), threads_for(LEAST, None)
     (1, 8, 1)
     """
-    if asked is not None:
-        asked = check_threads(asked)
-    if size < LEAST:
-        return 1
-    return min(_threads.get() if asked is None else asked, size // _PIECE)
+    if asked is None:
+        asked = 1 if size < LEAST else _threads.get()
+    count = check_threads(asked)
+    return 1 if size < LEAST else min(count, size // _PIECE)
 
 
 def in_pieces(work: Work, size: int, draw: RandomIntegers | None, count: int, row: int = 1) -> None:

@@ -25,7 +25,7 @@ from floatlab.rounding.inputs import exact_source
 from floatlab.rounding.odd import Exact
 from floatlab.rounding.options import RoundingOptions, Rule, check_names, make_rule
 from floatlab.rounding.plan import Plan, plan
-from floatlab.rounding.pool import LEAST, in_pieces, threads_for
+from floatlab.rounding.pool import in_pieces, threads_for
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.rounding.ratios import Rounded, round_ratio
 from floatlab.system.environment import check_environment
@@ -160,7 +160,7 @@ def quantize(
         _check_out(out, source.shape, fmt)
         if source is not out and may_share_memory(source, out):
             source = source.copy()  # or elements would be overwritten before they are read
-    count = 1 if source.size < LEAST and threads is None else threads_for(source.size, threads)
+    count = threads_for(source.size, threads)
     if return_flags is not False and check_switch("return_flags", return_flags):
         values, flags = round_with_flags(source, rule, draw)
         put(out, values)

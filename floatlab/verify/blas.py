@@ -60,8 +60,15 @@ def check(task: Task) -> Outcome:
     for shape in SHAPES + (LONG_SHAPES if task.full else ()):
         for a_lies in LAYOUTS:
             for b_lies in LAYOUTS:
-                look(shape, dtype, a_lies, b_lies, rng, tally)
+                look(shape, dtype, _matmul(a_lies, b_lies), rng, tally)
     return tally.outcome()
+
+
+def _matmul(
+    a_lies: Callable[[Array], Array], b_lies: Callable[[Array], Array]
+) -> Callable[[Array, Array], Array]:
+    """Return the product that is looked at, of operands in a layout each."""
+    return lambda a, b: np.matmul(a_lies(a), b_lies(b))
 
 
 def _bits(dtype: np.dtype[np.generic]) -> int:
@@ -75,8 +82,7 @@ def _bits(dtype: np.dtype[np.generic]) -> int:
 def _check_whole(
     shape: tuple[int, int, int],
     dtype: np.dtype[np.generic],
-    a_lies: Callable[[Array], Array],
-    b_lies: Callable[[Array], Array],
+    matmul: Callable[[Array, Array], Array],
     rng: np.random.Generator,
     tally: Tally,
 ) -> None:
@@ -86,7 +92,7 @@ def _check_whole(
     for width in sorted({room // 2, room - 1, 1}):  # of the numbers of a; those of b have the rest
         what = f"{dtype} matmul {m} x {k} x {n} of {width} bits times a vector modulo 2^64, row"
         a, b = _whole(rng, (m, k), width), _whole(rng, (k, n), room - width)
-        got = _as_integers(np.matmul(a_lies(a.astype(dtype)), b_lies(b.astype(dtype))))
+        got = _as_integers(matmul(a.astype(dtype), b.astype(dtype)))
         for _ in range(PROBES):
             r = rng.integers(-(2**63), 2**63 - 1, n, endpoint=True)
             # modulo 2^64, as NumPy's integers are, which no BLAS multiplies
@@ -112,8 +118,7 @@ def _as_integers(product: Array) -> Array:
 def _check_any(
     shape: tuple[int, int, int],
     dtype: np.dtype[np.generic],
-    a_lies: Callable[[Array], Array],
-    b_lies: Callable[[Array], Array],
+    matmul: Callable[[Array, Array], Array],
     rng: np.random.Generator,
     tally: Tally,
 ) -> None:
@@ -123,9 +128,8 @@ def _check_any(
     a, b = (rng.integers(-(1 << bits) + 1, 1 << bits, sides) for sides in ((m, k), (k, n)))
     reach = 200 if bits == 53 else 12
     rows, columns = rng.integers(-reach, reach, (m, 1)), rng.integers(-reach, reach, (1, n))
-    product = np.matmul(
-        a_lies(np.ldexp(a.astype(dtype), rows).astype(dtype)),
-        b_lies(np.ldexp(b.astype(dtype), columns).astype(dtype)),
+    product = matmul(
+        np.ldexp(a.astype(dtype), rows).astype(dtype), np.ldexp(b.astype(dtype), columns).astype(dtype)
     )
     got = np.ldexp(
         np.ldexp(product.astype(np.float64), -rows), -columns

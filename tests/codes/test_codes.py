@@ -250,6 +250,19 @@ def test_encode_and_quantize_make_the_same_random_choices(rounding, name):
     )
 
 
+@pytest.mark.parametrize("size", [1, 2, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, (1 << 17) + 3, (1 << 19) + 5])
+@pytest.mark.parametrize("name", ["e4m3", "e5m2", "e8m0", "fp6_e3m2", "fp4_e2m1", "binary8p3ue", "fp16"])
+def test_many_codes_are_decoded_as_each_by_itself(name, size):
+    """Codes of 8 bits go in pairs where there are many: an odd one out, and every place of a pair, tells them apart."""
+    fmt = get_format(name)
+    each = decode(np.arange(1 << fmt.bits), fmt)
+    codes = np.random.default_rng(size).integers(0, 1 << fmt.bits, size).astype(fmt.code_dtype)
+    strided = np.zeros(3 * size, fmt.code_dtype)
+    strided[::3] = codes
+    for some, threads in ((codes, 1), (codes, 2), (strided[::3], 1), (codes[::-1], 1)):
+        assert np.array_equal(decode(some, fmt, threads=threads).view(np.int32), each[some].view(np.int32))
+
+
 def test_encode_takes_any_memory_layout_and_shape():
     x = np.random.default_rng(2).standard_normal((300, 333))
     expected = encode(x.copy(), "e4m3")

@@ -49,13 +49,9 @@ def test_an_answer_that_no_mistake_explains_has_the_general_hint(one):
         result = by_heart(*arguments)
         if repr(arguments) != key:
             return result
-        return (
-            tuple(part + 1 for part in result)
-            if isinstance(result, tuple)
-            else result + 1
-            if result == result
-            else 0.0
-        )
+        if isinstance(result, tuple | list):
+            return type(result)(part + 1 for part in result)
+        return result + 1 if result == result else 0.0
 
     verdict = check(one.name, wrong_once)
     assert not verdict and verdict.mistake is None and verdict.hint == one.hint

@@ -42,6 +42,9 @@ from floatlab.errors import (
     ShapeError,
 )
 from floatlab.formats import FloatFormat, get_format
+from floatlab.rounding.definition import round_exactly
+from floatlab.rounding.modes import MODES
+from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import quantize
 
 FP64, FP32, TF32, FP16, BF16 = (get_format(name) for name in ("fp64", "fp32", "tf32", "fp16", "bf16"))
@@ -400,16 +403,35 @@ def test_the_input_is_left_alone_and_the_result_is_a_fresh_array():
         assert np.array_equal(x.view(np.uint32), before.view(np.uint32))
 
 
-@pytest.mark.parametrize("name", ["fp16", "bf16", "fp32", "e4m3", "fp4", "e8m0"])
-@pytest.mark.parametrize(
-    "rounding", ["nearest_even", "nearest_away", "toward_zero", "toward_positive", "to_odd"]
-)
-def test_out_may_be_the_input_itself(name, rounding):
-    x = np.abs(np.random.default_rng(6).standard_normal(50000)).astype(np.float32) + 1
-    expected = quantize(x, name, rounding=rounding)
-    result = quantize(x, name, rounding=rounding, out=x)
-    assert result is x
-    assert np.array_equal(x, expected)
+@pytest.mark.parametrize("size", [7, 300, 1 << 15, (1 << 15) + 1, 150_000])
+@pytest.mark.parametrize("rounding", list(MODES))
+@pytest.mark.parametrize("name", ["fp16", "bf16", "tf32", "fp32", "e4m3", "e5m2", "fp4", "e8m0"])
+def test_out_may_be_the_input_itself(name, rounding, size):
+    """Also where a block has what is too large, infinities and NaNs, which are put in after all else is done."""
+    fmt, rng = get_format(name), np.random.default_rng(6)
+    numbers = rng.standard_normal(size) * 2.0 ** rng.integers(fmt.etiny - 2, fmt.emax + 3, size).clip(
+        -148, 127
+    )
+    special = rng.choice([np.inf, -np.inf, np.nan, 0.0, -0.0], size)
+    for share in (0.0, 0.01):
+        with np.errstate(over="ignore"):
+            x = np.where(rng.random(size) < share, special, numbers).astype(np.float32)
+        if not fmt.has_nan:
+            x = np.where(np.isnan(x), np.float32(1.0), x)
+        options = {"rounding": rounding}
+        if MODES[rounding].variant:
+            options["random_integers"] = rng.integers(0, 1 << 16, size)
+        kept = x.copy()
+        expected = quantize(x, fmt, **options)
+        assert np.array_equal(x, kept, equal_nan=True)
+        assert quantize(x, fmt, out=x, **options) is x
+        assert np.array_equal(x, expected, equal_nan=True)
+        assert np.array_equal(np.signbit(x), np.signbit(expected))
+        if size == 300:  # whose results others know
+            rule = make_rule(fmt, rounding, None, "gradual", False)
+            readable = round_exactly(kept.astype(np.float64), rule, options.get("random_integers"), 16)
+            assert np.array_equal(expected, readable, equal_nan=True)
+            assert np.array_equal(np.signbit(expected), np.signbit(readable))
 
 
 @pytest.mark.parametrize("shift", [1, 1000, 40000, -1, -1000])

@@ -151,6 +151,8 @@ print("ten runs:", [round(total, 1) for total in stochastic])
 #   kept?
 
 # %%
+for x in (16.0, 32.0):
+    print(f"from {x:g} on, the unit of bf16 is", fl.ulp(x, "bf16").item())
 print(fl.explain((32.0, "+", 0.1), "bf16"))
 
 # %% [markdown]

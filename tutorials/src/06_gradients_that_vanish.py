@@ -182,39 +182,43 @@ for weight in (1.0, 1e-2, 1e-4, 1e-6):
 # %% [markdown]
 # ## Exercises
 #
-# **06.1** Say whether a gradient becomes zero in fp16, to nearest even: True or False.
+# **06.1** Which scales work? You are given the smallest and the largest magnitude of some gradients. Return two whole
+# numbers: the exponents of the smallest and of the largest power of two by which all of them lie from 2^-14 to 65504,
+# where fp16 is normal. (If the first is the larger one, no scale works.)
 
 # %% tags=["gap"]
-def vanishes(g):
+def which_scales(smallest, largest):
     ...
 
 # %% tags=["solution"]
-def vanishes(g):
-    return abs(g) <= 2.0**-25  # half the smallest value; a tie goes to the even code, which is 0
+import math
+
+
+def which_scales(smallest, largest):
+    return math.ceil(math.log2(2.0**-14 / smallest)), math.floor(math.log2(65504 / largest))
 
 # %%
-fl.course.check("06.1", vanishes)
+fl.course.check("06.1", which_scales)
 
 # %% [markdown]
-# **06.2** Return the smallest power of two, at least 1, that makes a positive gradient at least 2^-14, the smallest
-# normal value of fp16.
+# **06.2** Gradients that were computed with a scaled loss are to be clipped. You are given them as a list, the scale, and
+# the largest norm that is allowed. Return what the optimizer should see. (`math.hypot(*x)` is the norm of a list.)
 
 # %% tags=["gap"]
 import math
 
 
-def scale_for(g):
+def clip(gradients, scale, limit):
     ...
 
 # %% tags=["solution"]
-import math
-
-
-def scale_for(g):
-    return 2.0 ** max(0, math.ceil(math.log2(2.0**-14 / g)))
+def clip(gradients, scale, limit):
+    unscaled = [g / scale for g in gradients]
+    factor = min(1.0, limit / math.hypot(*unscaled))
+    return [g * factor for g in unscaled]
 
 # %%
-fl.course.check("06.2", scale_for)
+fl.course.check("06.2", clip)
 
 # %% [markdown]
 # **06.3** Move a dynamic scale on. You are given the scale, the number of good steps since it last changed, and whether

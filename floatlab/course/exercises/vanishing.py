@@ -8,26 +8,47 @@ import numpy as np
 
 from floatlab.course.exercise import Case, Exercise, Mistake
 from floatlab.explain import explain
-from floatlab.rounding.quantize import quantize
 
 __all__ = ["EXERCISES"]
 
 _GROWS_AFTER = 4  # good steps, in 06.3
 
 
-def _gradients() -> list[Case]:
-    """Return gradients of many sizes, and those next to where fp16 loses them."""
-    around = [2.0**-k * c for k in range(10, 40) for c in (1.0, 1 - 2.0**-20, 1 + 2.0**-20, 1.5)]
-    return [(0.0,), *((g,) for g in around), *((-g,) for g in around)]
-
-
-def _scale(g: float, target: float = 2.0**-14) -> float:
-    return max(1.0, 2.0 ** math.ceil(math.log2(target / g)))
-
-
-def _sizes() -> list[Case]:
+def _extremes() -> list[Case]:
+    """Return smallest and largest magnitudes of gradients: some that fit into fp16 together, and some that do not."""
     rng = np.random.default_rng(6)
-    return [(float(2.0**-k),) for k in range(2, 40)] + [(float(g),) for g in 2.0 ** rng.uniform(-39, -2, 100)]
+    around = [(2.0**-k, 2.0**-j) for k in (14, 24, 30, 34) for j in (0, 9, 12) if j < k] + [
+        (1e-8, 65504.0),
+        (0.5, 0.5),
+    ]
+    drawn = [tuple(sorted(map(float, 2.0 ** rng.uniform(-38, 4, 2)))) for _ in range(200)]
+    return [*around, *drawn]
+
+
+def _scales(smallest: float, largest: float, low: float = 2.0**-14, high: float = 65504.0) -> tuple[int, int]:
+    """Return the exponents of the smallest and the largest power of two that keep both within the bounds."""
+    first = math.frexp(low / smallest)
+    last = math.frexp(high / largest)
+    return (first[1] - 1 if first[0] == 0.5 else first[1]), last[1] - 1
+
+
+def _scaled_gradients() -> list[Case]:
+    """Return pairs of gradients 3 and 4 times a power of two, so that every step is exact."""
+    return [
+        ([3.0 * 2.0**e, -4.0 * 2.0**e], 2.0**k, 5.0 * 2.0 ** (e - k + d))
+        for e in (-3, 0, 6)
+        for k in (0, 10, 16)
+        for d in (-2, -1, 0, 3)
+    ]
+
+
+def _clipped(
+    gradients: list[float], scale: float, limit: float, *, unscales: bool = True, always: bool = False
+) -> list[float]:
+    """Unscale, and clip to a norm; with one thing wrong, if that is asked for."""
+    unscaled = [g / scale for g in gradients] if unscales else gradients
+    factor = limit / math.hypot(*unscaled)
+    return [g * (factor if always else min(1.0, factor)) for g in unscaled]
 
 
 def _states() -> list[Case]:
@@ -45,59 +66,70 @@ def _next_state(scale: float, good: int, finite: bool) -> tuple[float, int]:
 EXERCISES = (
     Exercise(
         "06.1",
-        "Say whether a gradient becomes zero in fp16, to nearest even: True or False.",
-        ("g",),
-        _gradients,
-        lambda gs: (quantize(gs, "fp16") == 0).tolist(),
-        "The smallest value above 0 is 2^-24. Which numbers are nearer to 0 than to it?",
+        "Which scales work? Given the smallest and the largest magnitude of some gradients, return two whole numbers: "
+        "the exponents of the smallest and of the largest power of two by which all of them lie from 2^-14 to 65504, "
+        "where fp16 is normal. If the first is the larger one, no scale works.",
+        ("smallest", "largest"),
+        _extremes,
+        lambda lows, highs: [_scales(*pair) for pair in zip(lows, highs, strict=True)],
+        "For the smallest, 2^k must be 2^-14 / smallest or more; for the largest, 65504 / largest or less.",
         (
             Mistake(
-                "below the smallest value",
-                lambda g: abs(g) < 2.0**-24,
-                "What lies above the middle between 0 and the smallest value is rounded up to it.",
+                "the wrong one up",
+                lambda smallest, largest: _scales(largest, smallest),
+                "The smallest gradient says which scale is large enough, the largest one which is too large.",
             ),
             Mistake(
-                "below the smallest normal value",
-                lambda g: abs(g) < 2.0**-14,
-                "Below 2^-14 there are the subnormals: few bits, but not zero.",
+                "subnormals taken for enough",
+                lambda smallest, largest: _scales(smallest, largest, low=2.0**-24),
+                "Your smallest gradient ends where fp16 has one bit left. It is to reach 2^-14.",
             ),
             Mistake(
-                "the tie forgotten",
-                lambda g: abs(g) < 2.0**-25,
-                "Exactly half way the even code wins, and 0 is even.",
+                "65536 taken for a value",
+                lambda smallest, largest: _scales(smallest, largest, high=65536.0),
+                "With your scale the largest gradient may be above 65504, the largest value.",
             ),
-            Mistake("the sign forgotten", lambda g: g <= 2.0**-25, "A gradient may be negative."),
+            Mistake(
+                "rounded down",
+                lambda smallest, largest: (
+                    math.frexp(2.0**-14 / smallest)[1] - 1,
+                    _scales(smallest, largest)[1],
+                ),
+                "With your first scale some gradients stay just below 2^-14. Round the exponent up.",
+            ),
         ),
-        lambda g: explain(g, "fp16"),
+        lambda smallest, largest: explain(smallest, "fp16"),
     ),
     Exercise(
         "06.2",
-        "Return the smallest power of two, at least 1, that makes a positive gradient at least 2^-14, the smallest "
-        "normal value of fp16, when it is multiplied by it.",
-        ("g",),
-        _sizes,
-        lambda gs: [_scale(g) for g in gs],
-        "2^-14 / g is the factor that is needed. Which power of two is not below it? `math.log2` and `math.ceil` help.",
+        "Clip gradients that were computed with a scaled loss: given a list of scaled gradients, the scale, and the "
+        "largest norm that is allowed, return the gradients that the optimizer should see.",
+        ("gradients", "scale", "limit"),
+        _scaled_gradients,
+        lambda lists, scales, limits: [_clipped(*case) for case in zip(lists, scales, limits, strict=True)],
+        "Two steps, and their order matters. The norm is the square root of the sum of the squares, `math.hypot(*x)`.",
         (
             Mistake(
-                "the factor itself",
-                lambda g: max(1.0, 2.0**-14 / g),
-                "A power of two is asked for: multiplying by any other number rounds.",
+                "clipped before unscaling",
+                lambda gradients, scale, limit: [
+                    g / scale for g in _clipped(gradients, scale, limit, unscales=False)
+                ],
+                "You compare the limit with a norm that still has the scale in it: nearly everything is clipped.",
             ),
             Mistake(
-                "the power below",
-                lambda g: max(1.0, 2.0 ** math.floor(math.log2(2.0**-14 / g))),
-                "With your scale some gradients stay just below 2^-14. Round the exponent up.",
+                "never unscaled",
+                lambda gradients, scale, limit: _clipped(gradients, scale, limit, unscales=False),
+                "The optimizer would see gradients with the scale still in them.",
             ),
             Mistake(
-                "the smallest value as the aim",
-                lambda g: _scale(g, 2.0**-24),
-                "Your gradient is lifted to 2^-24, where fp16 has one bit left. The smallest normal value is 2^-14.",
+                "made longer",
+                lambda gradients, scale, limit: _clipped(gradients, scale, limit, always=True),
+                "Clipping never makes a gradient longer: what is below the limit stays.",
             ),
             Mistake(
-                "scales below 1",
-                lambda g: 2.0 ** math.ceil(math.log2(2.0**-14 / g)),
-                "A gradient that is large enough needs no scale: 1.",
+                "never clipped",
+                lambda gradients, scale, limit: [g / scale for g in gradients],
+                "Some of your gradients have a norm above the limit.",
             ),
         ),
     ),

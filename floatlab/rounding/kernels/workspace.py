@@ -66,13 +66,12 @@ def scratch(length: int) -> Array:
 
 
 class Workspace:
-    """Three rows for blocks of `length` elements, reused from block to block.
+    """Three rows for blocks of `length` elements, reused from block to block: ``rows``.
 
     The second one is also where a rounded block waits for `Ends`.
     """
 
     def __init__(self, itemsize: int, length: int) -> None:
-        self.length = length
         self.rows = [Row(bits[:length], value[:length]) for bits, value in _scratch.rows[itemsize]]
 
 
@@ -97,8 +96,8 @@ _SHORT = 1 << 12  # so many are bounded by one number in the time in which a row
 def bound(ufunc: Any, values: Array, limit: Any, out: Array) -> None:
     """Apply `maximum` or `minimum` with one bound, of the type of the values, to a block.
 
-    NumPy takes four times as long for one number as for an array. A row of them, broadcast over a long block, stays in
-    the cache.
+    NumPy takes longer for one number than for an array of it. A row of them, broadcast over a long block, stays in the
+    cache.
     """
     size = values.size
     if size <= _SHORT:
