@@ -95,7 +95,7 @@ from floatlab.array import (
     var,
     vecdot,
 )
-from floatlab.border import open_to_all
+from floatlab.border import open_to_all, with_blocks
 from floatlab.codes import decode as _decode
 from floatlab.codes import encode as _encode
 from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from floatlab import (
         amp,
         autograd,
+        block_formats,
         course,
         data,
         experiments,
@@ -200,6 +201,8 @@ if TYPE_CHECKING:
         unbind,
         unsqueeze,
     )
+    from floatlab.block_formats.block_array import BlockArray
+    from floatlab.block_formats.block_format import BlockFormat
     from floatlab.inspection import inspect
 
 __version__ = "0.1.0"
@@ -207,6 +210,7 @@ __version__ = "0.1.0"
 quantize = open_to_all(_quantize.quantize, recorded(_quantize.quantize))
 encode = open_to_all(_encode.encode, recorded(_encode.encode))
 decode = open_to_all(_decode.decode)
+array, get_format = with_blocks(array), with_blocks(get_format)
 del recorded
 
 for _name in (
@@ -284,11 +288,12 @@ for _name in (
     globals()[_name] = open_to_all(globals()[_name])
 
 
-del open_to_all
+del open_to_all, with_blocks
 
 _ROOMS = (
     "amp",
     "autograd",
+    "block_formats",
     "course",
     "data",
     "experiments",
@@ -302,10 +307,12 @@ _ROOMS = (
 )
 
 __all__ = [
-    "Arithmetic", "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "FloatlabError",
+    "Arithmetic", "BlockArray", "BlockFormat",
+    "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "FloatlabError",
     "Tensor", "abs", "add", "allclose", "amax", "amin", "amp", "arange", "arccos", "arccosh", "arcsin",
     "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "arithmetic", "array",
-    "as_tensor", "asarray", "autograd", "average", "bmm", "cat", "cbrt", "chunk", "clamp", "classify", "clip",
+    "as_tensor", "asarray", "autograd", "average", "block_formats",
+    "bmm", "cat", "cbrt", "chunk", "clamp", "classify", "clip",
     "clone", "cos", "cosh", "course", "cumprod", "cumsum", "data", "decode", "deg2rad", "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
     "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",

@@ -4,6 +4,8 @@ A tensor of PyTorch's in, a tensor of PyTorch's out; likewise JAX's arrays, Seri
 NumPy's arrays, lists and numbers beside them follow. floatlab's own tensors go to the graph, and a FloatArray among the
 operands makes a FloatArray of the result, whatever else there is.
 
+A block format, or an array of blocks or of integers, sends a call to the room `block_formats`, which is loaded then.
+
 Only what users call is wrapped so: `open_to_all`. Everything inside floatlab computes with NumPy's arrays.
 """
 
@@ -39,6 +41,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _AT_HOME = OWN | {FloatArray, FloatFormat}
 
+#: Functions that take a block format, and what they are there.
+_OF_BLOCKS: dict[str, Callable[[], Callable[..., Any]]] = {
+    "array": lambda: import_module("floatlab.block_formats.quantize").encode_blocks,
+    "encode": lambda: import_module("floatlab.block_formats.quantize").encode_blocks,
+    "get_format": lambda: import_module("floatlab.block_formats.catalogue").block_format,
+    "quantize": lambda: import_module("floatlab.block_formats.quantize").quantize_blocks,
+}
+#: How the texts begin that may name one; "int4:32" spells one out.
+_BEGINNINGS = ("mx", "nv", "fp8_1", "MX", "NV", "FP8_1", " ")
+
 #: Functions of single elements, whose results have the place, and the labels, of their operands: with the options of
 #: the context, and without.
 _IN_CONTEXT = frozenset({*elementwise.__all__, *integral.__all__, *pairs.__all__})
@@ -51,6 +63,8 @@ def open_to_all(function: F, tracked: F | None = None) -> F:
     `tracked` is the form of the function that is called where somebody tracks flags, if that is another one.
     """
     at_home, tracked = _AT_HOME, tracked or function
+    if function.__name__ in _OF_BLOCKS:
+        at_home = at_home - {str}
 
     @wraps(function)
     def call(*operands: Any, **options: Any) -> Any:
@@ -72,14 +86,48 @@ def open_to_all(function: F, tracked: F | None = None) -> F:
 
 
 def _is_visitor(x: object) -> bool:
-    """Whether this is one of floatlab's tensors, or an array of another library's."""
+    """Whether this is one of floatlab's tensors, an array of another library's, or a matter of blocks."""
+    if type(x) is str:
+        return names_blocks(x)
     kind: type = type(x)
     return _visits(kind)
 
 
 @lru_cache(maxsize=256)
 def _visits(kind: type) -> bool:
-    return hasattr(kind, "gradient_format") or is_guest(kind)
+    marks = ("gradient_format", "answer_floatlab", "block_size")
+    return any(hasattr(kind, mark) for mark in marks) or is_guest(kind)
+
+
+def names_blocks(fmt: object) -> bool:
+    """Whether this is a block format, or a text that names one.
+
+    >>> names_blocks("mxfp4"), names_blocks("e4m3")
+    (True, False)
+    """
+    if not isinstance(fmt, str):
+        return hasattr(fmt, "block_size")
+    maybe = ":" in fmt or fmt.startswith(_BEGINNINGS)
+    return maybe and bool(import_module("floatlab.block_formats.catalogue").is_block_format(fmt))
+
+
+def with_blocks(function: F) -> F:
+    """Return a function of formats that takes block formats as well: `floatlab.array` and `floatlab.get_format`.
+
+    >>> with_blocks(get_format)("mxfp4").block
+    (32,)
+    """
+    of_blocks = _OF_BLOCKS[function.__name__]
+
+    @wraps(function)
+    def call(*operands: Any, **options: Any) -> Any:
+        fmt = operands[-1] if operands else options.get("fmt")
+        if (type(fmt) is str or hasattr(fmt, "block_size")) and names_blocks(fmt):
+            return of_blocks()(*operands, **options)
+        return function(*operands, **options)
+
+    call.__module__ = "floatlab"
+    return cast(F, call)
 
 
 def _visit(
@@ -90,8 +138,13 @@ def _visit(
 ) -> Any:
     """Call a function with guests among its arguments; `again` is the function as users call it."""
     name, everything = function.__name__, (*operands, *options.values())
+    for x in everything:
+        if hasattr(x, "answer_floatlab"):  # numbers that share scales, which no other room knows
+            return x.answer_floatlab(name, operands, options)
     if any(hasattr(x, "gradient_format") for x in operands or options.values()):
         return import_module("floatlab.autograd.functions").on_tensors(name, operands, options)
+    if name in _OF_BLOCKS and any(map(names_blocks, (*operands[1:], options.get("fmt")))):
+        return _in_blocks(_OF_BLOCKS[name](), operands, options)
     guests = [x for x in everything if library_of(x) is not None]
     host = _host(name, guests)
     if host is None:  # only what may lie on a device, which is refused, or taken in by NumPy
@@ -108,6 +161,20 @@ def _visit(
     if name == "quantize":
         result = _changed(result, lambda values: _as_narrow(values, *_source_and_format(arrays, settings)))
     return _changed(result, lambda values: host.give(values, guests[0]))
+
+
+def _in_blocks(function: Callable[..., Any], operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call a function with a block format; an array of another library goes back there, what is lazy is computed."""
+    if is_tracking():
+        raise OptionError(
+            "Flags are those of single numbers. Got track_flags around a block format. "
+            "Quantize outside of it, or to the format of the elements."
+        )
+    guests = [x for x in (*operands, *options.values()) if library_of(x) is not None]
+    host = _host(function.__name__, guests)
+    settings = {key: _plain(x) for key, x in options.items()}
+    result = function(*map(_plain, operands), **settings)
+    return result if host is None else _changed(result, lambda values: host.give(values, guests[0]))
 
 
 def _plain(x: object) -> Any:

@@ -144,8 +144,7 @@ def test_a_way_out_names_a_format_of_ones_own_as_get_format_takes_it(call):
     [
         ("fp8", "a family.*e4m3.*448.*e5m2.*57344"),
         ("FP-8", "a family"),
-        ("mxfp8", "a block of numbers.*e8m0"),
-        ("nvfp4", 'a block of numbers.*"e2m1".*"e4m3".*16'),
+        ("mxfp8", "a family.*mxfp8_e4m3.*448.*mxfp8_e5m2.*57344"),
         ("bfloat", '"bf16"'),
         ("fp6", '"e2m3".*"e3m2"'),
         ("float128", '"float64"'),
@@ -156,6 +155,16 @@ def test_a_way_out_names_a_format_of_ones_own_as_get_format_takes_it(call):
 def test_a_word_that_people_say_gets_the_answer_that_they_need(word, says):
     with pytest.raises(FormatError, match=says):
         fl.get_format(word)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("mxfp8", "a block of numbers.*e8m0"), ("nvfp4", 'a block of numbers.*"e2m1".*"e4m3".*16')],
+)
+def test_where_numbers_have_a_format_each_a_block_format_is_refused(word, says):
+    for use in (lambda: fl.finfo(word), lambda: fl.Tensor(1.0, format=word), lambda: fl.exp(1.0, word)):
+        with pytest.raises(FormatError, match=says):
+            use()
 
 
 def test_what_the_answers_recommend_exists_and_no_name_is_hidden_by_one():

@@ -1,0 +1,23 @@
+"""What are numbers that share a scale? Blocks of a short float format or of integers, and what is done with them.
+
+- `integer_format.py`: an integer type, and fixed point.
+- `elements.py`: what an element of a block is, float or integer.
+- `scale_rules.py`: by what a block is divided: every published rule, as data.
+- `block_format.py`: element, block and scale in one format.
+- `catalogue.py`: the block formats that people use.
+- `magnitudes.py`: the largest number of a block, by its words.
+- `scales.py`: the scale of a block, exactly or by a library's steps.
+- `conversion.py`: some blocks, converted.
+- `layout.py`: where the blocks of an array lie.
+- `block_array.py`: codes and scales in one array; the product of two.
+- `quantize.py`: arrays to block formats.
+"""
+
+from __future__ import annotations
+
+from floatlab.block_formats.block_array import BlockArray
+from floatlab.block_formats.block_format import BlockFormat
+from floatlab.block_formats.catalogue import block_formats as formats
+from floatlab.block_formats.scale_rules import RULES
+
+__all__ = ["RULES", "BlockArray", "BlockFormat", "formats"]
