@@ -1,4 +1,6 @@
-"""Write the tables of the pages that show data of the code: loss scales, autocast's lists, the rooms of the house.
+"""Write the tables of the pages that show data of the code.
+
+Loss scales, autocast's lists, the rooms of the house, what the rules of block formats make of the same numbers.
 
     python docs/make_tables.py            write them
     python docs/make_tables.py --check    say which pages are out of date, and fail
@@ -10,6 +12,7 @@ and left alone. `TABLES` says what goes in.
 from __future__ import annotations
 
 import argparse
+import importlib
 import math
 import re
 import sys
@@ -22,7 +25,7 @@ from floatlab.amp.presets import PRESETS
 from floatlab.autograd.ops.table import TABLE
 
 DOCS = Path(__file__).parent
-PAGES = ("loss-scaling.md", "autocast.md", "architecture.md")
+PAGES = ("loss-scaling.md", "autocast.md", "architecture.md", "block-formats.md")
 
 _MARKED = re.compile(r"(<!-- table: (?P<name>.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -113,10 +116,21 @@ def rooms() -> str:
     )
 
 
+def block_differences() -> str:
+    """Return what the rules and the libraries make of the same numbers."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        found = importlib.import_module("block_table").rows()
+    finally:
+        sys.path.remove(str(DOCS))
+    return markdown(["numbers", "rule or library", "the first one becomes"], found)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "loss scales": loss_scales,
     "autocast": autocast_lists,
     "rooms": rooms,
+    "block differences": block_differences,
 }
 
 

@@ -203,6 +203,7 @@ if TYPE_CHECKING:
     )
     from floatlab.block_formats.block_array import BlockArray
     from floatlab.block_formats.block_format import BlockFormat
+    from floatlab.block_formats.differences import compare_rules
     from floatlab.inspection import inspect
 
 __version__ = "0.1.0"
@@ -313,7 +314,8 @@ __all__ = [
     "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "arithmetic", "array",
     "as_tensor", "asarray", "autograd", "average", "block_formats",
     "bmm", "cat", "cbrt", "chunk", "clamp", "classify", "clip",
-    "clone", "cos", "cosh", "course", "cumprod", "cumsum", "data", "decode", "deg2rad", "device", "divide", "dot",
+    "clone", "compare_rules", "cos", "cosh", "course", "cumprod", "cumsum", "data", "decode", "deg2rad",
+    "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
     "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
     "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "hypot", "index_select",

@@ -66,6 +66,7 @@ _OF_ROOMS = {
     "inspect": "floatlab.inspection",
     "BlockArray": "floatlab.block_formats.block_array",
     "BlockFormat": "floatlab.block_formats.block_format",
+    "compare_rules": "floatlab.block_formats.differences",
 }
 #: PyTorch's names of types: formats, and NumPy's integers and truth values.
 _TYPES = {

@@ -111,6 +111,15 @@ def test_the_pages_with_python_are_found():
     }
 
 
+@pytest.mark.parametrize("page", ["block-formats"])
+def test_the_lines_of_a_page_give_what_it_shows(page):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 4
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"fl": fl, "np": np}, page, None, 0)
+    assert failures([test]) == ""
+
+
 def test_the_answers_to_questions_are_what_the_lines_show():
     text = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)

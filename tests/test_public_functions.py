@@ -66,7 +66,16 @@ CALLS = {
     "einsum": lambda x: fl.einsum("...,...->...", x, x, fmt=FMT),
     "decode": lambda x: fl.decode(fl.encode(x, FMT), FMT),
     "from_codes": lambda x: fl.from_codes(fl.encode(x, FMT), FMT),
+    "compare_rules": lambda x: tuple(one.values for one in fl.compare_rules(x, "mxfp4")),
 }
+# The same functions with a format whose numbers share scales.
+IN_BLOCKS = {
+    "quantize in blocks": lambda x: fl.quantize(x, "mxfp4"),
+    "quantize in blocks along the first axis": lambda x: fl.quantize(x, "int4:2", axis=0),
+    "encode in blocks": lambda x: fl.encode(x, "nvfp4").codes,
+    "array of blocks": lambda x: fl.array(x, "mxfp8_e4m3").decode(np.float64),
+}
+ALL_CALLS = CALLS | IN_BLOCKS
 
 # Small integers, so that every type below holds them.
 NUMBERS = np.array([[1.0, 2.0, -3.0], [4.0, 0.0, 5.0], [7.0, -1.0, 6.0]])
@@ -162,7 +171,7 @@ def outcome(name, x):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return plain(CALLS[name](x))
+            return plain(ALL_CALLS[name](x))
         except FloatlabError as error:
             assert str(error).count(".") >= 2, f"no rule, value and way out: {error}"
             return type(error)
@@ -187,7 +196,7 @@ def test_every_public_function_of_numbers_is_called_here():
     assert functions - NOT_NUMERIC == set(CALLS)
 
 
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", sorted(ALL_CALLS))
 def test_an_array_may_lie_in_memory_as_it_likes(name, tmp_path):
     for numbers in (NUMBERS, SPECIALS):
         expected = outcome(name, numbers)
@@ -196,7 +205,7 @@ def test_an_array_may_lie_in_memory_as_it_likes(name, tmp_path):
         assert_same(outcome(name, memory_mapped(numbers, tmp_path)), expected)
 
 
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", sorted(ALL_CALLS))
 def test_whole_numbers_may_be_of_any_type(name):
     expected = outcome(name, NUMBERS)
     for dress in WHOLE.values():
@@ -205,12 +214,12 @@ def test_whole_numbers_may_be_of_any_type(name):
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", sorted(ALL_CALLS))
 def test_what_is_no_array_of_numbers_is_refused_in_our_words(name, stranger):
     assert isinstance(outcome(name, STRANGERS[stranger]()), type)
 
 
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", sorted(ALL_CALLS))
 def test_arrays_without_elements_or_dimensions_are_arrays(name):
     for shape in ((0,), (0, 3), (3, 0)):
         outcome(name, np.zeros(shape))
@@ -220,7 +229,7 @@ def test_arrays_without_elements_or_dimensions_are_arrays(name):
         assert_same(outcome(name, scalar), expected)
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLS) - {"decode", "from_codes"}))
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"compare_rules", "decode", "from_codes"}))
 def test_pytorch_tensors_and_pandas_series_are_numbers(name):
     expected = outcome(name, NUMBERS[0])
     try:
@@ -255,7 +264,7 @@ def test_operands_go_by_keyword_too(name):
     assert_same(by_name, outcome(name, NUMBERS))
 
 
-@pytest.mark.parametrize("name", sorted(CALLS))
+@pytest.mark.parametrize("name", sorted(ALL_CALLS))
 def test_a_call_leaves_its_operands_alone(name):
     for numbers in (NUMBERS, SPECIALS):
         x = numbers.copy()

@@ -11,6 +11,7 @@
 - `layout.py`: where the blocks of an array lie.
 - `block_array.py`: codes and scales in one array; the product of two.
 - `quantize.py`: arrays to block formats.
+- `differences.py`: what each rule makes of the same numbers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from floatlab.block_formats.block_array import BlockArray
 from floatlab.block_formats.block_format import BlockFormat
 from floatlab.block_formats.catalogue import block_formats as formats
+from floatlab.block_formats.differences import compare_rules, count_blocks
 from floatlab.block_formats.scale_rules import RULES
 
-__all__ = ["RULES", "BlockArray", "BlockFormat", "formats"]
+__all__ = ["RULES", "BlockArray", "BlockFormat", "compare_rules", "count_blocks", "formats"]

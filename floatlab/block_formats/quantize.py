@@ -105,8 +105,7 @@ def quantize_blocks(x: Any, fmt: Any, *, out: Array | None = None, **options: Un
     for chunk in job.layout.chunks(_CHUNK):
         blocks = np.ascontiguousarray(chunk.take(source))
         drawn = None if integers is None else np.ascontiguousarray(chunk.take(integers))
-        words, quotients = room.of(blocks.shape)
-        elements, scales = job.conversion.elements(blocks, drawn, words, quotients)
+        elements, scales = job.conversion.elements(blocks, drawn, *room.of(blocks.shape))
         place = chunk.take(target) if job.layout.in_order else None
         product = _product(elements, scales * job.conversion.tensor.value, values.dtype, place)
         if place is None:
@@ -141,10 +140,11 @@ def encode_blocks(x: Any, fmt: Any, **options: Unpack[_BlockOptions]) -> BlockAr
     scales = np.empty(where.scale_shape, job.format.scale.code_dtype)
     source, target = job.source.reshape(where.three), codes.reshape(where.three)
     places = scales.reshape(where.three_of_scales)
+    room = _Room(job)
     for chunk in where.chunks(_CHUNK):
         blocks = np.ascontiguousarray(chunk.take(source))
         drawn = None if job.integers is None else np.ascontiguousarray(chunk.take(job.integers))
-        elements, found = job.conversion.elements(blocks, drawn)
+        elements, found = job.conversion.elements(blocks, drawn, *room.of(blocks.shape))
         chunk.put(target, element.encode(elements))
         part = places[chunk.scales]
         part[...] = encode_values(found, job.format.scale).reshape(part.shape)
