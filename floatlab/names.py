@@ -1,6 +1,7 @@
 """Which of PyTorch's names are there at ``floatlab.``, and why will some never be?
 
-What makes or joins tensors lies in the room `autograd`, which is loaded when such a name is first used.
+What makes or joins tensors lies in the room `autograd`, which is loaded when such a name is first used; so are the few
+names of other rooms.
 """
 
 from __future__ import annotations
@@ -60,6 +61,14 @@ _OF_TENSORS = {
 }
 #: Where each of them is.
 PLACES = {name: place for place, names in _OF_TENSORS.items() for name in names.split()}
+#: Names of rooms that are loaded where one of them is first used.
+_OF_ROOMS = {
+    "inspect": "floatlab.inspection",
+    "IntArray": "floatlab.block_formats.integer_array",
+    "IntFormat": "floatlab.block_formats.integer_format",
+    "hadamard": "floatlab.block_formats.hadamard",
+    "quantize_int": "floatlab.block_formats.integers",
+}
 #: PyTorch's names of types: formats, and NumPy's integers and truth values.
 _TYPES = {
     **dict.fromkeys(("float", "float32"), "float32"),
@@ -109,8 +118,8 @@ def find(name: str) -> tuple[Any, bool]:
     AttributeError
         If nothing does; where nothing ever will, it says why, and what to write.
     """
-    if name == "inspect":
-        return import_module("floatlab.inspection").inspect, True
+    if name in _OF_ROOMS:
+        return getattr(import_module(_OF_ROOMS[name]), name), True
     if name in PLACES:
         return getattr(import_module(PLACES[name]), name), True
     if name in _TYPES:

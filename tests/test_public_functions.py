@@ -24,7 +24,9 @@ NOT_NUMERIC = {
     "finfo",
     "formats",
     "get_format",
+    "hadamard",  # tests/block_formats
     "inspect",
+    "quantize_int",
     "threads",
     "track_flags",
     "device",
