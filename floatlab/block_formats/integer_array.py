@@ -190,7 +190,8 @@ class IntArray:
     __bool__ = _refuse("truth value")
     __float__ = __int__ = _refuse("single value")
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = __abs__ = _refuse("arithmetic")
-    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __mod__ = __floordiv__ = _refuse("arithmetic")
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse("arithmetic")
+    __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse("arithmetic")
     __lt__ = __le__ = __gt__ = __ge__ = _refuse("order")
 
     def __matmul__(self, other: Any) -> Array:
