@@ -204,6 +204,10 @@ if TYPE_CHECKING:
     from floatlab.block_formats.block_array import BlockArray
     from floatlab.block_formats.block_format import BlockFormat
     from floatlab.block_formats.differences import compare_rules
+    from floatlab.block_formats.hadamard import hadamard
+    from floatlab.block_formats.integer_array import IntArray
+    from floatlab.block_formats.integer_format import IntFormat
+    from floatlab.block_formats.integers import quantize_int
     from floatlab.inspection import inspect
 
 __version__ = "0.1.0"
@@ -310,6 +314,7 @@ _ROOMS = (
 __all__ = [
     "Arithmetic", "BlockArray", "BlockFormat",
     "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "FloatlabError",
+    "IntArray", "IntFormat",
     "Tensor", "abs", "add", "allclose", "amax", "amin", "amp", "arange", "arccos", "arccosh", "arcsin",
     "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "arithmetic", "array",
     "as_tensor", "asarray", "autograd", "average", "block_formats",
@@ -318,12 +323,12 @@ __all__ = [
     "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
     "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
-    "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "hypot", "index_select",
+    "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "hadamard", "hypot", "index_select",
     "inference_mode", "inspect", "is_grad_enabled", "isfinite", "isinf", "isnan", "ldexp", "linspace", "load",
     "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logaddexp2", "manual_seed", "masked_fill",
     "matmul", "max", "maximum", "mean", "median", "memory", "min", "minimum", "mm", "multinomial", "multiply",
     "nanmean", "nansum", "neg", "next_down", "next_up", "nn", "no_grad", "norm", "ones", "ones_like", "optim",
-    "permute", "plots", "pow", "power", "prod", "quantile", "quantize", "rad2deg", "rand", "rand_like",
+    "permute", "plots", "pow", "power", "prod", "quantile", "quantize", "quantize_int", "rad2deg", "rand", "rand_like",
     "randint", "randn", "randn_like", "randperm", "reciprocal", "relu", "remainder", "reshape", "rsqrt",
     "save", "set_grad_enabled", "sigmoid", "sin", "sinh", "softmax", "softplus", "sort", "spacing", "split",
     "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "tan", "tanh", "telemetry", "tensor",

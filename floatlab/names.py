@@ -67,6 +67,10 @@ _OF_ROOMS = {
     "BlockArray": "floatlab.block_formats.block_array",
     "BlockFormat": "floatlab.block_formats.block_format",
     "compare_rules": "floatlab.block_formats.differences",
+    "IntArray": "floatlab.block_formats.integer_array",
+    "IntFormat": "floatlab.block_formats.integer_format",
+    "hadamard": "floatlab.block_formats.hadamard",
+    "quantize_int": "floatlab.block_formats.integers",
 }
 #: PyTorch's names of types: formats, and NumPy's integers and truth values.
 _TYPES = {

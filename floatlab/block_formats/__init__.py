@@ -1,6 +1,18 @@
 """What are numbers that share a scale? Blocks of a short float format or of integers, and what is done with them.
 
+Integers:
+
 - `integer_format.py`: an integer type, and fixed point.
+- `whole_numbers.py`: a quotient, rounded once to a whole number.
+- `groups.py`: which elements share a scale.
+- `integer_scales.py`: which scale, and which zero point.
+- `integer_array.py`: codes, scales and zero points in one array.
+- `integers.py`: numbers of any kind, quantized.
+- `integer_matmul.py`: products of such arrays, as processors sum them.
+- `hadamard.py`: the transform that spreads outliers.
+
+Blocks:
+
 - `elements.py`: what an element of a block is, float or integer.
 - `scale_rules.py`: by what a block is divided: every published rule, as data.
 - `block_format.py`: element, block and scale in one format.

@@ -1,9 +1,9 @@
 """Which integers are there? A width, a sign, and for fixed point the place of the binary point.
 
-Names are ``int8``, ``uint4`` and so on, and ``q8.8`` for fixed point. What Qm.n means, two schools tell differently. Here
-m + n is the width of the word, so the sign bit is one of the m: the notation of ARM, in which ``q8.8`` is an int16 and
-``q1.15`` covers [-1, 1). Texas Instruments, who invented it, do not count the sign bit: their Q7.8 is our ``q8.8``, and
-their Q0.15 (or Q15) our ``q1.15``. Of unsigned numbers, ``uq8.8``, both say the same.
+Names are ``int8``, ``uint4`` and so on, and ``q8.8`` for fixed point. What Qm.n means, two schools tell differently.
+Here m + n is the width of the word, so the sign bit is one of the m: the notation of ARM, in which ``q8.8`` is an int16
+and ``q1.15`` covers [-1, 1). Texas Instruments, who invented it, do not count the sign bit: their Q7.8 is our ``q8.8``,
+and their Q0.15 (or Q15) our ``q1.15``. Of unsigned numbers, ``uq8.8``, both say the same.
 
 Sources: Texas Instruments, "TMS320C64x DSP Library Programmer's Reference", A.2 (a Qm.n number takes m + n + 1 bits);
 ARM, "AXD and armsd Debuggers Guide" (DUI 0066D), 4.7.9, Q-format.

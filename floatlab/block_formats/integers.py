@@ -1,0 +1,329 @@
+"""How do numbers of any kind become integers? A scale for each group, a quotient, rounded once, and an end.
+
+    code = clip(round(x / scale) + zero_point)
+
+The division and the rounding are one step: x / scale is rounded from its exact value, ties included, in every mode of
+`floatlab.quantize`. PyTorch multiplies by the float32 number nearest to 1 / scale instead, which is the preset "torch".
+
+`quantize_int` walks over the array in parts that stay in the cache. `_exactly`, a number at a time on Python's
+integers, is what it computes, and where float64 is not enough, how.
+
+Sources: as for `floatlab.block_formats.integer_scales`; Y. Xu et al., ONNX operator QuantizeLinear, for the order of
+rounding, zero point and saturation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from floatlab.backend import Array, ignore_float_errors, refuse_device
+from floatlab.block_formats.groups import Groups, groups_of, in_small_parts
+from floatlab.block_formats.integer_array import IntArray
+from floatlab.block_formats.integer_format import IntFormat, get_int_format
+from floatlab.block_formats.integer_scales import (
+    Scales,
+    affine,
+    given_scales,
+    refuse_special,
+    scale_format,
+    symmetric,
+    torch_scales,
+)
+from floatlab.block_formats.whole_numbers import (
+    MARKED,
+    depth_of,
+    is_short,
+    quotients,
+    round_fraction,
+    round_whole,
+)
+from floatlab.errors import DtypeError, OptionError, check_option
+from floatlab.formats import get_format
+from floatlab.rounding.inputs import exact_source
+from floatlab.rounding.modes import MODES, OTHER_WORDS, Mode
+from floatlab.rounding.odd import Exact
+from floatlab.rounding.options import check_names
+from floatlab.rounding.random_integers import RandomIntegers
+from floatlab.system.environment import check_environment
+
+__all__ = ["quantize_int"]
+
+_PART = 1 << 14  # elements, whose float64 quotients stay in the cache
+_SCHEMES = ("symmetric", "affine")
+_OPTIONS = (
+    "scheme", "granularity", "axis", "scale", "zero_point", "scale_format", "rounding", "overflow", "rng",
+    "random_bits", "random_integers", "preset",
+)  # fmt: skip
+
+
+def quantize_int(
+    x: Any,
+    fmt: Any = "int8",
+    *,
+    scheme: str | None = None,
+    granularity: str | int = "tensor",
+    axis: int | None = None,
+    scale: Any = None,
+    zero_point: Any = None,
+    scale_format: Any = "float32",
+    rounding: str = "nearest_even",
+    overflow: str = "saturate",
+    rng: np.random.Generator | int | None = None,
+    random_bits: int | None = None,
+    random_integers: Any = None,
+    preset: str | None = None,
+    **unknown: Any,
+) -> IntArray:
+    """Quantize numbers to integers with a scale, or to fixed point, rounded once from the exact x / scale.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers of any kind and shape, as `floatlab.quantize` takes them, each at its exact value. No NaN, and an
+        infinity only where the scale is given and ends saturate.
+    fmt : str, IntFormat or dtype
+        "int8", "uint8", "int4" ..., or fixed point as "q8.8": multiples of 2^-8, whose scale is fixed.
+    scheme : {"symmetric", "affine"}
+        How the scale is computed (`floatlab.block_formats.integer_scales`). Default: "symmetric".
+    granularity : "tensor", "channel" or int
+        What shares a scale: everything; what has the same index along `axis`; so many neighbours along it, of which the
+        last may be fewer.
+    axis : int, optional
+        Default: the first for "channel" (that of the outputs in a weight), the last for blocks.
+    scale, zero_point : array_like, optional
+        Given ones, one for all or one for each group, instead of computed ones. Scales are float64 numbers.
+    scale_format : str or FloatFormat
+        What a computed scale is rounded to, to nearest, ties to even; at most 24 bits long.
+    rounding, rng, random_bits, random_integers
+        Those of `floatlab.quantize`.
+    overflow : {"saturate", "wrap"}
+        Whether a code beyond the end becomes the last one, or what its low bits say in two's complement.
+    preset : {None, "torch"}
+        "torch" computes as PyTorch's observers and its `quantize_per_tensor` do, in float32: scale amax / 127.5, at
+        least 2^-23, and x times the float32 number nearest to 1 / scale. Of float32 numbers only.
+
+    Returns
+    -------
+    IntArray
+        With `codes`, `scale`, `zero_point` and `decode()`.
+
+    Raises
+    ------
+    DtypeError
+        If `x` is not an array of real numbers, or holds a NaN.
+    FormatError, OptionError, ShapeError
+        If a name, an option, a shape or an axis is none.
+
+    Examples
+    --------
+    >>> quantize_int([1.0, -2.0, 3.0], "int8").codes
+    array([ 42, -85, 127], dtype=int8)
+    >>> x = quantize_int([0.0, 1.0, 2.55], "uint8", scheme="affine")
+    >>> x.codes, x.zero_point.item()
+    (array([  0, 100, 255], dtype=uint8), 0)
+    >>> quantize_int([0.1, 200.0], "q8.8").decode()  # the end is 128 - 1/256
+    array([1.0156250e-01, 1.2799609e+02], dtype=float32)
+    """
+    check_environment()
+    if unknown:
+        check_names("quantize_int", unknown, _OPTIONS)
+    fmt, mode = get_int_format(fmt), _mode(rounding)
+    check_option("overflow", overflow, ("saturate", "wrap"))
+    if overflow == "wrap" and fmt.narrow:
+        raise OptionError(
+            f'What wraps takes every code of its bits. Got overflow="wrap" for {fmt}, which leaves one out. '
+            f'Use "{fmt.name.removesuffix("_narrow")}", or "saturate".'
+        )
+    refuse_device("What becomes integers", x)
+    source, rest, draw = _source(x, mode, rng, random_bits, random_integers)
+    groups = groups_of(source.shape, granularity, axis)
+    if preset is not None:
+        check_option("preset", preset, ("torch",))
+        _check_torch(source, fmt, mode)
+    low, high = groups.extremes(source)
+    given = scale is not None or fmt.frac_bits is not None
+    infinite = not given or overflow == "wrap"
+    refuse_special(low, high, "An integer stands for a number" + " between two ends" * infinite, infinite)
+    scales = _scales(fmt, groups, low, high, scheme, scale, zero_point, scale_format, preset)
+    codes = np.empty(source.shape, fmt.dtype)
+    with ignore_float_errors(source):
+        if preset == "torch":
+            _as_torch(codes, source, groups, scales, fmt)
+        else:
+            _fill(codes, source, rest, groups, scales, fmt, mode, overflow == "wrap", draw)
+    return IntArray(fmt, codes, scales.scale, scales.zero_point, groups)
+
+
+# -- what is asked for -------------------------------------------------------------------------------------------
+
+
+def _mode(rounding: str) -> Mode:
+    check_option("rounding", rounding, MODES, meanings=OTHER_WORDS)
+    return MODES[rounding]
+
+
+def _source(
+    x: Any, mode: Mode, rng: Any, random_bits: int | None, random_integers: Any
+) -> tuple[Array, dict[int, Exact], RandomIntegers | None]:
+    """Return the numbers, those of them that no float64 is, and a stochastic rounding's integers."""
+    source, rest = exact_source(x, get_format("float64"))
+    source = np.ascontiguousarray(source).reshape(source.shape)
+    draw = None
+    if mode.variant is not None:
+        draw = RandomIntegers(rng, random_bits, random_integers)
+        draw.fit(source)
+        draw.hold(source.size)
+    return source, rest, draw
+
+
+def _check_torch(source: Array, fmt: IntFormat, mode: Mode) -> None:
+    if source.dtype.itemsize > 4:
+        raise DtypeError(
+            'The preset "torch" computes in float32, as PyTorch does. Got numbers of float64. '
+            "Round them first, with x.astype(numpy.float32)."
+        )
+    if fmt.frac_bits is not None or fmt.bits > 8 or mode.name != "nearest_even":
+        raise OptionError(
+            'The preset "torch" knows integers of up to 8 bits, rounded to nearest_even. '
+            f"Got {fmt} and {mode.name}. Leave the preset out."
+        )
+
+
+def _scales(
+    fmt: IntFormat,
+    groups: Groups,
+    low: Array,
+    high: Array,
+    scheme: str | None,
+    scale: Any,
+    zero_point: Any,
+    of: Any,
+    preset: str | None,
+) -> Scales:
+    """Return the scales and zero points: fixed, given, or computed from the extremes."""
+    if fmt.frac_bits is not None:
+        if scale is not None or zero_point is not None or scheme is not None or groups.axis is not None:
+            raise OptionError(
+                f"The scale of fixed point is the format's own, {fmt.step!r} for {fmt}. "
+                f"Got a scheme, a scale, a zero point or a granularity. Leave it out, or use int{fmt.bits}."
+            )
+        return Scales(np.asarray(fmt.step, np.float32), np.zeros((), np.int32))
+    if scale is not None:
+        if scheme is not None:
+            raise OptionError(
+                f"A scheme computes the scale. Got scheme={scheme!r} beside scale=. Pass one of them."
+            )
+        return given_scales(scale, zero_point, groups, fmt)
+    if zero_point is not None:
+        raise OptionError(
+            f"A zero point belongs to a given scale. Got zero_point={zero_point!r} alone. Pass scale= as well, or "
+            'scheme="affine" to have both computed.'
+        )
+    scheme = "symmetric" if scheme is None else scheme
+    check_option("scheme", scheme, _SCHEMES)
+    if preset == "torch":
+        return torch_scales(low, high, fmt, scheme)
+    return (symmetric if scheme == "symmetric" else affine)(low, high, fmt, scale_format(of))
+
+
+# -- rounding ----------------------------------------------------------------------------------------------------
+
+
+def _fill(
+    codes: Array,
+    source: Array,
+    rest: dict[int, Exact],
+    groups: Groups,
+    scales: Scales,
+    fmt: IntFormat,
+    mode: Mode,
+    wraps: bool,
+    draw: RandomIntegers | None,
+) -> None:
+    """Put the codes in."""
+    bits = 0 if draw is None else draw.bits
+    depth = depth_of(mode, bits)
+    short = is_short(source, scales.scale, depth) and fmt.bits + 2 <= MARKED
+    integers = None if draw is None else draw.block(0, source.size).reshape(source.shape)
+    limit = 2.0 ** (fmt.bits + 1)  # a quotient beyond is beyond every end, whatever the zero point
+    scratch = np.empty(_PART)
+    given = [codes, *(() if integers is None else (integers,))]
+    shifted = bool(scales.zero_point.any())
+    for part in _parts(source, given, groups, scales):
+        x, scale, zero, out, *drawn = part
+        q = quotients(x, scale, depth, short, scratch[: x.size].reshape(x.shape))
+        if not wraps and mode.name != "nearest_even":
+            np.clip(q, -limit, limit, out=q)
+        round_whole(q, mode, drawn[0] if drawn else None, bits)
+        if shifted:
+            q += zero
+        if wraps:
+            out[...] = _wrapped(q, fmt)
+        else:
+            np.clip(q, fmt.min, fmt.max, out=q)
+            np.copyto(out, q, casting="unsafe")
+    reach = MARKED if short else 52 - depth  # in powers of two, how far the quotients are good
+    hard: Iterable[int] = rest
+    if wraps or fmt.bits + 1 > reach:
+        size = np.abs(np.divide(source, groups.spread(scales.scale), dtype=np.float64))
+        hard = {*rest, *np.flatnonzero(size >= 2.0**reach).tolist()}
+    if hard:
+        _exactly(codes, source, rest, hard, groups, scales, fmt, mode, wraps, integers, bits)
+
+
+def _parts(source: Array, beside: list[Array], groups: Groups, scales: Scales) -> Iterable[list[Array]]:
+    """Yield parts of the numbers, the scales, the zero points, and of what has the shape of the numbers."""
+    lists = [list(groups.parts(source, *scales)), *(list(groups.parts(other)) for other in beside)]
+    for whole, *others in zip(*lists, strict=True):
+        yield from in_small_parts([*whole, *(view for (view,) in others)], _PART)
+
+
+def _wrapped(q: Array, fmt: IntFormat) -> Array:
+    """Return whole numbers below 2^52 modulo the number of codes; of what is beyond, anything."""
+    whole = np.where(np.abs(q) < 2.0**52, q, 0.0).astype(np.int64)
+    lowest = -(1 << fmt.bits - 1) if fmt.signed else 0
+    return np.asarray((whole - lowest & (1 << fmt.bits) - 1) + lowest)
+
+
+def _exactly(
+    codes: Array,
+    source: Array,
+    rest: dict[int, Exact],
+    places: Iterable[int],
+    groups: Groups,
+    scales: Scales,
+    fmt: IntFormat,
+    mode: Mode,
+    wraps: bool,
+    integers: Array | None,
+    bits: int,
+) -> None:
+    """Put in the codes of some numbers, one at a time, on Python's integers."""
+    scale = np.broadcast_to(groups.spread(scales.scale), source.shape).reshape(-1)
+    zero = np.broadcast_to(groups.spread(scales.zero_point), source.shape).reshape(-1)
+    flat, x = codes.reshape(-1), source.reshape(-1)
+    drawn = None if integers is None else integers.reshape(-1)
+    for i in places:
+        if i not in rest and not np.isfinite(x[i]):
+            continue  # an end already
+        n, e = rest.get(i, (0, 0))
+        number = Fraction(n) * Fraction(2) ** e if i in rest else Fraction(float(x[i]))
+        R = 0 if drawn is None else int(drawn[i])
+        code = round_fraction(number / Fraction(float(scale[i])), mode, R, bits) + int(zero[i])
+        if wraps:
+            lowest = -(1 << fmt.bits - 1) if fmt.signed else 0
+            code = (code - lowest) % (1 << fmt.bits) + lowest
+        flat[i] = min(max(code, fmt.min), fmt.max) if not wraps else code
+
+
+def _as_torch(codes: Array, source: Array, groups: Groups, scales: Scales, fmt: IntFormat) -> None:
+    """Put in PyTorch's codes: a product with the rounded reciprocal, in float32."""
+    single = source.astype(np.float32, copy=False)
+    inverse = Scales(np.float32(1.0) / scales.scale, scales.zero_point)
+    for x, factor, zero, out in _parts(single, [codes], groups, inverse):
+        q = np.rint(x * factor) + zero.astype(np.float64)
+        out[...] = np.clip(q, fmt.min, fmt.max).astype(fmt.dtype)
