@@ -253,7 +253,8 @@ def _fill(
     scratch = np.empty(_PART)
     given = [codes, *(() if integers is None else (integers,))]
     shifted = bool(scales.zero_point.any())
-    for part in _parts(source, given, groups, scales):
+    wide = Scales(scales.scale.astype(np.float64), scales.zero_point)
+    for part in _parts(source, given, groups, wide):
         x, scale, zero, out, *drawn = part
         q = quotients(x, scale, depth, short, scratch[: x.size].reshape(x.shape))
         if not wraps and mode.name != "nearest_even":
