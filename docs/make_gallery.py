@@ -44,6 +44,13 @@ def logistic(x: Any) -> Any:
     return 1 / (1 + fl.exp(-x))
 
 
+def block() -> Any:
+    """Return a block of 32 numbers: gradients, of which one is larger than the rest."""
+    x = np.random.default_rng(4).normal(size=32)
+    x[7] = -3.9
+    return x
+
+
 # The call as the page shows it, and the same for this script. In the order of the page; the first ten are used most.
 CHARTS: list[tuple[str, Callable[..., Any]]] = [
     ("plot_ranges()", lambda **look: plots.plot_ranges(**look)),
@@ -61,6 +68,7 @@ CHARTS: list[tuple[str, Callable[..., Any]]] = [
         'plot_agreement(logistic, ["fp16", "e4m3"], exact="sigmoid")',
         lambda **look: plots.plot_agreement(logistic, ["fp16", "e4m3"], exact="sigmoid", **look),
     ),
+    ('plot_rules(block(), "mxfp4")', lambda **look: plots.plot_rules(block(), "mxfp4", **look)),
 ]
 
 

@@ -27,6 +27,7 @@ PARTS = {
         "experiments/test_training_claims.py",
     ),
     "nn": ("nn/test_nn_torch.py", "nn/test_nn_ops.py"),
+    "ints": ("block_formats/test_integers_torch.py",),
     "pooling": ("nn/test_nn_pooling.py",),
     "tensor": ("autograd/test_autograd_ops.py", "autograd/test_autograd_torch.py"),
     "train": (

@@ -18,6 +18,7 @@ import floatlab as fl
 ROOT = Path(__file__).parent.parent
 MODULES = ["floatlab", *(info.name for info in pkgutil.walk_packages(fl.__path__, "floatlab."))]
 SCRIPTS = [path for folder in ("docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
+TAUGHT = [ROOT / "docs" / "block-formats.md", ROOT / "docs" / "int8.md"]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -111,12 +112,14 @@ def test_the_pages_with_python_are_found():
     }
 
 
-@pytest.mark.parametrize("page", ["block-formats"])
-def test_the_lines_of_a_page_give_what_it_shows(page):
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", TAUGHT, ids=lambda page: page.name)
+def test_a_page_that_teaches_shows_what_its_lines_give(page):
+    text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert len(blocks) >= 4
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"fl": fl, "np": np}, page, None, 0)
+    assert len(blocks) == text.count("```pycon") > 0 and ">>>" not in re.sub(
+        r"^```pycon\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE
+    )
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {"fl": fl, "np": np}, page.name, None, 0)
     assert failures([test]) == ""
 
 

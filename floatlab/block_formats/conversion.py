@@ -68,7 +68,12 @@ class Conversion:
         return not mode.nearest and mode.variant is None
 
     def elements(
-        self, blocks: Array, integers: Array | None, words: Array | None = None, out: Array | None = None
+        self,
+        blocks: Array,
+        integers: Array | None,
+        columns: int,
+        words: Array | None = None,
+        out: Array | None = None,
     ) -> tuple[Array, Array]:
         """Return the element values of blocks, and their scales.
 
@@ -78,6 +83,8 @@ class Conversion:
             (blocks, numbers), contiguous.
         integers : array, optional
             A random integer for each.
+        columns : int
+            How many numbers of a block stand in a row of it.
         words : array of integers, optional
             Of that shape, to work in.
         out : array, optional
@@ -92,7 +99,7 @@ class Conversion:
         """
         amax = largest_words(blocks, words).view(blocks.dtype)
         if self.rule.name == "nvfp4_4over6":
-            return self._four_over_six(blocks, amax, integers)
+            return self._four_over_six(blocks, amax, integers, columns)
         scales = self._scales(amax)
         return self._divided(blocks, scales, integers, out), scales
 
@@ -203,7 +210,9 @@ class Conversion:
 
     # -- four over six ---------------------------------------------------------------------------------------
 
-    def _four_over_six(self, blocks: Array, amax: Array, integers: Array | None) -> tuple[Array, Array]:
+    def _four_over_six(
+        self, blocks: Array, amax: Array, integers: Array | None, columns: int
+    ) -> tuple[Array, Array]:
         """Return the elements and the scales of the candidate with the smaller mean absolute error; ties to six."""
         finite = np.isfinite(amax)
         sizes = np.where(finite, amax, amax.dtype.type(0))
@@ -214,8 +223,10 @@ class Conversion:
             mark = np.where(lost, np.nan, float(self.format.scale.max))
             six, four = (np.where(finite, s, mark) for s in (six, four))
         elements = [self._divided(blocks, s, integers) for s in (six, four)]
-        judge = self._errors_in_float32 if self.arithmetic == "te" else self._errors
-        take = judge(blocks, elements, (six, four)) & finite
+        if self.arithmetic == "te":
+            take = self._errors_in_float32(blocks, elements, (six, four), columns) & finite
+        else:
+            take = self._errors(blocks, elements, (six, four)) & finite
         return np.where(take[:, None], elements[1], elements[0]), np.where(take, four, six)
 
     def _errors(self, blocks: Array, elements: list[Array], scales: tuple[Array, Array]) -> Array:
@@ -236,17 +247,22 @@ class Conversion:
             better[k] = exact[1] < exact[0]
         return better
 
-    def _errors_in_float32(self, blocks: Array, elements: list[Array], scales: tuple[Array, Array]) -> Array:
-        """Return the same as Transformer Engine sums the errors: a row of 16 in order, 16 rows as a tree."""
+    def _errors_in_float32(
+        self, blocks: Array, elements: list[Array], scales: tuple[Array, Array], columns: int
+    ) -> Array:
+        """Return the same as Transformer Engine sums the errors: a row of 16 in order, 16 rows as a tree.
+
+        What is missing at the end of an axis counts as zeros, which have no error.
+        """
         amax, bound = _F(self.tensor.amax), _F(6 * 256)
         sums = []
         with np.errstate(all="ignore"):
             for q, s in zip(elements, scales, strict=True):
                 value = q.astype(_F) * s.astype(_F)[:, None] * amax / bound
-                errors = np.abs(value - blocks).reshape(len(blocks), -1, 16)
-                rows = np.zeros(errors.shape[:2], _F)
-                for k in range(16):
-                    rows += errors[:, :, k]
+                errors = np.abs(value - blocks).reshape(len(blocks), -1, columns)
+                rows = np.zeros((len(blocks), 1 if blocks.shape[1] == columns else 16), _F)
+                for k in range(columns):
+                    rows[:, : errors.shape[1]] += errors[:, :, k]
                 while rows.shape[1] > 1:
                     half = rows.shape[1] // 2
                     rows = rows[:, :half] + rows[:, half:]

@@ -23,7 +23,7 @@ from floatlab.rounding.inputs import exact_source
 from floatlab.rounding.quantize import quantize
 from floatlab.system.html import number, table
 
-__all__ = ["BlockCounts", "RuleComparison", "RuleOutcome", "compare_rules", "count_blocks"]
+__all__ = ["BlockCounts", "RuleComparison", "RuleOutcome", "compare_rules", "count_blocks", "masks"]
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,33 @@ def count_blocks(x: Any, blocks: BlockArray) -> BlockCounts:
     >>> count.saturated, count.flushed, count.blocks_by_scale
     (1, 1, {1.0: 1})
     """
-    values, numbers = blocks.decode(np.float64), _numbers(x, blocks.format)
-    largest = blocks.format.parts.max
-    with np.errstate(invalid="ignore"):
-        at_the_end = np.abs(blocks.elements) == largest
-        saturated = at_the_end & (np.abs(numbers) > np.abs(values))
-    lost = np.isnan(values)
+    saturated, flushed, lost = (int(np.count_nonzero(mask)) for mask in masks(x, blocks))
     scales: Counter[float | str] = Counter(
         "nan" if s != s else s for s in blocks.scale_values.reshape(-1).astype(float).tolist()
     )
     return BlockCounts(
-        elements=values.size,
+        elements=blocks.size,
         blocks=blocks.scales.size,
-        saturated=int(np.count_nonzero(saturated & ~lost)),
-        flushed=int(np.count_nonzero((values == 0) & (numbers != 0))),
-        nan=int(np.count_nonzero(lost)),
+        saturated=saturated,
+        flushed=flushed,
+        nan=lost,
         blocks_by_scale=dict(sorted(scales.items(), key=lambda item: (isinstance(item[0], str), item[0]))),
     )
+
+
+def masks(x: Any, blocks: BlockArray) -> tuple[Array, Array, Array]:
+    """Return where numbers saturated, where they became zero without being it, and where their block is lost.
+
+    >>> x = [449.0, 1e-9, 1.0]
+    >>> [mask.tolist() for mask in masks(x, encode_blocks(x, "mxfp8_e4m3"))]
+    [[True, False, False], [False, True, False], [False, False, False]]
+    """
+    values, numbers = blocks.decode(np.float64), _numbers(x, blocks.format)
+    lost = np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        beyond = np.abs(numbers) > np.abs(values)
+    at_the_end = np.abs(blocks.elements) == blocks.format.parts.max
+    return at_the_end & beyond & ~lost, (values == 0) & (numbers != 0), lost
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class RuleOutcome:
     error : float
         The relative error: the root of the sum of squared errors, over that of the squared numbers. NaN where numbers
         are lost.
-    values : array of float64
+    blocks : BlockArray
         What the numbers became.
     """
 
@@ -112,7 +122,12 @@ class RuleOutcome:
     scale: float
     counts: BlockCounts
     error: float
-    values: Array
+    blocks: BlockArray
+
+    @property
+    def values(self) -> Array:
+        """What the numbers became, in float64."""
+        return self.blocks.decode(np.float64)
 
 
 class RuleComparison(tuple[RuleOutcome, ...]):
@@ -203,7 +218,7 @@ def _outcome(
         error = float(np.sqrt(np.sum((values - wide) ** 2) / power)) if power else 0.0
     tensor = 1.0 if blocks.tensor_scale is None else float(blocks.tensor_scale)
     scale = float(blocks.scale_values.reshape(-1)[0]) * tensor if blocks.scales.size else float("nan")
-    return RuleOutcome(rule, arithmetic, who, scale, count_blocks(x, blocks), error, values)
+    return RuleOutcome(rule, arithmetic, who, scale, count_blocks(x, blocks), error, blocks)
 
 
 def _numbers(x: Any, fmt: BlockFormat) -> Array:

@@ -256,6 +256,12 @@ class _Transform:
         small = min(self.log, 6)
         return _sylvester(1 << self.log - small), _sylvester(1 << small)
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether rounding is NumPy's conversion to float32."""
+        usual = not self.options or self.options == {"rounding": "nearest_even"}
+        return usual and self.fmt.same_as(get_format("float32"))
+
     def put(self, out: Array, rows: Array, integers: Array | None) -> None:
         """Put the transform of some rows into `out`."""
         x = rows.astype(np.float64)
@@ -263,7 +269,10 @@ class _Transform:
             x *= self.signs
         values, easy = self._in_float64(x)
         if easy.all():
-            out[...] = quantize(values, self.fmt, **self._drawn(integers, ...))
+            if self.plain:
+                np.copyto(out, values, casting="same_kind")
+            else:
+                out[...] = quantize(values, self.fmt, **self._drawn(integers, ...))
             return
         if easy.any():
             out[easy] = quantize(values[easy], self.fmt, **self._drawn(integers, easy))
@@ -283,11 +292,7 @@ class _Transform:
 
     def _in_float64(self, x: Array) -> tuple[Array, Array]:
         """Return the exact results, or rounded to odd, and for which rows they are that."""
-        amax = np.abs(x).max(1)
-        easy = (amax < _REACH) & ((amax > 1 / _REACH) | (amax == 0))  # no infinity, and no NaN
-        # A number of the size of `unit` has the last place u of which the sums may have 2^53.
-        unit = np.ldexp(1.5, np.frexp(np.where(easy, amax, 1.0))[1] + self.log - 1)[:, np.newaxis]
-        easy &= ((x + unit) - unit == x).all(1)
+        easy = self._easy(x)
         sums = self._signed_sums(x)
         if self.log % 2 == 0:
             values = sums * 2.0 ** -(self.log // 2)
@@ -297,11 +302,25 @@ class _Transform:
         cancels = sums == 0
         if cancels.any():
             values[cancels] = cancelled(self.rounding)
-            zero = amax == 0
+            zero = ~x.any(1)
             if zero.any():  # a sum of zeros of one sign has that sign
                 alike = self._signed_sums(np.where(np.signbit(x[zero]), -1.0, 1.0))
                 values[zero] = np.where(np.abs(alike) == self.size, np.copysign(0.0, alike), values[zero])
         return values, easy
+
+    def _easy(self, x: Array) -> Array:
+        """Return for which rows float64 rounds no sum: of all at once, or looking at each."""
+        top = np.maximum(x.max(initial=0.0), -x.min(initial=0.0))
+        if 1 / _REACH < top < _REACH and self._is_on_grid(x, top).all():
+            return np.ones(len(x), bool)
+        amax = np.abs(x).max(1)
+        easy = (amax < _REACH) & ((amax > 1 / _REACH) | (amax == 0))  # no infinity, and no NaN
+        return easy & self._is_on_grid(x, np.where(easy, amax, 1.0)[:, np.newaxis]).all(1)
+
+    def _is_on_grid(self, x: Array, amax: Array) -> Array:
+        """Return where numbers are multiples of a unit of which sums of such magnitudes have at most 2^53."""
+        shift = np.ldexp(1.5, np.frexp(amax)[1] + self.log - 1)  # whose last place is that unit
+        return np.asarray((x + shift) - shift == x)
 
     def _signed_sums(self, x: Array) -> Array:
         """Return the sums in float64, with the signs that are multiplied last."""

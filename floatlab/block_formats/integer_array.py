@@ -118,8 +118,13 @@ class IntArray:
         if fmt is None:
             fmt = "float64" if self.fmt.frac_bits is not None and self.fmt.bits > 24 else "float32"
         scale, zero = self.groups.spread(self.scale), self.groups.spread(self.zero_point)
-        steps = self.codes.astype(np.int64) - zero
-        return operate("multiply", (steps.astype(np.float64), scale), fmt, **options)
+        carrier = (
+            np.float32 if self.fmt.bits <= 16 else np.float64
+        )  # which holds every difference of two codes
+        steps = self.codes.astype(carrier)
+        if self.zero_point.any():
+            steps = steps - zero.astype(carrier)
+        return operate("multiply", (steps, scale), fmt, **options)
 
     def transpose(self, *axes: Any) -> IntArray:
         """Return the array with its axes in another order, or reversed; the scales go along."""

@@ -253,7 +253,8 @@ def _fill(
     scratch = np.empty(_PART)
     given = [codes, *(() if integers is None else (integers,))]
     shifted = bool(scales.zero_point.any())
-    for part in _parts(source, given, groups, scales):
+    wide = Scales(scales.scale.astype(np.float64), scales.zero_point)
+    for part in _parts(source, given, groups, wide):
         x, scale, zero, out, *drawn = part
         q = quotients(x, scale, depth, short, scratch[: x.size].reshape(x.shape))
         if not wraps and mode.name != "nearest_even":
@@ -323,7 +324,7 @@ def _exactly(
 def _as_torch(codes: Array, source: Array, groups: Groups, scales: Scales, fmt: IntFormat) -> None:
     """Put in PyTorch's codes: a product with the rounded reciprocal, in float32."""
     single = source.astype(np.float32, copy=False)
-    inverse = Scales(np.float32(1.0) / scales.scale, scales.zero_point)
+    inverse = Scales(np.float32(1.0) / scales.scale.astype(np.float32), scales.zero_point)
     for x, factor, zero, out in _parts(single, [codes], groups, inverse):
         q = np.rint(x * factor) + zero.astype(np.float64)
         out[...] = np.clip(q, fmt.min, fmt.max).astype(fmt.dtype)

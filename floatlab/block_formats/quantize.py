@@ -105,7 +105,7 @@ def quantize_blocks(x: Any, fmt: Any, *, out: Array | None = None, **options: Un
     for chunk in job.layout.chunks(_CHUNK):
         blocks = np.ascontiguousarray(chunk.take(source))
         drawn = None if integers is None else np.ascontiguousarray(chunk.take(integers))
-        elements, scales = job.conversion.elements(blocks, drawn, *room.of(blocks.shape))
+        elements, scales = job.conversion.elements(blocks, drawn, chunk.block[1], *room.of(blocks.shape))
         place = chunk.take(target) if job.layout.in_order else None
         product = _product(elements, scales * job.conversion.tensor.value, values.dtype, place)
         if place is None:
@@ -144,7 +144,7 @@ def encode_blocks(x: Any, fmt: Any, **options: Unpack[_BlockOptions]) -> BlockAr
     for chunk in where.chunks(_CHUNK):
         blocks = np.ascontiguousarray(chunk.take(source))
         drawn = None if job.integers is None else np.ascontiguousarray(chunk.take(job.integers))
-        elements, found = job.conversion.elements(blocks, drawn, *room.of(blocks.shape))
+        elements, found = job.conversion.elements(blocks, drawn, chunk.block[1], *room.of(blocks.shape))
         chunk.put(target, element.encode(elements))
         part = places[chunk.scales]
         part[...] = encode_values(found, job.format.scale).reshape(part.shape)

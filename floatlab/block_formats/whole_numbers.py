@@ -65,7 +65,8 @@ def quotients(x: Array, scale: Array, depth: int, short: bool, out: Array) -> Ar
     >>> bool(q[0] < 50), bool(q[1] < 5)
     (True, True)
     """
-    np.divide(x, scale, out=out, dtype=np.float64)
+    np.copyto(out, x)  # or float32 numbers would be divided in float32
+    np.divide(out, scale, out=out)
     if short:
         return out
     marks = out * 2.0**depth
@@ -114,7 +115,8 @@ def round_whole(q: Array, mode: Mode, integers: Array | None = None, bits: int =
     count = np.floor(size)
     size -= count
     if mode.goes_up is not None:
-        up = mode.goes_up(Discarded(size - 0.5, size > 0, np.fmod(count, 2.0) == 1.0, np.signbit(q)))
+        half = 0.5 * count
+        up = mode.goes_up(Discarded(size - 0.5, size > 0, half != np.floor(half), np.signbit(q)))
     else:
         assert mode.carries is not None and integers is not None
         up = mode.carries(_Fraction(size), integers.astype(np.float64), bits)

@@ -28,6 +28,7 @@ from floatlab.plots.precision import plot_precision, precision_data
 from floatlab.plots.quantization import plot_quantization, quantization_data
 from floatlab.plots.ranges import plot_ranges, range_data
 from floatlab.plots.rounding import plot_rounding, rounding_data
+from floatlab.plots.rules import plot_rules, rule_data
 from floatlab.plots.style import SIZES, subplots
 from floatlab.plots.sweep import plot_sweep
 from floatlab.plots.telemetry import plot_layers, plot_underflow
@@ -62,6 +63,7 @@ __all__ = [
     "plot_quantization",
     "plot_ranges",
     "plot_rounding",
+    "plot_rules",
     "plot_sweep",
     "plot_training",
     "plot_underflow",
@@ -70,6 +72,7 @@ __all__ = [
     "quantization_data",
     "range_data",
     "rounding_data",
+    "rule_data",
     "save",
     "subplots",
     "value_data",

@@ -465,22 +465,3 @@ def test_numbers_go_by_keyword_too_and_tensors_are_numbers():
     assert fl.quantize_int(x=[1.0, -1.0], fmt="int4").codes.tolist() == [7, -7]
     assert fl.quantize_int(fl.Tensor([1.0, -0.5])).codes.tolist() == [127, -64]
     assert fl.quantize_int(fl.array([1.0, -0.5], "bf16")).codes.tolist() == [127, -64]
-
-
-# -- PyTorch ---------------------------------------------------------------------------------------------------------
-
-
-def ties(scale, dtype=np.float32):
-    """Return the float32 numbers nearest to the middles of an int8 grid."""
-    return ((np.arange(-127, 127) + 0.5) * float(scale)).astype(dtype)
-
-
-def test_at_a_tie_a_third_of_the_codes_of_pytorch_are_others():
-    """x * fp32(1 / scale) against the exact quotient, at the float32 numbers nearest to a middle."""
-    differ = total = 0
-    for scale in RNG.lognormal(size=300).astype(np.float32):
-        x = ties(scale)
-        exact = fl.quantize_int(x, scale=scale).codes
-        torch = np.clip(np.rint(x * (np.float32(1) / scale)), -128, 127)
-        differ, total = differ + np.count_nonzero(exact != torch), total + x.size
-    assert 0.30 < differ / total < 0.40

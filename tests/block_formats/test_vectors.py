@@ -74,3 +74,16 @@ def test_tiles_have_the_bits_of_deepgemm(x, tile, kind, suffix):
     found = fl.encode(DEEPSEEK[x].view(np.float32), f"fp8_{tile}{suffix}", arithmetic="deepgemm")
     np.testing.assert_array_equal(found.codes, DEEPSEEK[f"{x}_{tile}_{kind}_codes"])
     np.testing.assert_array_equal(found.scales, DEEPSEEK[f"{x}_{tile}_{kind}_scales"])
+
+
+@pytest.mark.parametrize("rule", ["nvfp4", "nvfp4_4over6"])
+@pytest.mark.parametrize("fmt", ["nvfp4", "nvfp4_16x16"])
+def test_a_shorter_block_is_one_behind_which_zeros_stand(fmt, rule):
+    x = np.random.default_rng(3).standard_normal((37, 41)).astype(np.float32)
+    padded = np.zeros((48, 48), np.float32)
+    padded[:37, :41] = x
+    for arithmetic in ("exact", "te"):
+        short, whole = (fl.encode(a, fmt, rule=rule, arithmetic=arithmetic) for a in (x, padded))
+        np.testing.assert_array_equal(short.codes, whole.codes[:37, :41])
+        rows = 37 if fmt == "nvfp4" else 3
+        np.testing.assert_array_equal(short.scales, whole.scales[:rows])

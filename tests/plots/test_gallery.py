@@ -39,7 +39,7 @@ def test_every_chart_has_a_size_and_a_dark_variant():
 def test_every_picture_is_there():
     page = make_gallery.page()
     pictures = sorted(path.name for path in (DOCS / "figures" / "gallery").glob("*.png"))
-    assert len(pictures) == 13 and all(f"figures/gallery/{name})" in page for name in pictures)
+    assert len(pictures) == 14 and all(f"figures/gallery/{name})" in page for name in pictures)
 
 
 def test_every_chart_has_a_twin_that_returns_its_data():

@@ -16,6 +16,7 @@ from floatlab.plots.figure import Figure, file_type
 CALLS = {name: getattr(plots, name) for name in plots.__all__ if name.startswith("plot_")}
 PLAIN = {
     "plot_quantization": "plots.plot_quantization([0.1, 0.2, 3.0], 'e4m3')",
+    "plot_rules": "plots.plot_rules([448.0, 100.0, 30.0, 1.0], 'mxfp4')",
     "plot_histogram": "plots.plot_histogram([0.1, 1e-9, 3.0])",
     "plot_cliff": "plots.plot_cliff([RUN])",
     "plot_training": "plots.plot_training([RUN])",
