@@ -129,8 +129,7 @@ EXERCISES = (
     ),
     Exercise(
         "F.2",
-        "A gradient, as it is after loss scaling in fp16. Choose the scale next to 1000 that costs no digit where nothing "
-        "is too small or too large.",
+        "A gradient, as it is after loss scaling in fp16. Choose the scale next to 1000 that costs no digit.",
         ("g",),
         _gradients,
         lambda gradients: [_scaled(g, 1024.0) for g in gradients],

@@ -180,8 +180,8 @@ EXERCISES = (
     ),
     Exercise(
         "F.7",
-        "Steps with a dynamic loss scale: after `interval` good steps in a row it doubles; a step whose gradient is not "
-        "finite is left out, and it halves. Return the weight and the scale.",
+        "Steps with a dynamic loss scale: after `interval` good steps in a row it doubles; where a gradient is not "
+        "finite, the step is left out, and it halves. Return the weight and the scale.",
         ("gradients", "scale", "interval"),
         _histories,
         lambda *lists: [_scaled_steps(*case) for case in zip(*lists, strict=True)],
