@@ -70,6 +70,11 @@ def test_the_glossary_is_in_order():
 
 
 @EACH
+def test_lines_are_short_enough_to_be_read_beside_each_other(source):
+    assert [line for line in source.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
+
+
+@EACH
 def test_links_lead_somewhere(source):
     for target in re.findall(r"\]\((?!http|#)([^)#]+)", text_of(source)):
         assert (TUTORIALS / target).exists(), target

@@ -10,9 +10,9 @@
 # gradient is not finite. For F.5 and F.6, how `backward()` adds up gradients ([notebook
 # 05](05_a_derivative_from_nothing.ipynb)).
 #
-# Each of these pieces of code stands, in this form or a similar one, in articles and answers that explain mixed precision
-# and training. All of them run. Each cell holds the wrong code: change it until its check is green. What was there at
-# first is one of the mistakes that the check knows, so it says more than "wrong" if you hand it over as it is.
+# Each of these pieces of code stands, in this form or a similar one, in articles and answers that explain mixed
+# precision and training. All of them run. Each cell holds the wrong code: change it until its check is green. What was
+# there at first is one of the mistakes that the check knows, so it says more than "wrong" if you hand it over as it is.
 
 # %%
 import math
@@ -42,8 +42,8 @@ def slope(y, a):
 fl.course.check("F.1", slope)
 
 # %% [markdown]
-# **F.2** "Multiply the loss by 1000, so that small gradients survive in fp16." They do. But compare with the gradient in
-# fp32: digits are lost where nothing underflows. Which scale next to 1000 costs no digit?
+# **F.2** "Multiply the loss by 1000, so that small gradients survive in fp16." They do. But compare with the gradient
+# in fp32: digits are lost where nothing underflows. Which scale next to 1000 costs no digit?
 
 
 # %% tags=["gap"]
@@ -62,8 +62,8 @@ def scaled_gradient(g):
 fl.course.check("F.2", scaled_gradient)
 
 # %% [markdown]
-# **F.3** The loss of a classifier, softmax first and then the logarithm, every step in fp16. For scores of 20 and 0 it is
-# infinite. Round to fp16 only at the end, and make it right for all scores, 800 and -800 among them.
+# **F.3** The loss of a classifier, softmax first and then the logarithm, every step in fp16. For scores of 20 and 0 it
+# is infinite. Round to fp16 only at the end, and make it right for all scores, 800 and -800 among them.
 
 
 # %% tags=["gap"]
@@ -84,7 +84,8 @@ fl.course.check("F.3", loss_of)
 
 # %% [markdown]
 # **F.4** A normalization divides by the root of the mean square. The activations fit into fp16, and so does the result.
-# Still it is infinite for some of them, and wrong for others; and no loss scale helps, because the forward pass has none.
+# Still it is infinite for some of them, and wrong for others; and no loss scale helps, because the forward pass has
+# none.
 
 
 # %% tags=["gap"]
@@ -170,8 +171,8 @@ fl.course.check("F.6", accumulate)
 
 # %% [markdown]
 # **F.7** A dynamic scale, as an article has it: `if global_step % 2000 == 0: scale *= 2`. The rule of the frameworks is
-# that the scale doubles after `interval` *good* steps in a row, and that a step whose gradient is not finite is left out
-# and halves it. (In the article it was 2000; here it is given.)
+# that the scale doubles after `interval` *good* steps in a row, and that a step whose gradient is not finite is left
+# out and halves it. (In the article it was 2000; here it is given.)
 
 
 # %% tags=["gap"]
