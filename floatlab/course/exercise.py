@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from floatlab.course.limit import OutOfTime, Watch
-from floatlab.system.html import Raw, table
+from floatlab.course.shown import badge, panel
 
 __all__ = ["PATIENCE", "Exercise", "Mistake", "Verdict", "judge"]
 
@@ -135,16 +135,11 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        mark = "✓ right" if self.passed else "✗ not yet"
-        title = f"{self.exercise.name} {mark}"
+        title = badge(self.exercise.name, self.passed)
         if self.passed:
-            return table(title, [], note=f"Right in all {self.tried:,} cases.")
+            return panel(title, [], note=f"Right in all {self.tried:,} cases.")
         rows = [("what happened", self.said), *([("hint", self.hint)] if self.hint else [])]
-        shown = str(table(title, rows))
-        if self.story:
-            escaped = self.story.replace("&", "&amp;").replace("<", "&lt;")
-            shown += f'<pre style="margin:6px 10px;overflow-x:auto">{escaped}</pre>'
-        return Raw(shown)
+        return panel(title, rows, story=self.story)
 
 
 def judge(exercise: Exercise, answer: Any, *, seconds: float = PATIENCE) -> Verdict:

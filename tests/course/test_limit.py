@@ -60,7 +60,7 @@ def waits_for_what_nobody_changes(x):
 def test_an_answer_that_never_ends_is_stopped_with_a_hint(way, answer):
     began = time.monotonic()
     verdict = check("02.1", answer, seconds=0.2)
-    assert not verdict and time.monotonic() - began < 5.0
+    assert not verdict and time.monotonic() - began < 30.0
     assert verdict.said == "For x = 1.0 it is still running after 0.2 seconds."
     assert "Does it ever end?" in verdict.hint and "Count eighths" in verdict.hint
     assert verdict.counterexample == (1.0,) and "OutOfTime" not in str(verdict)
@@ -69,11 +69,11 @@ def test_an_answer_that_never_ends_is_stopped_with_a_hint(way, answer):
 
 def test_the_time_is_that_of_one_case_and_not_of_all(way):
     def slow(x):
-        time.sleep(0.002)
+        time.sleep(0.01)
         return round(x * 8) / 8
 
-    verdict = check("02.1", slow, seconds=0.15)
-    assert verdict and 0.002 * verdict.tried > 0.15 and nothing_is_left()
+    verdict = check("02.1", slow, seconds=1.0)
+    assert verdict and 0.01 * verdict.tried > 1.0 and nothing_is_left()
 
 
 def test_a_loop_on_a_later_case_names_that_case(way):
@@ -85,7 +85,7 @@ def test_a_wrong_answer_that_never_ends_elsewhere_is_told_its_counterexample(way
     began = time.monotonic()
     verdict = check("02.1", lambda x: math.floor(x * 8) / 8 if x < 1.5 else never_ends(x), seconds=0.2)
     assert not verdict and verdict.counterexample == (1.06640625,) and verdict.mistake is None
-    assert time.monotonic() - began < 5.0 and nothing_is_left()
+    assert time.monotonic() - began < 30.0 and nothing_is_left()
 
 
 def test_what_is_right_or_wrong_or_raises_is_so_in_either_way(way):
