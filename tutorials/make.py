@@ -1,7 +1,7 @@
-"""Make the notebooks of the course from their sources, `tutorials/src/NN_name.py`.
+"""Make the notebooks of the course from their sources, `tutorials/src/NN_name.py`, and one of exercises alone.
 
     python tutorials/make.py            all of them
-    python tutorials/make.py 02         one
+    python tutorials/make.py 02 find    those whose names begin so
     python tutorials/make.py --check    make nothing; say where a committed output is no longer what the code gives
 
 A source is a text in jupytext's percent form. Each becomes three notebooks:
@@ -39,7 +39,7 @@ EDITIONS = {
 
 def sources() -> list[Path]:
     """Return the files that the notebooks are made of."""
-    return sorted(SOURCES.glob("[0-9][0-9]_*.py"))
+    return sorted(SOURCES.glob("*.py"))
 
 
 def edition(source: Path, without: str) -> Any:
@@ -119,7 +119,7 @@ def differences(source: Path) -> list[str]:
 def main() -> int:
     """Make the notebooks that are asked for, or compare them."""
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
-    chosen = [source for source in sources() if not asked or source.stem[:2] in asked]
+    chosen = [source for source in sources() if not asked or source.stem.startswith(tuple(asked))]
     if "--check" in sys.argv[1:]:
         found = [line for source in chosen for line in differences(source)]
         print("\n".join(found) or "Every notebook shows what the code gives.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from floatlab.course.exercise import Exercise, Verdict, judge
+from floatlab.course.exercise import PATIENCE, Exercise, Verdict, judge
 from floatlab.course.exercises import EXERCISES
-from floatlab.errors import check_option
+from floatlab.errors import OptionError, check_option
 
 __all__ = ["check", "exercise", "grade"]
 
@@ -29,8 +29,12 @@ def exercise(name: str) -> Exercise:
     return EXERCISES[name]
 
 
-def check(name: str, answer: Any = ...) -> Verdict:
+def check(name: str, answer: Any = ..., *, seconds: float = PATIENCE) -> Verdict:
     """Check an answer to an exercise, on everything that it can be tried on.
+
+    An answer that never ends is stopped, and gets a hint: by an alarm of the operating system in the main thread of a
+    notebook or program on Linux and macOS, and by Python's trace function elsewhere, unless a debugger has it. A single
+    call of NumPy is not interrupted.
 
     Parameters
     ----------
@@ -38,6 +42,8 @@ def check(name: str, answer: Any = ...) -> Verdict:
         The exercise: "02.1" is the first of notebook 02.
     answer : callable
         The function that was asked for.
+    seconds : float
+        How long it may take for one case; `math.inf` for any time.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def check(name: str, answer: Any = ...) -> Verdict:
     Raises
     ------
     OptionError
-        If there is no such exercise.
+        If there is no such exercise, or `seconds` is no positive number.
 
     Examples
     --------
@@ -58,16 +64,22 @@ def check(name: str, answer: Any = ...) -> Verdict:
     >>> verdict.hint
     'You cut off what does not fit. Which of the two neighbours is nearer?'
     """
-    return judge(exercise(name), answer)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise OptionError(
+            f"The time for one case is a positive number of seconds. Got seconds={seconds!r}. Use {PATIENCE:g}."
+        )
+    return judge(exercise(name), answer, seconds=float(seconds))
 
 
-def grade(answers: Mapping[str, Any]) -> dict[str, Verdict]:
+def grade(answers: Mapping[str, Any], *, seconds: float = PATIENCE) -> dict[str, Verdict]:
     """Check many answers at once: what an autograder calls.
 
     Parameters
     ----------
     answers : mapping of str to callable
         By the number of the exercise.
+    seconds : float
+        How long an answer may take for one case.
 
     Returns
     -------
@@ -80,4 +92,4 @@ def grade(answers: Mapping[str, Any]) -> dict[str, Verdict]:
     >>> {name: verdict.passed for name, verdict in verdicts.items()}
     {'01.1': True, '02.1': False}
     """
-    return {name: check(name, answer) for name, answer in answers.items()}
+    return {name: check(name, answer, seconds=seconds) for name, answer in answers.items()}

@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.system.html import Raw, table
+from floatlab.course.limit import OutOfTime, Watch
+from floatlab.course.shown import badge, panel
 
-__all__ = ["Exercise", "Mistake", "Verdict", "judge"]
+__all__ = ["PATIENCE", "Exercise", "Mistake", "Verdict", "judge"]
+
+PATIENCE = 10.0  # seconds for one case; an answer takes some milliseconds
 
 Case = tuple[Any, ...]
 
@@ -132,22 +135,18 @@ class Verdict:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        mark = "✓ right" if self.passed else "✗ not yet"
-        title = f"{self.exercise.name} {mark}"
+        title = badge(self.exercise.name, self.passed)
         if self.passed:
-            return table(title, [], note=f"Right in all {self.tried:,} cases.")
+            return panel(title, [], note=f"Right in all {self.tried:,} cases.")
         rows = [("what happened", self.said), *([("hint", self.hint)] if self.hint else [])]
-        shown = str(table(title, rows))
-        if self.story:
-            escaped = self.story.replace("&", "&amp;").replace("<", "&lt;")
-            shown += f'<pre style="margin:6px 10px;overflow-x:auto">{escaped}</pre>'
-        return Raw(shown)
+        return panel(title, rows, story=self.story)
 
 
-def judge(exercise: Exercise, answer: Any) -> Verdict:
+def judge(exercise: Exercise, answer: Any, *, seconds: float = PATIENCE) -> Verdict:
     """Try an answer on every case.
 
-    Whatever it is, and whatever it does, there is a verdict: an answer that raises, or is no function, is wrong.
+    Whatever it is, and whatever it does, there is a verdict: an answer that raises, that is no function, or that takes
+    longer than `seconds` for one case, is wrong.
     """
     if answer is ... or answer is None:
         return _not_yet(
@@ -158,41 +157,63 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         return _not_yet(
             exercise, 0, what, f"Hand over the function itself: check({exercise.name!r}, f), and not f(x)."
         )
-    given = ", ".join(exercise.arguments)
-    for number, (case, right) in enumerate(zip(exercise.all_cases, exercise.results, strict=True)):
-        handed = _copied(case)
-        try:
-            with np.errstate(all="ignore"):
-                result = answer(*handed)
-        except Exception as error:  # whatever a student's function raises is his, and no fault of ours
-            what = f"For {_call(exercise, case)} it raises {type(error).__name__}: {error}"
-            return _not_yet(exercise, number, what, f"It is called with {given}.", case)
-        if result is None or result is ...:
-            return _not_yet(
-                exercise,
-                number,
-                f"For {_call(exercise, case)} it returns nothing.",
-                "Put your own lines in the place of the three dots, and return the result.",
-                case,
-            )
-        if not all(map(_same, handed, case)):
-            what = f"For {_call(exercise, case)} it changes what it is given."
-            return _not_yet(exercise, number, what, "Work on a copy: x = x.copy().", case)
-        problem = _misshapen(result, right)
-        if problem:
-            return _not_yet(exercise, number, f"For {_call(exercise, case)} {problem}", exercise.hint, case)
-        if not _same(result, right):
-            return _wrong(exercise, answer, number, case, result, right)
+    with Watch(seconds) as watch:
+        for number, (case, right) in enumerate(zip(exercise.all_cases, exercise.results, strict=True)):
+            verdict = _try(exercise, answer, number, case, right, watch)
+            if verdict is not None:
+                return verdict
     return Verdict(exercise, True, len(exercise.all_cases))
+
+
+def _try(
+    exercise: Exercise, answer: Any, number: int, case: Case, right: Any, watch: Watch
+) -> Verdict | None:
+    """Try an answer on one case; return nothing if it is right there."""
+    handed = _copied(case)
+    try:
+        result = _run(answer, handed, watch)
+    except OutOfTime:
+        what = f"For {_call(exercise, case)} it is still running after {watch.seconds:g} seconds."
+        hint = "Does it ever end? Look at what a loop waits for, and at what changes it. Or it goes a long way round. "
+        return _not_yet(exercise, number, what, hint + exercise.hint, case)
+    except Exception as error:  # whatever a student's function raises is his, and no fault of ours
+        what = f"For {_call(exercise, case)} it raises {type(error).__name__}: {error}"
+        return _not_yet(exercise, number, what, f"It is called with {', '.join(exercise.arguments)}.", case)
+    if result is None or result is ...:
+        what = f"For {_call(exercise, case)} it returns nothing."
+        hint = "Put your own lines in the place of the three dots, and return the result."
+        return _not_yet(exercise, number, what, hint, case)
+    if not all(map(_same, handed, case)):
+        what = f"For {_call(exercise, case)} it changes what it is given."
+        return _not_yet(exercise, number, what, "Work on a copy: x = x.copy().", case)
+    problem = _misshapen(result, right)
+    if problem:
+        return _not_yet(exercise, number, f"For {_call(exercise, case)} {problem}", exercise.hint, case)
+    return None if _same(result, right) else _wrong(exercise, answer, number, case, result, right, watch)
+
+
+def _run(answer: Any, handed: Case, watch: Watch) -> Any:
+    """Run an answer while the watch looks on."""
+    watch.begin()
+    try:
+        with np.errstate(all="ignore"):
+            return answer(*handed)
+    finally:
+        watch.end()
 
 
 def _not_yet(exercise: Exercise, tried: int, said: str, hint: str, case: Case | None = None) -> Verdict:
     return Verdict(exercise, False, tried, case, said, hint)
 
 
-def _wrong(exercise: Exercise, answer: Any, number: int, case: Case, result: Any, right: Any) -> Verdict:
+def _wrong(
+    exercise: Exercise, answer: Any, number: int, case: Case, result: Any, right: Any, watch: Watch
+) -> Verdict:
     """Return the verdict on a wrong result, with the hint of the mistake that explains every result."""
-    mistake = next((m for m in exercise.mistakes if _explains(m, exercise, answer, number)), None)
+    try:
+        mistake = next((m for m in exercise.mistakes if _explains(m, exercise, answer, number, watch)), None)
+    except OutOfTime:  # another case on which the answer never ends: no mistake that we know
+        mistake = None
     said = f"{_call(exercise, case)} is {_shown(right)}. Your function returns {_shown(result)}."
     story = str(exercise.story(*case)) if exercise.story is not None else ""
     hint = exercise.hint if mistake is None else mistake.hint
@@ -200,12 +221,13 @@ def _wrong(exercise: Exercise, answer: Any, number: int, case: Case, result: Any
     return Verdict(exercise, False, number, case, said, hint, name, story)
 
 
-def _explains(mistake: Mistake, exercise: Exercise, answer: Any, first: int) -> bool:
+def _explains(mistake: Mistake, exercise: Exercise, answer: Any, first: int, watch: Watch) -> bool:
     """Whether somebody who makes this mistake gives this answer, on every case, beginning with the first wrong one."""
     for case in (*exercise.all_cases[first:], *exercise.all_cases[:first]):
         try:
+            result = _run(answer, _copied(case), watch)
             with np.errstate(all="ignore"):
-                if not _same(answer(*_copied(case)), mistake.answer(*_copied(case))):
+                if not _same(result, mistake.answer(*_copied(case))):
                     return False
         except Exception:  # another case on which the answer fails: not this mistake
             return False

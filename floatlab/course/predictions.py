@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from floatlab.system.html import table
+from floatlab.course.shown import panel
 
 __all__ = ["Comparison", "Prediction", "predict"]
 
@@ -107,7 +107,7 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return table(self.prediction.question, self.rows)
+        return panel(self.prediction.question, self.rows)
 
 
 def _text(x: Any) -> str:

@@ -121,7 +121,7 @@ class Canvas:
     def note(self, text: str, most: int = 110) -> str:
         """Break a remark below the axes where it is longer than the paper is wide, or than `most` letters."""
         room = 0.9 * 72 * self.figure.get_figwidth() / (0.58 * self.font)  # a letter is 0.58 of its size wide
-        return "\n".join(textwrap.wrap(text, max(20, min(most, int(room)))))
+        return "\n".join(_balanced(text, max(20, min(most, int(room)))))
 
     def _letters(self) -> int:
         """Return how many letters of a title fit side by side: bold ones are about 0.68 of their size wide."""
@@ -129,6 +129,18 @@ class Canvas:
         if not self.owned:
             width *= self.axes.get_position().width
         return max(12, int(72 * width / (0.68 * 1.2 * self.font)))
+
+
+def _balanced(text: str, letters: int) -> list[str]:
+    """Break a text into as few lines as fit, of about the same length: no word is left alone in the last one.
+
+    >>> _balanced("grey: fp32; scale: seed 0", 22)
+    ['grey: fp32;', 'scale: seed 0']
+    """
+    lines = textwrap.wrap(text, letters)
+    while letters > 1 and len(narrower := textwrap.wrap(text, letters - 1)) == len(lines) > 1:
+        letters, lines = letters - 1, narrower
+    return lines
 
 
 def _wrapped(title: str, letters: int) -> str:

@@ -138,8 +138,8 @@ def test_a_sum_of_ones_stops_where_the_exercise_says_and_not_at_the_largest_valu
     assert total == stop < fl.get_format(fmt).max
 
 
-def test_there_are_three_exercises_to_a_notebook():
-    numbers = [name.split(".") for name in EXERCISES]
+def test_there_are_three_exercises_to_a_lecture():
+    numbers = [name.split(".") for name in EXERCISES if name[0].isdigit()]
     assert {place for _, place in numbers} == {"1", "2", "3"} and len(numbers) == 3 * len(
         {n for n, _ in numbers}
     )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import floatlab as fl
 from floatlab.course.exercises import EXERCISES
 
 TUTORIALS = Path(__file__).parents[2] / "tutorials"
-SOURCES = sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))
+SOURCES = sorted((TUTORIALS / "src").glob("*.py"))
+LECTURES = [source for source in SOURCES if source.stem[:2].isdigit()]
 EACH = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+EACH_LECTURE = pytest.mark.parametrize("source", LECTURES, ids=lambda path: path.stem)
 
 ANATOMY = [
     "What you need to know", "New words", "Predict", "Run", "Explain", "Exercises", "What next", "Sources",
@@ -41,8 +45,8 @@ def cells(source, tag):
     return [part.partition("\n")[2] for part in parts if f'tags=["{tag}"]' in part.partition("\n")[0]]
 
 
-@EACH
-def test_the_anatomy_is_that_of_every_notebook(source):
+@EACH_LECTURE
+def test_the_anatomy_is_that_of_every_lecture(source):
     text = text_of(source)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ANATOMY
     assert re.match(rf"%% \[markdown\]\n# {source.stem[:2]} \w+", text)
@@ -51,7 +55,7 @@ def test_the_anatomy_is_that_of_every_notebook(source):
     assert text.count(".compare(") == text.count("fl.course.predict(")
 
 
-@EACH
+@EACH_LECTURE
 def test_new_words_are_in_the_glossary_and_linked_there(source):
     words = text_of(source).split("## New words")[1].split("%%")[0]
     anchors = re.findall(r"\]\(\.\./docs/glossary\.md#([\w-]+)\)", words)
@@ -63,6 +67,11 @@ def test_the_glossary_is_in_order():
     glossary = (TUTORIALS.parent / "docs" / "glossary.md").read_text(encoding="utf-8")
     words = [word.casefold() for word in re.findall(r"^\*\*(.+?)\*\* ·", glossary, re.MULTILINE)]
     assert words == sorted(words) and len(words) == glossary.count("<a id=")
+
+
+@EACH
+def test_lines_are_short_enough_to_be_read_beside_each_other(source):
+    assert [line for line in source.read_text(encoding="utf-8").splitlines() if len(line) > 120] == []
 
 
 @EACH
@@ -96,12 +105,12 @@ def test_no_line_of_a_solution_is_left_where_students_work(source):
 
 @EACH
 def test_every_solution_passes_and_every_gap_fails_with_a_hint(source):
-    number = source.stem[:2]
-    mine = [name for name in EXERCISES if name.startswith(number)]
-    checked = re.findall(r'fl\.course\.check\("([\d.]+)", (\w+)\)', source.read_text(encoding="utf-8"))
+    number = source.stem[:2] if source in LECTURES else "F"
+    mine = [name for name in EXERCISES if name.startswith(f"{number}.")]
+    checked = re.findall(r'fl\.course\.check\("([\w.]+)", (\w+)\)', source.read_text(encoding="utf-8"))
     assert [name for name, _ in checked] == mine
     for tag, passes in (("solution", True), ("gap", False)):
-        namespace = {"fl": fl, "np": __import__("numpy")}
+        namespace = {"fl": fl, "np": np, "math": math}
         for code in cells(source, tag):
             exec(code, namespace)
         for name, function in checked:
@@ -123,4 +132,16 @@ def test_the_folder_is_small():
 
 def test_the_list_of_the_course_names_every_notebook():
     page = (TUTORIALS / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"\]\((\d\d_\w+\.ipynb)\)", page) == [f"{source.stem}.ipynb" for source in SOURCES]
+    assert re.findall(r"\]\((\w+\.ipynb)\)", page) == [f"{source.stem}.ipynb" for source in SOURCES]
+
+
+def test_what_is_wrong_in_the_code_to_mend_is_a_mistake_that_the_check_knows():
+    source = TUTORIALS / "src" / "find_the_mistake.py"
+    text = source.read_text(encoding="utf-8")
+    namespace = {"fl": fl, "np": np, "math": math}
+    for code in cells(source, "gap"):
+        exec(code, namespace)
+    for name, function in re.findall(r'fl\.course\.check\("([\w.]+)", (\w+)\)', text):
+        assert fl.course.check(name, namespace[function]).mistake == "as it was given"
+    headings = re.findall(r"^## (.*)$", text_of(source), re.MULTILINE)
+    assert headings == ["What you need to know", "Formulas", "Loops", "What next", "Sources"]

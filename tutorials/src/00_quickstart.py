@@ -37,7 +37,9 @@ EPOCHS = 3 if QUICK else 8
 small = fl.course.predict("fp16 keeps a number in 16 bits. What does it make of 0.00000001?", ...)
 lost = fl.course.predict("The gradients of a network are that small. What percentage of them becomes 0 in fp16?", ...)
 saved = fl.course.predict(
-    "The loss is multiplied by 65536 before the gradients are computed. What accuracy, in percent, is reached then?", ...
+    "The loss is multiplied by 65536, or whatever suits the format, before the gradients are computed. "
+    "What accuracy, in percent, is reached then?",
+    ...,
 )
 
 # %% [markdown]
@@ -101,14 +103,14 @@ lost.compare(round(100 * float((gradient("fp16") == 0)[alive].mean()), 1))
 # %% [markdown]
 # Nothing is left: even the largest of them is smaller than 2^-25.
 #
-# With the loss multiplied by 65536, which is 2^16, every gradient is 65536 times as large while it is in fp16. In the end
-# it is divided by the same number, in fp32. This is *loss scaling* ([Micikevicius et al.](#Sources)).
+# With the loss multiplied by 65536, which is 2^16, every gradient is 65536 times as large while it is in fp16. In the
+# end it is divided by the same number, in fp32. This is *loss scaling* ([Micikevicius et al.](#Sources)).
 #
 # The picture shows the same for the network that is trained below. Each panel counts its gradients by size, their
 # magnitude, and under the panels stand the formats: what lies in the region "lost" becomes 0. In the middle panel some
-# gradients of weights are larger than 2^-25, and all are lost in fp16, because they are computed from gradients of layer
-# outputs, which are smaller. ("Normal" and "subnormal" are words of [notebook 01](01_what_a_float_is.ipynb), and fp8 is
-# the subject of [notebook 04](04_fp8_and_below.ipynb).)
+# gradients of weights are larger than 2^-25, and all are lost in fp16, because they are computed from gradients of
+# layer outputs, which are smaller. ("Normal" and "subnormal" are words of [notebook 01](01_what_a_float_is.ipynb), and
+# fp8 is the subject of [notebook 04](04_fp8_and_below.ipynb).)
 
 # %%
 panels, notes = gradient_panels()
@@ -190,15 +192,15 @@ print("loss of the last batch:", round(loss.item(), 2), "  of guessing:", round(
 #   underflows or becomes too large. Here is a number that fp16 has, scaled by 1024 and by 1000:
 
 # %%
-x = fl.quantize(0.1, "fp16").item()
+x = fl.quantize(1 / 3, "fp16").item()
 for scale in (1024.0, 1000.0):
     print(f"{x} times {scale:.0f}, in fp16, and divided again: {fl.quantize(x * scale, 'fp16').item() / scale}")
 
 # %% [markdown]
 # ## Exercises
 #
-# Write each function in the place of its three dots. The check tries it on many inputs, and shows the first one on which
-# it is wrong.
+# Write each function in the place of its three dots. The check tries it on many inputs, and shows the first one on
+# which it is wrong.
 #
 # **00.1** Is a gradient lost in fp16? Return True if the number becomes 0 there, and False if not.
 
@@ -217,8 +219,9 @@ def is_lost(x):
 fl.course.check("00.1", is_lost)
 
 # %% [markdown]
-# **00.2** fp16 keeps all of its 11 bits from 2^-14 on; smaller numbers have fewer. Return the smallest power of two, 1
-# or more, by which a positive gradient must be multiplied to be at least 2^-14.
+# **00.2** From 2^-14 on a number of fp16 has 11 binary digits of its own (the other bits say where they stand); a
+# smaller one has fewer. Return the smallest power of two, 1 or more, by which a positive gradient must be multiplied to
+# be at least 2^-14.
 
 
 # %% tags=["gap"]

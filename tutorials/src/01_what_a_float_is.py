@@ -55,11 +55,11 @@ print(explain_code(0b0_1001_100, "e4m3"))
 
 # %% [markdown]
 # - One bit is the *sign*: 0 for positive, 1 for negative.
-# - Four bits are the *exponent field*. The field is never negative, and some exponents are, so it holds the exponent plus
-#   a constant, the *bias*. In E4M3 that is 7: the field 9 means 2^2.
-# - Three bits are the *mantissa field*, the digits after the point. The digit before the point is not kept: in binary it
-#   can only be 1. It is called the *hidden bit*, and 1.100 is the *mantissa*. (IEEE 754 calls it the significand; the
-#   charts call the field the fraction.)
+# - Four bits are the *exponent field*. The field is never negative, and some exponents are, so it holds the exponent
+#   plus a constant, the *bias*. In E4M3 that is 7: the field 9 means 2^2.
+# - Three bits are the *mantissa field*, the digits after the point. The digit before the point is not kept: in binary
+#   it can only be 1. It is called the *hidden bit*, and 1.100 is the *mantissa*. (IEEE 754 calls it the significand;
+#   the charts call the field the fraction.)
 #
 # What "normal" means comes below, and float8_e4m3fn is the full name of E4M3.
 #
@@ -73,8 +73,8 @@ fl.plots.plot_bits(6.0, size="half")
 # %% [markdown]
 # ### All the values of a small format
 #
-# E2M1 has four bits: one sign, two for the exponent with the bias 1, one for the mantissa. That makes 16 codes. These are
-# the eight without a sign:
+# E2M1 has four bits: one sign, two for the exponent with the bias 1, one for the mantissa. That makes 16 codes. These
+# are the eight without a sign:
 
 # %%
 for code in range(8):
@@ -129,8 +129,8 @@ for subnormals in ("gradual", "flush"):
 fl.plots.plot_codes("e4m3")
 
 # %% [markdown]
-# So the next larger value after a positive one is that of the next code. It is the same in fp16, which has too many codes
-# to be drawn:
+# So the next larger value after a positive one is that of the next code. It is the same in fp16, which has too many
+# codes to be drawn:
 
 # %%
 positive = fl.decode(np.arange(1, 0x7C00), "fp16").astype(float)
@@ -177,9 +177,9 @@ for name in ("e5m2", "e4m3", "e2m1"):
 # %% [markdown]
 # ### Where the values begin and end
 #
-# The *range* of a format is decided by its exponent field. The largest exponent, with the largest mantissa there is, gives
-# the largest number; the smallest exponent, with the mantissa 1, gives the smallest normal value. A single 1 in the last
-# place of the mantissa field, and no hidden one, is the smallest subnormal.
+# The *range* of a format is decided by its exponent field. The largest exponent, with the largest mantissa there is,
+# gives the largest number; the smallest exponent, with the mantissa 1, gives the smallest normal value. A single 1 in
+# the last place of the mantissa field, and no hidden one, is the smallest subnormal.
 
 # %%
 fp16 = fl.get_format("fp16")
@@ -226,9 +226,9 @@ between.compare(int(((positive >= 2) & (positive < 4)).sum()))
 fl.plots.plot_precision(size="half")
 
 # %% [markdown]
-# Range and precision are two uses of the same bits. Where fp16 is normal it is eight times as fine as bf16: its line lies
-# three powers of two lower. On the right it bends up where fp16 becomes subnormal, and crosses that of bf16, which is
-# still normal there.
+# Range and precision are two uses of the same bits. Where fp16 is normal it is eight times as fine as bf16: its line
+# lies three powers of two lower. In the right half of the picture it bends up where fp16 becomes subnormal, and crosses
+# that of bf16, which is still normal there.
 #
 # ### Why 0.1 is not 0.1
 #
@@ -262,9 +262,9 @@ print(Fraction(0.1), "  and the denominator is 2 to the power", Fraction(0.1).de
 tenth.compare("larger" if Fraction(0.1) > Fraction(1, 10) else "smaller")
 
 # %% [markdown]
-# Python still prints 0.1, because it prints the shortest decimal number that leads back to the same float
-# ([Python's tutorial](#Sources), chapter 15). Once a sum is computed, the differences show. 0.1, 0.2 and 0.3 are each off
-# by a little, and in some formats the sum of the first two meets the third, and in others it does not:
+# Python still prints 0.1, because it prints the shortest decimal number that leads back to the same float ([Python's
+# tutorial](#Sources), chapter 15). Once a sum is computed, the differences show. 0.1, 0.2 and 0.3 are each off by a
+# little, and in some formats the sum of the first two meets the third, and in others it does not:
 
 # %%
 print("0.1 + 0.2 =", 0.1 + 0.2, "  equal to 0.3:", 0.1 + 0.2 == 0.3)
@@ -281,8 +281,8 @@ for name in ("fp32", "bf16", "fp16", "e5m2"):
 #   the two.
 # - In each binade there are equally many values. Below 1 fp16 has 14 binades, and the subnormals, only one fewer than a
 #   binade has; from 1 on it has 16. So nearly half of its positive numbers are smaller than 1.
-# - Where the exponent can fall no further, the hidden bit is given up instead: the subnormals. They reach lower, and lose
-#   one bit of precision with each halving, until nothing is left:
+# - Where the exponent can fall no further, the hidden bit is given up instead: the subnormals. They reach lower, and
+#   lose one bit of precision with each halving, until nothing is left:
 
 # %%
 for e in range(-12, -26, -2):
@@ -314,8 +314,8 @@ def fields(code):
 fl.course.check("01.1", fields)
 
 # %% [markdown]
-# **01.2** Return the value of a code of E4M3, for every one of the 256 codes: four exponent bits with a bias of 7, three
-# mantissa bits, and NaN where the last seven bits are all ones.
+# **01.2** Return the value of a code of E4M3, for every one of the 256 codes: four exponent bits with a bias of 7,
+# three mantissa bits, and NaN where the last seven bits are all ones.
 
 # %% tags=["gap"]
 import math
@@ -367,8 +367,8 @@ fl.course.check("01.3", distance)
 #
 # ## Sources
 #
-# - IEEE 754-2019, *IEEE Standard for Floating-Point Arithmetic*: 3.4 (fields, bias, subnormals, infinities and NaNs), 5.11
-#   (how NaNs and zeros compare).
+# - IEEE 754-2019, *IEEE Standard for Floating-Point Arithmetic*: 3.4 (fields, bias, subnormals, infinities and NaNs),
+#   5.11 (how NaNs and zeros compare).
 # - D. Goldberg, "What every computer scientist should know about floating-point arithmetic", *ACM Computing Surveys* 23
 #   (1991), 5-48.
 # - P. Micikevicius et al., *OCP 8-bit Floating Point Specification (OFP8)*, revision 1.0, Open Compute Project, 2023.

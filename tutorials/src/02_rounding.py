@@ -39,8 +39,9 @@ lucky = fl.course.predict("The same with stochastic rounding. What is the sum, t
 # ### Count units
 #
 # Rounding is counting. Take 25.6 and E4M3, which keeps 3 bits after the leading one. Between 16 and 32 its values lie 2
-# apart: that distance is the *unit in the last place*. 25.6 is 12.8 units. The nearest whole number of units is 13, so
-# 25.6 becomes 26.
+# apart: that distance is the *unit in the last place*, or ulp. 25.6 is 12.8 units. The nearest whole number of units is
+# 13, so 25.6 becomes 26. (Python's 25.6 is not quite 25.6, as [notebook 01](01_what_a_float_is.ipynb) showed for 0.1:
+# hence the long numbers. The flag "inexact" in the last line says that the number was no value of E4M3.)
 
 # %%
 print(fl.explain(25.6, "e4m3", full=True))
@@ -55,8 +56,9 @@ fl.plots.plot_values("e2m1")
 # %% [markdown]
 # ### Ties
 #
-# A number half way between two values is a *tie*. IEEE 754 lets the even count win, because a fixed direction would
-# push sums of many numbers that way ([IEEE 754-2019](#Sources), section 4.3.1).
+# A number half way between two values is a *tie*. IEEE 754 lets the even count win ([IEEE 754-2019](#Sources), section
+# 4.3.1): half of the ties go up, and half of them down. A fixed direction would push sums of many numbers that way. To
+# be off on average is called a *bias* (the word for the constant in the exponent field, too).
 
 # %%
 ties.compare(fl.quantize(1.0625, "e4m3").item())
@@ -72,7 +74,8 @@ for mode in ("nearest_even", "nearest_away", "nearest_zero"):
 # ### The modes
 #
 # A *rounding mode* is the rule for the fraction. Three round to the nearest value and differ in ties only; three go one
-# way; rounding to odd keeps a trace of what was lost; stochastic rounding draws.
+# way: to zero, up, or down. Rounding to odd takes the neighbour with the odd count, unless the number is a value
+# itself, so an odd count tells that something was lost. Stochastic rounding draws.
 
 # %%
 fl.plots.plot_rounding("e2m1")
@@ -98,9 +101,9 @@ print("twice", twice)
 # %% [markdown]
 # ### The ends
 #
-# Beyond the largest value a format's own rule decides: fp16 has infinities, E4M3 has NaN and no infinity, FP6 stays at
-# its largest value. What counts is the *rounded* number: 460 lies above E4M3's largest value, 448, and is nearer to it
-# than to 480, which would come next.
+# Beyond the largest value a format's own rule decides: fp16 has infinities, E4M3 has NaN and no infinity, and FP6 E2M3,
+# a format of six bits, has neither and stays at its largest value. What counts is the *rounded* number: 460 lies above
+# E4M3's largest value, 448, and is nearer to it than to 480, which would come next.
 
 # %%
 for name in ("fp16", "e4m3", "fp6_e2m3"):

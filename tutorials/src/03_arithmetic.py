@@ -105,9 +105,9 @@ differences = fl.subtract(a[near], b[near], "e4m3")
 print(f"{near.sum()} pairs, exact: {(differences == a[near] - b[near]).sum()}")
 
 # %% [markdown]
-# So such a subtraction makes no error: it *shows* the errors that were made before. The cure is to find another formula, one
-# without a difference of nearly equal numbers. For small x, (1 - cos x) / x² is close to 1/2. The half-angle formula
-# 1 - cos x = 2 sin²(x/2) says the same without cancellation ([Higham 2002](#Sources), section 1.7):
+# So such a subtraction makes no error: it *shows* the errors that were made before. The cure is to find another
+# formula, one without a difference of nearly equal numbers. For small x, (1 - cos x) / x² is close to 1/2. The
+# half-angle formula 1 - cos x = 2 sin²(x/2) says the same without cancellation ([Higham 2002](#Sources), section 1.7):
 
 # %%
 print("     x   (1 - cos x) / x²   2 (sin(x/2) / x)²   in float64")
@@ -154,10 +154,11 @@ for name in ("tf32", "fp16", "bf16", "e3m4", "e4m3", "fp6_e2m3", "e5m2", "fp6_e3
     print(f"{name:11} {fl.get_format(name).precision:9}   {stop:<9} {term}")
 
 # %% [markdown]
-# What counts most is how many bits a format keeps, its [precision](01_what_a_float_is.ipynb), and not how far it reaches:
-# tf32 has the range of fp32, fp16 a much smaller one, and both stop at the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4
-# bits, but all values of E2M3 below 1 are [subnormal](01_what_a_float_is.ipynb), multiples of 1/8: its 1/7 is too
-# small. And in E2M1 the fourth term is already zero:
+# What counts most is how many bits a format keeps, its [precision](01_what_a_float_is.ipynb), and not how far it
+# reaches: tf32, which graphics processors multiply in, has the range of fp32, fp16 a much smaller one, and both stop at
+# the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4 bits, but all values of E2M3 below 1 are
+# [subnormal](01_what_a_float_is.ipynb), multiples of 1/8: its 1/7 is too small. And in E2M1 the fourth term is already
+# zero:
 
 # %%
 print("1/7 in E4M3:", fl.quantize(1 / 7, "e4m3"), "  in FP6 E2M3:", fl.quantize(1 / 7, "fp6_e2m3"))
@@ -174,8 +175,8 @@ k = int(np.argmax(sums[1:] == sums[:-1])) + 2
 print(f"fp32: {sums[k - 1]}, absorbed first: term {k:,}")
 
 # %% [markdown]
-# These sums for fp16, bf16 and fp32 are published: see Malone and Higham in the [Sources](#Sources). For float64, Malone
-# estimates that the series stops after about 2⁴⁸ terms; nobody waits for that.
+# These sums for fp16, bf16 and fp32 are published: see Malone and Higham in the [Sources](#Sources). For float64,
+# Malone estimates that the series stops after about 2⁴⁸ terms; nobody waits for that.
 #
 # ### The order
 #
@@ -254,10 +255,11 @@ fl.plots.plot_accumulation(y, ["bf16", "pairwise:bf16", "chunked:bf16:fp32:64", 
 # - The relative error of one rounding to nearest, away from the ends of a format, is below the *unit roundoff* u. A
 #   format that keeps p bits has u = 2⁻ᵖ: bf16 has 2⁻⁸.
 # - Each of the n - 1 additions rounds, and each error may be as large as u times the sum. So a sum of positive terms,
-#   one after the other, is off by at most (n - 1) u, relatively ([Lange and Rump 2017](#Sources)). In bf16 this bound is
-#   more than 100% from 258 terms on: it promises nothing then, and the sum that stood still shows that it was right to
-#   promise nothing.
-# - In pairwise summation each term passes through log₂ n additions only: 12 for 4096 terms. The bound is about log₂(n) u.
+#   one after the other, is off by at most (n - 1) u, relatively ([Lange and Rump 2017](#Sources)). In bf16 this bound
+#   is more than 100% from 258 terms on: it promises nothing then, and the sum that stood still shows that it was right
+#   to promise nothing.
+# - In pairwise summation each term passes through log₂ n additions only: 12 for 4096 terms. The bound is about log₂(n)
+#   u.
 # - In chunks of 64, no sum has more than 64 terms as long as there are 4096 at most. Chunks were proposed for training
 #   with 8-bit numbers ([Wang and others 2018](#Sources)).
 # - Kahan's sum is off by about 2u, however many terms there are, as long as n u is small ([Higham 2002](#Sources),
@@ -323,8 +325,8 @@ def kahan(terms):
 fl.course.check("03.2", kahan)
 
 # %% [markdown]
-# **03.3** 1 + 1 + 1 + ..., one after the other, in a format that is given by its name: at which total does the sum stop?
-# (In fp32 a loop that adds 1 again and again takes minutes. Which totals can it be?)
+# **03.3** 1 + 1 + 1 + ..., one after the other, in a format that is given by its name: at which total does the sum
+# stop? (In fp32 a loop that adds 1 again and again takes minutes. Which totals can it be?)
 
 
 # %% tags=["gap"]

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 04 FP8 and below
 #
-# **Aim.** You can choose between E4M3 and E5M2, say what becomes of a number that is too large, read the same eight bits
-# as three families of formats do, and give a tensor, an array of numbers, the scale that it needs. **Time:** 40 minutes, and 40
-# for the exercises.
+# **Aim.** You can choose between E4M3 and E5M2, say what becomes of a number that is too large, read the same eight
+# bits as three families of formats do, and give a tensor, an array of numbers, the scale that it needs. **Time:** 40
+# minutes, and 40 for the exercises.
 #
 # ## What you need to know
 #
@@ -31,8 +31,8 @@ import floatlab as fl
 nans = fl.course.predict("How many of the 256 codes of E4M3 are NaN?", ...)
 other = fl.course.predict("0x40 is 2 in E4M3. What is it in E4M3 FNUZ, with the same fields and a bias of 8?", ...)
 zeros = fl.course.predict(
-    "100,000 numbers from a normal distribution with standard deviation 0.02 are rounded to FP4 (E2M1). How many percent "
-    "of them become zero?",
+    "100,000 numbers from a normal distribution with standard deviation 0.02 are rounded to FP4 (E2M1). "
+    "How many percent of them become zero?",
     ...,
 )
 
@@ -70,16 +70,15 @@ print("largest values: E4M3", fl.get_format("e4m3").max, "  with IEEE's specials
 fl.plots.plot_compare("e5m2", "e4m3")
 
 # %% [markdown]
-# The paper that proposed them recommends E4M3 for the weights and activations of a network, the numbers that it keeps and
-# those that it computes, and E5M2 for gradients, which say how the weights should change ([Micikevicius and others
+# The paper that proposed them recommends E4M3 for the weights and activations of a network, the numbers that it keeps
+# and those that it computes, and E5M2 for gradients, which say how the weights should change ([Micikevicius and others
 # 2022](#Sources), section 3). [Notebook 06](06_gradients_that_vanish.ipynb) looks at gradients.
 #
 # ### Too large: saturate, or NaN?
 #
-# In a *cast*, the conversion to another format, a number that is too large has to become something. The format's own rule
-# gives NaN in E4M3 and infinity in E5M2.
-# *Saturation* gives the largest value instead. The OCP specification of fp8 defines both ways, and leaves the choice to
-# whoever casts ([OCP 2023](#Sources)).
+# In a *cast*, the conversion to another format, a number that is too large has to become something. The format's own
+# rule gives NaN in E4M3 and infinity in E5M2. *Saturation* gives the largest value instead. The OCP specification of
+# fp8 defines both ways, and leaves the choice to whoever casts ([OCP 2023](#Sources)).
 
 # %%
 x = np.array([448.0, 464.0, 470.0, 1e9, -np.inf, np.nan])
@@ -199,9 +198,9 @@ for name, s in (("e5m2", 2.0**19), ("e4m3", 2.0**12), ("fp6_e3m2", 2.0**8), ("fp
     print(f"{name:9}", "   ".join(shown), f"  (2^{int(np.log2(s))})")
 
 # %% [markdown]
-# Without a scale FP4 keeps nothing, and FP6 next to nothing. With one, FP6 E2M3 is as good as E4M3 was without: more than
-# half of the numbers were subnormal or zero there. E5M2 does not need one here: its range is wide enough, and its two
-# mantissa bits limit it.
+# Without a scale FP4 keeps nothing, and FP6 next to nothing. With one, FP6 E2M3 is as good as E4M3 was without: more
+# than half of the numbers were subnormal or zero there. E5M2 does not need one here: its range is wide enough, and its
+# two mantissa bits limit it.
 #
 # ### One large number
 #
@@ -217,8 +216,8 @@ for name, s in (("e4m3", 2.0**7), ("fp6_e2m3", 2.0), ("e2m1", 2.0)):
 
 # %% [markdown]
 # E4M3 reaches far enough for both. FP6 and FP4 do not, and lose nearly all of the others. The cure is *block scaling*:
-# one scale for each few numbers. OCP's microscaling formats take blocks of 32, each with a
-# power of two as its scale ([OCP 2023, microscaling](#Sources)). The large number spoils the scale of its own block only:
+# one scale for each few numbers. OCP's microscaling formats take blocks of 32, each with a power of two as its scale
+# ([OCP 2023, microscaling](#Sources)). The large number spoils the scale of its own block only:
 
 # %%
 blocks = with_outlier.reshape(-1, 32)
@@ -275,8 +274,8 @@ def fnuz_value(code):
 fl.course.check("04.1", fnuz_value)
 
 # %% [markdown]
-# **04.2** Round a number to E4M3, to nearest even, and saturate: what is too large becomes 448 with its sign, an infinity
-# as well; a NaN stays one. Use `fl.quantize` without `overflow`.
+# **04.2** Round a number to E4M3, to nearest even, and saturate: what is too large becomes 448 with its sign, an
+# infinity as well; a NaN stays one. Use `fl.quantize` without `overflow`.
 
 
 # %% tags=["gap"]
@@ -294,8 +293,8 @@ def saturating(x):
 fl.course.check("04.2", saturating)
 
 # %% [markdown]
-# **04.3** Return the scale of a tensor (a NumPy array) for E4M3: the largest power of two s at which no element of x * s
-# is beyond 448 in magnitude. If all are zero, return 1.
+# **04.3** Return the scale of a tensor (a NumPy array) for E4M3: the largest power of two s at which no element of x *
+# s is beyond 448 in magnitude. If all are zero, return 1.
 
 
 # %% tags=["gap"]

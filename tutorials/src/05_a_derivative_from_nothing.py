@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 A derivative from nothing
 #
-# **Aim.** You can build what a library of deep learning does when it says `backward()`: thirty lines of Python. You know
-# where its numbers are rounded. **Time:** 45 minutes, and 40 for the exercises.
+# **Aim.** You can build what a library of deep learning does when it says `backward()`: thirty lines of Python. You
+# know where its numbers are rounded. **Time:** 45 minutes, and 40 for the exercises.
 #
 # ## What you need to know
 #
@@ -34,8 +34,9 @@ twice = fl.course.predict("y = x · x + x at x = 3. What is dy/dx?", ...)
 #
 # ### Why not try?
 #
-# The derivative is the limit of a quotient of differences, so one could take a small h and divide. In exact arithmetic a
-# smaller h is better. In a float format it is not: f(1 + h) and f(1) are rounded, and their difference has few digits left.
+# The derivative is the limit of a quotient of differences, so one could take a small h and divide. In exact arithmetic
+# a smaller h is better. In a float format it is not: f(x + h) and f(x) are rounded, and their difference has few digits
+# left.
 
 # %%
 def quotient(k, fmt):
@@ -59,15 +60,16 @@ axes.legend()
 figure
 
 # %% [markdown]
-# The curves fall as long as h is too large, and rise as soon as rounding is: h is in the denominator. From h = 2^-12 on
-# x + h is x in fp16, and the quotient is 0. And each input needs a try of its own: for a network with a million weights, a
-# million tries. There is a better way, which needs no h at all.
+# From left to right h becomes smaller. The curves fall as long as the error is that of a step that is too long. They
+# rise as soon as the rounding errors are larger: those are divided by h. From h = 2^-12 on x + h is x in fp16, and the
+# quotient is 0. And each input needs a try of its own: for a network with a million weights, a million tries. There is
+# a better way, which needs no h at all.
 #
 # ### The tape
 #
-# A computation is a list of small operations. Each of them has a derivative that everybody knows. So write down what was
-# done, the *tape*, while doing it (the *forward pass*); then walk the tape backward, and hand to each input its share of
-# the *gradient* (the *backward pass*).
+# A computation is a list of small operations. Each of them has a derivative that everybody knows. So write down what
+# was done, the *tape*, while doing it (the *forward pass*); then walk the tape backward, and hand to each input its
+# share of the *gradient* (the *backward pass*).
 
 # %%
 tape = []  # every number, in the order in which they came to be
@@ -144,15 +146,16 @@ for fmt in ("fp32", "fp16", "e4m3"):
     print(f"{fmt:5} x = {x.item():<10.8g} y = {y.item():<10.8g} dy/dx = {x.grad.item():.8g}")
 
 # %% [markdown]
-# Each gradient is 2x + 1, for the x that the format has, up to the format's rounding. Nothing here divides by a small h.
-# But gradients are small numbers, and a small number may be smaller than what a format has:
+# Each gradient is 2x + 1, for the x that the format has, up to the format's rounding. Nothing here divides by a small
+# h. But gradients are small numbers, and a small number may be smaller than what a format has. Here the loss is not too
+# small for fp16, and its gradient, 2^-12 times 2^-13, is:
 
 # %%
 for fmt in ("fp32", "bf16", "fp16"):
-    w = fl.Tensor(2.0**-13, format=fmt, requires_grad=True)
-    loss = (w * 2.0**-13) * w
+    w = fl.Tensor(64.0, format=fmt, requires_grad=True)
+    loss = (w * 2.0**-13) * 2.0**-12
     loss.backward()
-    print(f"{fmt:5} gradient of w: {w.grad.item()}")
+    print(f"{fmt:5} loss: {loss.item()}   gradient of w: {w.grad.item()}")
 
 # %%
 print(fl.explain(2.0**-25, "fp16"))
@@ -162,8 +165,8 @@ print(fl.explain(2.0**-25, "fp16"))
 #
 # - A quotient of differences suffers from two sides: a large h is not a limit, a small one leaves a difference of two
 #   nearly equal rounded numbers (cancellation).
-# - The chain rule needs no h. Each operation multiplies what comes from above with its own slope; where a number is used
-#   several times, the shares add up.
+# - The chain rule needs no h. Each operation multiplies what comes from above with its own slope; where a number is
+#   used several times, the shares add up.
 # - Both passes compute in float formats. What is rounded to zero on the way back stays zero for everything below it:
 #   in fp16 the gradient 2^-25 is a tie between 0 and the smallest value, 2^-24, and the even one is 0.
 
@@ -184,9 +187,9 @@ def of_product(g, a, b):
 fl.course.check("05.1", of_product)
 
 # %% [markdown]
-# **05.2** Walk a tape backward. It is a list of entries (operation, result, inputs), in the order of the computation, such
-# as `("multiply", "t0", ("x", "w"))`; the operations are "add", "multiply" and "square", and `values["t0"]` is a number on
-# it. Return the gradients of "x" and of "w".
+# **05.2** Walk a tape backward. It is a list of entries (operation, result, inputs), in the order of the computation,
+# such as `("multiply", "t0", ("x", "w"))`; the operations are "add", "multiply" and "square", and `values["t0"]` is a
+# number on it. Return the gradients of "x" and of "w".
 
 # %% tags=["gap"]
 def walk(tape, values):

@@ -6,8 +6,9 @@
 #
 # ## What you need to know
 #
-# What a subnormal is, and that fp16 has none below 2^-24 ([notebook 02](02_rounding.ipynb) rounds there); what a
-# backward pass is ([notebook 05](05_a_derivative_from_nothing.ipynb)).
+# What a subnormal is, and that fp16 has none below 2^-24 ([notebook 01](01_what_a_float_is.ipynb)); what becomes of a
+# number between 0 and 2^-24 ([notebook 02](02_rounding.ipynb)); what a backward pass is
+# ([notebook 05](05_a_derivative_from_nothing.ipynb)).
 #
 # ## New words
 #
@@ -27,8 +28,8 @@ epochs = 1 if quick else 3
 # %% [markdown]
 # ## Predict
 #
-# A network learns to read digits: ten classes. Its loss is multiplied by a weight of one in a million, as one term among
-# several might be, and the learning rate is divided by it. In exact arithmetic that changes nothing at all.
+# A network learns to read digits: ten classes. Its loss is multiplied by a weight of one in a million, as one term
+# among several might be, and the learning rate is divided by it. In exact arithmetic that changes nothing at all.
 
 # %%
 zeros = fl.course.predict("Which share of the gradients of the network's output is zero in fp16, in percent?", ...)
@@ -41,8 +42,8 @@ brain = fl.course.predict("And in bf16, which has 8 bits where fp16 has 11, with
 #
 # ### A network, and its training
 #
-# Nothing is hidden here: `autocast` computes the products of the network in a narrow format, and the weights stay in fp32.
-# The scaler multiplies the loss, and divides the gradients before the step.
+# Nothing is hidden here: `autocast` computes the products of the network in a narrow format, and the weights stay in
+# fp32. The scaler multiplies the loss, and divides the gradients before the step.
 
 # %%
 data = fl.data.digits()
@@ -88,8 +89,9 @@ plain.compare(train("fp16"))
 # %% [markdown]
 # ### Where did it go?
 #
-# The first gradients of a backward pass are those of the output: (p - y) · weight / 64, for 64 images and the ten classes.
-# Here they are, in fp32, and what fp16 makes of them:
+# The first gradients of a backward pass are those of the output: (p - y) · weight / 64, for 64 images and the ten
+# classes. p is the probability that the network gives to a class, and y is 1 for the right class and 0 for the others,
+# so no p - y is larger than 1. Here they are, in fp32, and what fp16 makes of them:
 
 # %%
 images, labels = next(data.batches(64))
@@ -139,13 +141,14 @@ axes.legend()
 figure
 
 # %% [markdown]
-# On the left gradients still vanish. On the right they overflow: a gradient beyond 65504 becomes infinite, the scaler
-# skips the step, and with a fixed S it skips every step.
+# On the left gradients still vanish. On the right they overflow: a gradient that is too large for fp16 becomes
+# infinite, the scaler skips the step, and with a fixed S it skips every step.
 #
 # ### Let it find its own
 #
 # *Dynamic* scaling begins large, halves the scale after each step with an infinite gradient, and doubles it after many
-# good ones. What it settles at is the largest scale that works.
+# good ones. So it stays near the largest scale that works. Here it begins far too large, on purpose: while it falls,
+# every step is left out, and what is missing in the accuracy is those steps.
 
 # %%
 scales = []
@@ -176,8 +179,8 @@ for weight in (1.0, 1e-2, 1e-4, 1e-6):
 # - fp16 fails here for its *range*, and not for its precision: bf16 has fewer bits, and learns.
 # - What is rounded to zero cannot be brought back afterwards, by no optimizer and by no clipping. It has to be lifted
 #   before it is rounded, which is why the *loss* is scaled.
-# - Scaling is for what is small as a whole. It moves all gradients by the same factor: if some are so large and others so
-#   small that both ends of the format are hit at once, no S helps.
+# - Scaling is for what is small as a whole. It moves all gradients by the same factor: if some are so large and others
+#   so small that both ends of the format are hit at once, no S helps.
 
 # %% [markdown]
 # ## Exercises
@@ -201,8 +204,8 @@ def which_scales(smallest, largest):
 fl.course.check("06.1", which_scales)
 
 # %% [markdown]
-# **06.2** Gradients that were computed with a scaled loss are to be clipped. You are given them as a list, the scale, and
-# the largest norm that is allowed. Return what the optimizer should see. (`math.hypot(*x)` is the norm of a list.)
+# **06.2** Gradients that were computed with a scaled loss are to be clipped. You are given them as a list, the scale,
+# and the largest norm that is allowed. Return what the optimizer should see. (`math.hypot(*x)` is the norm of a list.)
 
 # %% tags=["gap"]
 import math

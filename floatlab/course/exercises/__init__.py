@@ -1,4 +1,4 @@
-"""Which exercises are there? Three to each notebook, of rising difficulty.
+"""Which exercises are there? Three to each lecture, of rising difficulty, and those of the wrong code.
 
 - `quickstart.py`: 00, the quickstart.
 - `floats.py`: 01, what a float is.
@@ -7,17 +7,28 @@
 - `fp8.py`: 04, fp8 and below.
 - `derivatives.py`: 05, a derivative from nothing.
 - `vanishing.py`: 06, gradients that vanish into zero.
+- `formulas.py`, `loops.py`: F, "find the mistake", a notebook of exercises alone.
 """
 
 from __future__ import annotations
 
 from floatlab.course.exercise import Exercise
-from floatlab.course.exercises import arithmetic, derivatives, floats, fp8, quickstart, rounding, vanishing
+from floatlab.course.exercises import (
+    arithmetic,
+    derivatives,
+    floats,
+    formulas,
+    fp8,
+    loops,
+    quickstart,
+    rounding,
+    vanishing,
+)
 
 __all__ = ["EXERCISES"]
 
 EXERCISES: dict[str, Exercise] = {
     one.name: one
-    for room in (quickstart, floats, rounding, arithmetic, fp8, derivatives, vanishing)
+    for room in (quickstart, floats, rounding, arithmetic, fp8, derivatives, vanishing, formulas, loops)
     for one in room.EXERCISES
 }
