@@ -51,6 +51,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_domain_indices = False  # the reference lists the modules
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
@@ -63,7 +64,7 @@ html_theme_options = {
 
 
 def _read(app, name, source):
-    source[0] = make_tutorials.with_words(source[0])
+    source[0] = make_tutorials.with_links(source[0])
 
 
 def _references(app, what, name, thing, options, lines):

@@ -15,9 +15,14 @@ DOCS = Path(__file__).parent
 COURSE = DOCS.parent / "tutorials"
 EDITIONS = ("exercises", "solutions")  # to be downloaded; they are no pages
 
-# How the glossary marks its words, and how a page links to one: MyST wants names of its own.
-_ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
-_WORD = re.compile(r"\]\((?:\.\./)*glossary\.md#([\w-]+)\)")
+# How pages are linked in the repository, and how in the site. MyST wants a name of its own for each word of the
+# glossary.
+_LINKS = (
+    (re.compile(r'<a id="([\w-]+)"></a>'), r"(glossary-\1)="),
+    (re.compile(r"\]\((?:\.\./)*glossary\.md#([\w-]+)\)"), r"](#glossary-\1)"),
+    (re.compile(r"\]\(\.\./((?:\.\./)*tutorials/)"), r"](\1"),
+    (re.compile(r"(\]\((?:\.\./)*tutorials/)README\.md\)"), r"\1index.md)"),
+)
 
 
 def write(folder: Path) -> None:
@@ -71,13 +76,17 @@ def page(text: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def with_words(text: str) -> str:
-    """Return the text of a page whose links to words of the glossary are those of the site.
+def with_links(text: str) -> str:
+    """Return the text of a page whose links to the course, and to words of the glossary, are those of the site.
 
-    >>> with_words('<a id="tie"></a>'), with_words("[tie](../glossary.md#tie)")
+    >>> with_links('<a id="tie"></a>'), with_links("[tie](../glossary.md#tie)")
     ('(glossary-tie)=', '[tie](#glossary-tie)')
+    >>> with_links("[the course](../../tutorials/README.md)"), with_links("[01](../tutorials/01_x.ipynb)")
+    ('[the course](../tutorials/index.md)', '[01](tutorials/01_x.ipynb)')
     """
-    return _WORD.sub(r"](#glossary-\1)", _ANCHOR.sub(r"(glossary-\1)=", text))
+    for pattern, link in _LINKS:
+        text = pattern.sub(link, text)
+    return text
 
 
 if __name__ == "__main__":

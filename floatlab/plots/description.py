@@ -29,12 +29,12 @@ def describe(figure: Any) -> str:
     title = _plain(figure.get_suptitle())
     panels = [axes for axes in figure.axes if axes.get_visible() and not _is_scale_beside(axes)]
     kind = "Chart" if len(panels) == 1 else f"Chart of {len(panels)} panels"
-    parts = [f"{kind}: {title}." if title else f"{kind}."]
+    parts = [f"{kind}: {_ended(title)}" if title else f"{kind}."]
     for number, axes in enumerate(panels, start=1):
         said = list(_of_axes(axes))
         if len(panels) > 1:
             parts.append(f"Panel {number}:")
-        elif not title and said and said[0] == f"{_heading(axes)}.":
+        elif not title and said and said[0] == _ended(_heading(axes)):
             parts = [f"{kind}: {said.pop(0)}"]
         parts += said
     return " ".join(parts)
@@ -43,7 +43,7 @@ def describe(figure: Any) -> str:
 def _of_axes(axes: Any) -> Iterator[str]:
     """Give the sentences about one panel."""
     if heading := _heading(axes):
-        yield f"{heading}."
+        yield _ended(heading)
     for name, axis in (("Across", axes.xaxis), ("Up", axes.yaxis)):
         if said := _of_axis(axis):
             yield f"{name}: {said}."
@@ -108,7 +108,12 @@ def _listed(texts: Iterable[str]) -> str:
     """Return texts beside each other, each once, and how many more there are."""
     found = [text for text in dict.fromkeys(texts) if text]
     more = len(found) - _MOST
-    return ", ".join(found[:_MOST]) + (f" and {more} more" if more > 0 else "")
+    return "; ".join(found[:_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _ended(sentence: str) -> str:
+    """Return a sentence with a full stop, unless it ends already."""
+    return sentence if sentence.endswith(("?", "!")) else f"{sentence}."
 
 
 def _plain(text: str) -> str:
