@@ -9,8 +9,10 @@ with deuteranopia see it (G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,7 @@ def main() -> None:
     (DOCS / "gallery.md").write_text(page(), encoding="utf-8")
 
 
+@cache
 def page() -> str:
     """Return the text of the page."""
     lines = [
@@ -95,7 +98,7 @@ def page() -> str:
         "A colour means one thing in all of them: fp32 is black, fp16 brown, bf16 blue, E5M2 purple, E4M3 green. A",
         "dashed line is one with scaling. Markers and hatches say the same as colours do.",
     ]
-    for call, _ in CHARTS:
+    for call, draw in CHARTS:
         name = call.split("(")[0]
         sentence = (inspect.getdoc(getattr(plots, name)) or "").split("\n\n")[0].replace("\n", " ")
         lines += [
@@ -110,14 +113,21 @@ def page() -> str:
             "```",
             "",
         ]
-        lines += [f"![{name}](figures/gallery/{name}.png)", "", f"The data: `{twin_of(name)}`."]
+        lines += [picture(name, draw()), "", f"The data: `{twin_of(name)}`."]
     lines += ["", "## On dark paper", "", "```python", "fl.plots.plot_ranges(dark=True)", "```", ""]
-    return "\n".join([*lines, "![plot_ranges on dark paper](figures/gallery/plot_ranges-dark.png)", ""])
+    return "\n".join([*lines, picture("plot_ranges-dark", plots.plot_ranges(dark=True)), ""])
+
+
+def picture(name: str, figure: Any) -> str:
+    """Return a picture with the words that its figure says, and where it can be had."""
+    path = f"figures/gallery/{name}.png"
+    words = re.sub(r"([\\[\]_*`])", r"\\\1", figure.alt())
+    return f"![{words}]({path})\n\n[The picture]({path}), to download."
 
 
 def source_of(call: str) -> list[str]:
     """Return the text of the function of this file that a call names, without its docstring, if there is one."""
-    for function in (wave, gradients, logistic):
+    for function in (wave, gradients, logistic, block):
         if function.__name__ in call:
             lines = inspect.getsource(function).replace(" -> Any", "").replace("x: Any", "x").splitlines()
             return ["import numpy as np", "", "", *lines[:1], *lines[2:], "", ""]

@@ -19,7 +19,12 @@ ROOT = Path(__file__).parent.parent
 MODULES = ["floatlab", *(info.name for info in pkgutil.walk_packages(fl.__path__, "floatlab."))]
 SCRIPTS = [path for folder in ("docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
 TAUGHT = [ROOT / "docs" / "block-formats.md", ROOT / "docs" / "int8.md"]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "how-to").glob("*.md")),
+    *sorted((ROOT / "docs" / "bridges").glob("*.md")),
+]
 
 
 def examples(text: str, names: dict, where: str) -> list[doctest.DocTest]:
@@ -83,7 +88,8 @@ class A:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_runs(page):
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     rng = np.random.default_rng(0)
     model = fl.nn.Linear(64, 10, rng=0)
@@ -91,7 +97,7 @@ def test_the_python_of_a_page_runs(page):
         "fl": fl,
         "np": np,
         "inf": math.inf,
-        "print": lambda text: None,
+        "print": lambda *text: None,
         "rng": rng,
         "data": fl.data.digits(),
         "model": model,
@@ -104,11 +110,8 @@ def test_the_python_of_a_page_runs(page):
 def test_the_pages_with_python_are_found():
     text = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
     assert {name for name in text if "```python" in text[name]} == {
-        "README.md",
-        "gallery.md",
-        "large-jobs.md",
-        "loss-scaling.md",
-        "verification.md",
+        *("README.md", "add.md", "checkpoint.md", "chop.md", "data.md", "gallery.md", "large-jobs.md"),
+        *("lecture.md", "loss-scaling.md", "ml-dtypes.md", "pytorch.md", "slides.md", "verification.md"),
     }
 
 

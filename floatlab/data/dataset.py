@@ -61,8 +61,9 @@ class Dataset:
             train, test = (
                 np.flatnonzero(labels == label) for labels in (self.train_labels, self.test_labels)
             )
-            few = (picture(self.train_images[i].reshape(self.image_shape)) for i in train[:6])
-            rows.append((label, len(train), len(test), Raw("".join(few))))
+            few = "".join(picture(self.train_images[i].reshape(self.image_shape)) for i in train[:6])
+            told = few.replace("<img ", f'<img alt="an image of class {label}" ')
+            rows.append((label, len(train), len(test), Raw(told)))
         return table(repr(self)[1:-1], rows, head=("class", "training", "test", ""))
 
     def batches(

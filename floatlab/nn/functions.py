@@ -186,7 +186,7 @@ class LogSigmoid(FunctionLayer):
 
 
 class Softsign(FunctionLayer):
-    """x / (1 + |x|)."""
+    """``x / (1 + |x|)``."""
 
     _function = staticmethod(F.softsign)
 

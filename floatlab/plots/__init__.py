@@ -5,6 +5,7 @@ belongs to whoever asked for it. Beside each chart of a format stands a function
 columns for pandas: `plot_ranges` and `range_data`.
 
 - `colours.py`: what a colour means.
+- `description.py`: what a figure says in words.
 - `figure.py`: how a figure shows itself, and how it is saved.
 - `style.py`: paper, type, axes and labels.
 - `inputs.py`, `edges.py`: what can be drawn, and where a format begins and ends.

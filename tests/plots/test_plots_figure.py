@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 
@@ -53,6 +54,49 @@ def test_a_figure_is_a_picture_in_two_ways():
     assert str(figure.svg()) == figure.svg() == plots.plot_ranges(["fp16"]).svg()
     assert repr(figure) == "<Figure of 13.333 x 7.5 inches, 1 panel>"
     assert len(repr(figure.svg())) < 40
+
+
+def test_a_figure_says_in_words_what_it_shows():
+    figure, axes = plots.subplots(size="half")
+    axes.set(title="Loss", xlabel="step")
+    axes.plot([0, 1, 9], [2.3, 9.0, 0.5], label="fp16")
+    axes.plot([0, 9], [np.nan, 0.25], label="fp8")
+    axes.text(0, 1, "$2^{-14}$")
+    assert figure.alt() == (
+        "Chart: Loss. Across: step, 0 to 8. Up: 0 to 8. fp16: from 2.3 to 0.5. fp8: 0.25. Labels: 2^-14."
+    )
+    axes.set_title("Another")  # from what is drawn when it is asked
+    assert figure.alt().startswith("Chart: Another. ")
+    assert plots.subplots(size="half")[0].alt()
+
+
+def test_the_words_say_the_exponents_of_an_axis_as_powers_and_name_every_panel():
+    said = plots.plot_precision(["fp16"]).alt()
+    assert said.startswith("Chart of 2 panels: ") and "Panel 2: Largest relative error" in said
+    assert "fp16: from 2^-24 to 2^5." in said
+
+
+def test_the_words_stand_beside_the_picture_in_a_notebook_and_in_svg():
+    figure = plots.plot_ranges(["fp16"])
+    data, metadata = figure._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == figure._repr_png_() and data["text/plain"] == repr(figure)
+    assert metadata == {"image/png": {"alt": figure.alt()}}
+    assert f"<title>{figure.alt()}</title>" in figure.svg()
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_every_chart_has_words_of_its_own(name):
+    names: dict = {}
+    exec(f"{SETUP}figure = {call(name)}", names)
+    figure = names["figure"]
+    said, title = figure.alt(), plain(figure.get_suptitle() or figure.axes[0].get_title("left"))
+    assert 30 < len(said) < 2000 and title in said and (title or name == "plot_memory")
+    assert not any(mark in said for mark in "${}\\\n")
+
+
+def plain(text: str) -> str:
+    """Return a title as it is read out."""
+    return " ".join(text.replace("$", "").replace("{", "").replace("}", "").split()).rstrip(".:")
 
 
 def test_what_a_user_sets_for_matplotlib_does_not_change_a_figure():

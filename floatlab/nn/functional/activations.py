@@ -104,7 +104,7 @@ def hardswish(x: Tensor) -> Tensor:
 
 
 def softsign(x: Tensor) -> Tensor:
-    """Return x / (1 + |x|)."""
+    """Return ``x / (1 + |x|)``."""
     return apply("softsign", x)
 
 
