@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import floatlab as fl
-from floatlab import nn, optim, plots
+from floatlab import block_formats, nn, optim, plots
 from floatlab.amp import PRESETS, Recipe
 from floatlab.autograd.ops.table import TABLE as OPERATIONS
 from floatlab.experiments import registry
@@ -57,6 +57,8 @@ LISTS: dict[str, tuple[Iterable[str], str]] = {
     "an overflow policy": (OVERFLOW_POLICIES, "rounding/test_policies.py support.py"),
     "a function": (FUNCTIONS, "functions/test_functions.py"),
     "a function of two numbers": (PAIRS, "functions/test_pairs.py"),
+    "a block format": ([fmt.name for fmt in block_formats.formats()], "block_formats/test_block_array.py"),
+    "a rule for scales": (block_formats.RULES, "block_formats"),
     "an accumulator": (kinds(accumulators, accumulators.Accumulator), "sums/test_accumulators.py"),
     "an operation of autograd": (OPERATIONS, "autograd/test_autograd_ops.py"),
     "a layer": (kinds(nn, nn.Module), "nn"),

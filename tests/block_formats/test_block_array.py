@@ -32,11 +32,14 @@ def test_eight_bits_are_bytes():
     assert a.packed().dtype == np.uint8
 
 
-@pytest.mark.parametrize(
-    ("fmt", "bits"),
-    [("mxfp8_e4m3", 8.25), ("mxfp6_e3m2", 6.25), ("mxfp4", 4.25), ("nvfp4", 4.5), ("nvfp4_16x16", 4.03125),
-     ("fp8_1x128", 8.25), ("fp8_128x128", 8 + 32 / 16384), ("int4:32", 5.0)],
-)  # fmt: skip
+BITS = {
+    "mxfp8_e4m3": 8.25, "mxfp8_e5m2": 8.25, "mxfp6_e2m3": 6.25, "mxfp6_e3m2": 6.25, "mxfp4": 4.25, "mxint8": 8.25,
+    "nvfp4": 4.5, "nvfp4_16x16": 4.03125, "fp8_1x128": 8.25, "fp8_1x128:pow2": 8.25,
+    "fp8_128x128": 8 + 32 / 16384, "fp8_128x128:pow2": 8 + 32 / 16384, "int4:32": 5.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fmt", "bits"), BITS.items())
 def test_bits_of_a_value(fmt, bits):
     assert fl.get_format(fmt).bits_per_value == bits
     a = fl.encode(np.ones((128, 128), np.float32), fmt)
