@@ -456,3 +456,55 @@ def test_at_the_ends_of_float64_the_scale_stays_and_elements_saturate_or_vanish(
     assert fl.encode(tiny, "mxfp8_e4m3").scales.tolist() == [0]
     assert fl.quantize(tiny, "mxfp8_e4m3")[:3].tolist() == [2.0**-134, -0.0, 0.0]
     assert fl.quantize(tiny, "mxfp8_e4m3", subnormals="flush")[:2].tolist() == [0.0, -0.0]
+
+
+# -- scales in float32 ---------------------------------------------------------------------------------------------
+
+
+def float32_of(x: Fraction) -> Fraction:
+    return Fraction(float(fl.quantize(x, "fp32")))
+
+
+def power_above(x: Fraction) -> Fraction:
+    e = -200
+    while Fraction(2) ** e < x:
+        e += 1
+    return Fraction(2) ** e
+
+
+SCALE_OF = {
+    "absmax": lambda amax: float32_of(amax / 448) if amax else Fraction(1),
+    "amax": lambda amax: float32_of(max(amax, Fraction(float(np.float32(1e-4)))) / 448),
+    "amax_pow2": lambda amax: power_above(max(amax, Fraction(float(np.float32(1e-4)))) / 448),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rule", SCALE_OF)
+def test_scales_in_float32_are_rounded_once_and_so_are_the_elements(rule, dtype):
+    rng = np.random.default_rng(6)
+    x = (rng.standard_normal((8, 128)) * np.exp2(rng.integers(-30, 30, (8, 1)))).astype(dtype)
+    x[0], x[1, 0] = 0.0, 448.0 * 2.0**31
+    found = fl.encode(x, "fp8_1x128", rule=rule)
+    for k, block in enumerate(x):
+        numbers = [Fraction(float(v)) for v in block]
+        s = SCALE_OF[rule](max(map(abs, numbers)))
+        assert float(found.scale_values[k, 0]) == s
+        values = [(1 if v >= 0 else -1) * round_element(abs(v) / s, "e4m3") * s for v in numbers]
+        assert found.decode()[k].tolist() == floats(values)
+
+
+def test_deepseek_divides_and_transformer_engine_clears_a_mantissa():
+    f32, rng = np.float32, np.random.default_rng(7)
+    x = rng.standard_normal((16, 128)).astype(f32)
+    amax = np.abs(x).max(axis=1)
+    found = fl.encode(x, "fp8_1x128", arithmetic="deepseek")
+    scales = (amax / f32(448)).astype(f32)
+    np.testing.assert_array_equal(found.scale_values[:, 0], scales)
+    np.testing.assert_array_equal(
+        found.elements, fl.quantize(x / scales[:, None], "e4m3", overflow="saturate")
+    )
+    found = fl.encode(x, "fp8_1x128:pow2", arithmetic="te")
+    factors = np.exp2(np.floor(np.log2(448.0 / amax.astype(np.float64))))
+    np.testing.assert_array_equal(1 / found.scale_values[:, 0], factors)
+    assert fl.encode(np.zeros(128, f32), "fp8_1x128:pow2", arithmetic="te").scale_values.tolist() == [1.0]
