@@ -98,7 +98,8 @@ def quantize_int(
     scale, zero_point : array_like, optional
         Given ones, one for all or one for each group, instead of computed ones. Scales are float64 numbers.
     scale_format : str or FloatFormat
-        What a computed scale is rounded to, to nearest, ties to even; at most 24 bits long.
+        What a computed scale is rounded to: to nearest, ties to even, or up where the format has fewer bits than the
+        codes; at most 24 bits long.
     rounding, rng, random_bits, random_integers
         Those of `floatlab.quantize`.
     overflow : {"saturate", "wrap"}
