@@ -6,8 +6,9 @@
 
 The extremes are float64 numbers, or integers rounded to odd at 53 bits, and so is the range. A scale of at most 24 bits
 times the number of steps has at most 48, so it compares with them as with the exact numbers: the quotient is that of
-the exact ones, rounded once. A scale below the smallest normal number of its format is rounded up, lest the largest
-elements saturate by much; so it is never 0. Where all numbers are 0, it is 1.
+the exact ones, rounded once. To nearest, that is; a scale below the smallest normal number of its format, or of a
+format with fewer bits than the codes have, is rounded up, lest the largest elements saturate. So it is never 0. Where
+all numbers are 0, it is 1.
 
 Source: B. Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference"
 (2018), section 2.1, and for rounding the zero point, section 3. PyTorch's own way, the preset "torch":
@@ -81,8 +82,11 @@ def _rounded(span: Array, steps: int, of: FloatFormat, fmt: IntFormat) -> Array:
             f"A scale is computed for formats of up to {_CODE_BITS} bits. Got {fmt}. Pass scale=, as a product of two "
             "scales is for a sum of products."
         )
-    scale = operate("divide", (span, float(steps)), of)
-    small = (scale < of.smallest_normal) & (span > 0)
+    if (span == 0).any():
+        span = np.where(span == 0, float(steps), span)
+    nearest = "nearest_even" if of.precision >= fmt.bits else "toward_positive"
+    scale = operate("divide", (span, float(steps)), of, rounding=nearest)
+    small = scale < of.smallest_normal
     if small.any():
         up = operate("divide", (span, float(steps)), of, rounding="toward_positive")
         scale = np.where(small, up, scale)
@@ -91,7 +95,7 @@ def _rounded(span: Array, steps: int, of: FloatFormat, fmt: IntFormat) -> Array:
             f"A scale is a finite number of {of}. Got a range of {float(span.max())!r} for {steps} steps. "
             "Multiply the numbers by a power of two first, or pass scale=."
         )
-    return np.asarray(np.where(scale == 0, 1.0, scale), of.value_dtype)
+    return np.asarray(scale, of.value_dtype)
 
 
 def torch_scales(low: Array, high: Array, fmt: IntFormat, scheme: str) -> Scales:

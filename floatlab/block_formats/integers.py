@@ -5,16 +5,17 @@
 The division and the rounding are one step: x / scale is rounded from its exact value, ties included, in every mode of
 `floatlab.quantize`. PyTorch multiplies by the float32 number nearest to 1 / scale instead, which is the preset "torch".
 
-`quantize_int` walks over the array in parts that stay in the cache. `_exactly`, a number at a time on Python's
-integers, is what it computes, and where float64 is not enough, how.
+`_Rounding.put` walks over the array in parts that stay in the cache. `_Rounding._exactly`, a number at a time on
+Python's integers, is what it computes, and where float64 is not enough, how.
 
-Sources: as for `floatlab.block_formats.integer_scales`; Y. Xu et al., ONNX operator QuantizeLinear, for the order of
-rounding, zero point and saturation.
+Sources: as for `floatlab.block_formats.integer_scales`; ONNX, operator QuantizeLinear, for the order of rounding, zero
+point and saturation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -97,7 +98,8 @@ def quantize_int(
     scale, zero_point : array_like, optional
         Given ones, one for all or one for each group, instead of computed ones. Scales are float64 numbers.
     scale_format : str or FloatFormat
-        What a computed scale is rounded to, to nearest, ties to even; at most 24 bits long.
+        What a computed scale is rounded to: to nearest, ties to even, or up where the format has fewer bits than the
+        codes; at most 24 bits long.
     rounding, rng, random_bits, random_integers
         Those of `floatlab.quantize`.
     overflow : {"saturate", "wrap"}
@@ -154,7 +156,10 @@ def quantize_int(
         if preset == "torch":
             _as_torch(codes, source, groups, scales, fmt)
         else:
-            _fill(codes, source, rest, groups, scales, fmt, mode, overflow == "wrap", draw)
+            bits, integers = 0, None
+            if draw is not None:
+                bits, integers = draw.bits, draw.block(0, source.size).reshape(source.shape)
+            _Rounding(fmt, mode, overflow == "wrap", groups, scales, integers, bits).put(codes, source, rest)
     return IntArray(fmt, codes, scales.scale, scales.zero_point, groups)
 
 
@@ -233,47 +238,90 @@ def _scales(
 # -- rounding ----------------------------------------------------------------------------------------------------
 
 
-def _fill(
-    codes: Array,
-    source: Array,
-    rest: dict[int, Exact],
-    groups: Groups,
-    scales: Scales,
-    fmt: IntFormat,
-    mode: Mode,
-    wraps: bool,
-    draw: RandomIntegers | None,
-) -> None:
-    """Put the codes in."""
-    bits = 0 if draw is None else draw.bits
-    depth = depth_of(mode, bits)
-    short = is_short(source, scales.scale, depth) and fmt.bits + 2 <= MARKED
-    integers = None if draw is None else draw.block(0, source.size).reshape(source.shape)
-    limit = 2.0 ** (fmt.bits + 1)  # a quotient beyond is beyond every end, whatever the zero point
-    scratch = np.empty(_PART)
-    given = [codes, *(() if integers is None else (integers,))]
-    shifted = bool(scales.zero_point.any())
-    wide = Scales(scales.scale.astype(np.float64), scales.zero_point)
-    for part in _parts(source, given, groups, wide):
-        x, scale, zero, out, *drawn = part
-        q = quotients(x, scale, depth, short, scratch[: x.size].reshape(x.shape))
-        if not wraps and mode.name != "nearest_even":
+@dataclass(frozen=True)
+class _Rounding:
+    """How the codes of an array are found.
+
+    Attributes
+    ----------
+    fmt : IntFormat
+        The ends.
+    mode : Mode
+        Which way.
+    wraps : bool
+        Whether what is beyond the ends keeps its low bits.
+    groups : Groups
+        What shares a scale.
+    scales : Scales
+        Scales and zero points.
+    integers : array or None
+        The random integers of a stochastic mode, one for each number, and
+    bits : int
+        how many bits they have.
+    """
+
+    fmt: IntFormat
+    mode: Mode
+    wraps: bool
+    groups: Groups
+    scales: Scales
+    integers: Array | None
+    bits: int
+
+    def put(self, codes: Array, source: Array, rest: dict[int, Exact]) -> None:
+        """Put the codes in: in parts, and then those for which float64 is not enough."""
+        depth = depth_of(self.mode, self.bits)
+        short = is_short(source, self.scales.scale, depth) and self.fmt.bits + 2 <= MARKED
+        scratch = np.empty(_PART)
+        beside = [codes] if self.integers is None else [codes, self.integers]
+        wide = Scales(self.scales.scale.astype(np.float64), self.scales.zero_point)
+        for x, scale, zero, out, *drawn in _parts(source, beside, self.groups, wide):
+            q = quotients(x, scale, depth, short, scratch[: x.size].reshape(x.shape))
+            self._end(out, q, zero, drawn[0] if drawn else None)
+        reach = MARKED if short else 52 - depth  # in powers of two, how far the quotients are good
+        hard: Iterable[int] = rest
+        if self.wraps or self.fmt.bits + 1 > reach:
+            size = np.abs(np.divide(source, self.groups.spread(wide.scale)))
+            hard = {*rest, *np.flatnonzero(size >= 2.0**reach).tolist()}
+        if hard:
+            self._exactly(codes, source, rest, hard)
+
+    def _end(self, out: Array, q: Array, zero: Array, integers: Array | None) -> None:
+        """Round quotients, in place, and put in the codes."""
+        fmt = self.fmt
+        if not self.wraps and self.mode.name != "nearest_even":
+            limit = 2.0 ** (fmt.bits + 1)  # a quotient beyond is beyond every end, whatever the zero point
             np.clip(q, -limit, limit, out=q)
-        round_whole(q, mode, drawn[0] if drawn else None, bits)
-        if shifted:
+        round_whole(q, self.mode, integers, self.bits)
+        if zero.any():
             q += zero
-        if wraps:
-            out[...] = _wrapped(q, fmt)
+        if self.wraps:
+            whole = np.where(np.abs(q) < 2.0**52, q, 0.0).astype(np.int64)  # what is beyond comes later
+            q = (whole - fmt.min & (1 << fmt.bits) - 1) + fmt.min
         else:
             np.clip(q, fmt.min, fmt.max, out=q)
-            np.copyto(out, q, casting="unsafe")
-    reach = MARKED if short else 52 - depth  # in powers of two, how far the quotients are good
-    hard: Iterable[int] = rest
-    if wraps or fmt.bits + 1 > reach:
-        size = np.abs(np.divide(source, groups.spread(scales.scale), dtype=np.float64))
-        hard = {*rest, *np.flatnonzero(size >= 2.0**reach).tolist()}
-    if hard:
-        _exactly(codes, source, rest, hard, groups, scales, fmt, mode, wraps, integers, bits)
+        np.copyto(out, q, casting="unsafe")
+
+    def _exactly(self, codes: Array, source: Array, rest: dict[int, Exact], places: Iterable[int]) -> None:
+        """Put in the codes of some numbers, one at a time, on Python's integers."""
+        spread = [np.broadcast_to(self.groups.spread(g), source.shape).reshape(-1) for g in self.scales]
+        flat, fmt = codes.reshape(-1), self.fmt
+        drawn = None if self.integers is None else self.integers.reshape(-1)
+        for i in places:
+            if i in rest:
+                n, e = rest[i]
+                number = n * Fraction(2) ** e
+            elif np.isfinite(x := source.flat[i]):
+                number = Fraction(float(x))
+            else:
+                continue  # an infinity, which is at its end already
+            R = 0 if drawn is None else int(drawn[i])
+            scale, zero = Fraction(float(spread[0][i])), int(spread[1][i])
+            code = round_fraction(number / scale, self.mode, R, self.bits) + zero
+            if self.wraps:
+                flat[i] = (code - fmt.min) % (1 << fmt.bits) + fmt.min
+            else:
+                flat[i] = min(max(code, fmt.min), fmt.max)
 
 
 def _parts(source: Array, beside: list[Array], groups: Groups, scales: Scales) -> Iterable[list[Array]]:
@@ -281,44 +329,6 @@ def _parts(source: Array, beside: list[Array], groups: Groups, scales: Scales) -
     lists = [list(groups.parts(source, *scales)), *(list(groups.parts(other)) for other in beside)]
     for whole, *others in zip(*lists, strict=True):
         yield from in_small_parts([*whole, *(view for (view,) in others)], _PART)
-
-
-def _wrapped(q: Array, fmt: IntFormat) -> Array:
-    """Return whole numbers below 2^52 modulo the number of codes; of what is beyond, anything."""
-    whole = np.where(np.abs(q) < 2.0**52, q, 0.0).astype(np.int64)
-    lowest = -(1 << fmt.bits - 1) if fmt.signed else 0
-    return np.asarray((whole - lowest & (1 << fmt.bits) - 1) + lowest)
-
-
-def _exactly(
-    codes: Array,
-    source: Array,
-    rest: dict[int, Exact],
-    places: Iterable[int],
-    groups: Groups,
-    scales: Scales,
-    fmt: IntFormat,
-    mode: Mode,
-    wraps: bool,
-    integers: Array | None,
-    bits: int,
-) -> None:
-    """Put in the codes of some numbers, one at a time, on Python's integers."""
-    scale = np.broadcast_to(groups.spread(scales.scale), source.shape).reshape(-1)
-    zero = np.broadcast_to(groups.spread(scales.zero_point), source.shape).reshape(-1)
-    flat, x = codes.reshape(-1), source.reshape(-1)
-    drawn = None if integers is None else integers.reshape(-1)
-    for i in places:
-        if i not in rest and not np.isfinite(x[i]):
-            continue  # an end already
-        n, e = rest.get(i, (0, 0))
-        number = Fraction(n) * Fraction(2) ** e if i in rest else Fraction(float(x[i]))
-        R = 0 if drawn is None else int(drawn[i])
-        code = round_fraction(number / Fraction(float(scale[i])), mode, R, bits) + int(zero[i])
-        if wraps:
-            lowest = -(1 << fmt.bits - 1) if fmt.signed else 0
-            code = (code - lowest) % (1 << fmt.bits) + lowest
-        flat[i] = min(max(code, fmt.min), fmt.max) if not wraps else code
 
 
 def _as_torch(codes: Array, source: Array, groups: Groups, scales: Scales, fmt: IntFormat) -> None:

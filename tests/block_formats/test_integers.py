@@ -361,6 +361,20 @@ def test_a_scale_may_have_a_format_of_its_own():
         fl.quantize_int(x, scale_format="float64")
 
 
+@pytest.mark.parametrize("of", ["e8m0", "e4m3", "e5m2", "bf16"])
+def test_a_coarse_scale_is_rounded_up_so_that_nothing_saturates(of):
+    for top in (300.0, 254.0, 253.9, 1.0, 127.1):
+        for fmt in ("int8", "int4"):
+            got = fl.quantize_int([top, -top / 3, 0.0], fmt, scale_format=of)
+            fine = fl.get_format(of).precision >= get_int_format(fmt).bits
+            steps = Fraction(top) / get_int_format(fmt).max
+            rounded = fl.quantize(steps, of, rounding="nearest_even" if fine else "toward_positive")
+            assert got.scale == rounded
+            assert abs(got.decode("float64")[0] - top) <= float(got.scale) * 0.51
+    zeros = fl.quantize_int(np.zeros(3), scale_format=of)
+    assert zeros.scale == 1 and not zeros.codes.any()
+
+
 def test_given_scales_are_taken_at_their_value():
     x = np.array([[0.05, 0.15, -0.25], [1.0, 2.0, 3.0]])
     assert fl.quantize_int(x[0], scale=0.1).scale.dtype == np.float64  # 0.1 is no float32
