@@ -138,7 +138,10 @@ def page(module: str, where: dict[str, str]) -> str:
     parts: dict[str, dict[str, Any]] = {}
     for name, thing in public(module).items():
         parts.setdefault(part_of(module, name, thing), {})[name] = thing
-    for part, things in parts.items():
+    order = list(dict.fromkeys(ROOMS.values()))
+    for part, things in sorted(
+        parts.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1
+    ):
         lines += [part, "-" * len(part), ""]
         lines += table([(where[f"{module}.{name}"], first_sentence(thing)) for name, thing in things.items()])
         for name, thing in things.items():
