@@ -59,7 +59,7 @@ def as_html(title: str, rows: Rows) -> str:
         for k, (paper, ink) in enumerate(BIT_COLOURS, start=1)
     ]
     cells = "".join(
-        f'<tr><th style="text-align:left;vertical-align:top">{html.escape(label)}</th>'
+        f'<tr><th style="text-align:left;vertical-align:top;padding-right:1em">{html.escape(label)}</th>'
         '<td style="text-align:left"><code style="white-space:pre-wrap;overflow-wrap:anywhere">'
         f"{_BITS.sub(' '.join(spans), html.escape(text)).replace(chr(10), '<br>')}</code></td></tr>"
         for label, text in rows

@@ -6,6 +6,7 @@ and the SQNR in decibels.
 
 from __future__ import annotations
 
+import html
 import math
 from collections import Counter
 from typing import Protocol
@@ -17,6 +18,8 @@ from floatlab.system.html import Raw, table
 __all__ = ["as_html", "as_text"]
 
 _SHORTEST_NAME = 12
+# The name of a tensor may be longer than a page is wide: it is broken, so that its numbers stand beside it.
+_NAME = '<div style="min-width:9em;white-space:normal;overflow-wrap:anywhere">{}</div>'
 Row = tuple[str, ...]
 
 
@@ -56,7 +59,8 @@ def _widths(head: Row, body: list[Row]) -> list[int]:
 def as_html(report: Shown, rows: int = 20) -> Raw:
     """Return the report as a table for a notebook."""
     head, body = _cells(report, rows)
-    return table(_title(report), body, head=head, note=_advice(report))
+    broken = [(Raw(_NAME.format(html.escape(name))), *cells) for name, *cells in body]
+    return table(_title(report), broken, head=head, note=_advice(report))
 
 
 def _title(report: Shown) -> str:
