@@ -96,6 +96,12 @@ def test_sums_that_float64_rounds_are_exact():
     assert fl.hadamard(single, 4).tolist() == [1.0, -1.0, 2.0**100, 2.0**100]
 
 
+def test_a_sum_that_needs_a_bit_more_than_its_numbers_is_exact():
+    row = np.array([1 + 2.0**-52, 1.0, 1.0, 1.0])  # each of 53 bits, and the sum of 55
+    for fmt, step in (("float64", 2.0**-51), ("float32", 2.0**-22)):
+        assert fl.hadamard(row, 4, fmt=fmt, rounding="toward_positive")[0] == 2 + step
+
+
 def test_the_largest_numbers_do_not_overflow_on_the_way():
     big = np.finfo(np.float64).max
     row = np.array([big, big, -big, -big, big, big, -big, -big] * 2)

@@ -93,6 +93,20 @@ def test_a_sum_beyond_int32_wraps_saturates_or_is_exact():
     assert fl.matmul(a, b, "float64", accumulator="int32_saturate") == 2**31 - 1
 
 
+def test_a_sum_that_wraps_on_the_way_is_right_once_the_zero_points_are_out():
+    """Zero points are taken off modulo 2^32 too: what fits in int32 in the end is right, and what does not, wraps."""
+    a = fl.quantize_int([[5.0, -3.0, 7.0]], "int16", scale=1.0, zero_point=-32000)
+    b = fl.quantize_int([[2.0], [4.0], [-6.0]], "int16", scale=1.0, zero_point=-32001)
+    assert (a.codes.astype(int) @ b.codes.astype(int)).item() > 2**31
+    assert fl.matmul(a, b, "float64") == fl.matmul(a, b, "float64", accumulator="exact") == 10 - 12 - 42
+    big = fl.quantize_int([[40000.0, 40000.0]], "int16", scale=1.0, zero_point=-20000)
+    both = fl.quantize_int([[40000.0], [30000.0]], "int16", scale=1.0, zero_point=-20000)
+    exact = 40000 * 70000
+    assert fl.matmul(big, both, "float64", accumulator="exact") == exact
+    assert fl.matmul(big, both, "float64") == exact - 2**32
+    assert fl.matmul(big, both, "float64", accumulator="int32_saturate") == 2**31 - 1
+
+
 def test_pairs_of_bytes_saturate_and_7_bit_weights_do_not():
     a = fl.quantize_int(np.full((1, 4), 255.0), "uint8", scale=1.0)
     b = fl.quantize_int(np.full((4, 1), 127.0), "int8", scale=1.0)

@@ -311,6 +311,29 @@ def test_the_range_of_two_float64_numbers_is_not_rounded_before_it_is_divided():
     assert found
 
 
+def test_a_zero_point_is_rounded_from_the_exact_quotient():
+    """Just beyond a middle, where float32 would see the middle itself, and go to the even side."""
+    low = -26.5 - 2.0**-30
+    got = fl.quantize_int([low, 255 + low], scheme="affine")
+    assert got.scale == 1 and got.zero_point == -128 + 27
+
+
+def test_a_quotient_of_two_float32_numbers_may_hide_a_middle_beyond_2_to_the_28():
+    found = 0
+    for S in range(2**23 + 1, 2**23 + 400, 2):
+        M = -pow(S, -1, 2**32) % 2**32  # so that 2 x = M S + 1 has 24 bits and zeros
+        x = (M * S + 1) // 2
+        if M > 2**30 and (M // 2) % 2 == 0:
+            found += 1
+            given = np.array([x], np.float32)
+            assert int(given[0]) == x
+            assert fl.quantize_int(given, "uint32", scale=float(S)).codes == M // 2 + 1
+            assert (
+                fl.quantize_int(given, "uint8", scale=float(S), overflow="wrap").codes == (M // 2 + 1) % 256
+            )
+    assert found
+
+
 def test_scales_of_groups_are_those_of_their_elements():
     x = RNG.normal(size=(4, 10, 6)) * np.exp(RNG.normal(size=(4, 10, 6)) * 2)
     for scheme in ("symmetric", "affine"):
