@@ -134,11 +134,8 @@ class BlockArray:
         >>> fl.encode([0.1, 0.2], "nvfp4").decode().tolist(), fl.encode([0.1, 0.2], "mxfp8_e4m3").decode().tolist()
         ([0.10000000381842256, 0.2000000076368451], [0.1015625, 0.203125])
         """
-        where = Layout(self.shape, self.axes, self.format.block)
-        tensor = 1.0 if self.tensor_scale is None else float(self.tensor_scale)
         with np.errstate(all="ignore"):
-            scales = where.spread(self.scale_values.astype(np.float64) * tensor)
-            values = self.elements.astype(np.float64) * scales
+            values = self.elements.astype(np.float64) * self.spread_scales()
             if dtype is not None:
                 if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
                     raise DtypeError(f"Blocks are decoded to float32 or float64. Got {dtype!r}. Use float64.")
@@ -147,6 +144,17 @@ class BlockArray:
                 return values
             short = values.astype(np.float32)
         return values if np.isinf(short).any() else short
+
+    def spread_scales(self) -> Array:
+        """Return for each number the scale that its element is multiplied by, the tensor's included, in float64.
+
+        >>> import floatlab as fl
+        >>> fl.encode([1.0, 3.3, 100.0, 0.1], "mxfp4").spread_scales().tolist()
+        [16.0, 16.0, 16.0, 16.0]
+        """
+        tensor = 1.0 if self.tensor_scale is None else float(self.tensor_scale)
+        where = Layout(self.shape, self.axes, self.format.block)
+        return where.spread(self.scale_values.astype(np.float64) * tensor)
 
     def packed(self) -> Array:
         """Return the codes of the elements without gaps: bytes along the last axis, the first code in the low bits.

@@ -30,6 +30,7 @@ CHARTS: dict[str, Callable[..., Any]] = {
     "accumulation": plots.plot_accumulation,
     "histogram": plots.plot_histogram,
     "quantization": plots.plot_quantization,
+    "rules": plots.plot_rules,
 }
 
 

@@ -172,7 +172,8 @@ def inspect(
     scaling: Annotated[
         str,
         typer.Option(
-            "--scaling", help="none, tensor, tensor_real (any factor), channel; with commas between."
+            "--scaling",
+            help="none, tensor, tensor_real (any factor), channel, tile128, mx32, nv16 (blocks); with commas between.",
         ),
     ] = "none,tensor,channel",
     sample: Annotated[

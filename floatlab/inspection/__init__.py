@@ -56,7 +56,10 @@ def inspect(
     scaling : str, or sequence of str
         By what the numbers are multiplied before they are rounded: "none"; "tensor" (the best power of two for the
         tensor); "tensor_real" (the best factor, power of two or not); "channel" (a power of two for each index of the
-        first axis, the largest at which nothing overflows; tensors with two axes and more).
+        first axis, the largest at which nothing overflows; tensors with two axes and more). Of formats of at most 8
+        bits, blocks along the last axis may share a scale: "tile128" (128 numbers a float32), "mx32" (32 a power of
+        two, the smallest at which nothing saturates) or "nv16" (16 a scale in e4m3, and the tensor a float32);
+        `docs/block-formats.md` says more of them.
     sample : int, optional
         Look at about so many numbers of each tensor: evenly spaced rows, or parts of them.
     filter : str, optional

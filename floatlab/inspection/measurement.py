@@ -14,9 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from floatlab.block_formats.block_format import rule_of_scales
+from floatlab.block_formats.quantize import encode_blocks
+from floatlab.block_formats.scales import tensor_scale_of
 from floatlab.formats import FloatFormat
 from floatlab.inspection.outcomes import Outcome, TensorReport
-from floatlab.inspection.scales import best_power, best_real, channel_scales, overflow_from
+from floatlab.inspection.scales import (
+    BLOCKS,
+    best_power,
+    best_real,
+    block_scaling,
+    channel_scales,
+    overflow_from,
+)
 from floatlab.inspection.source import BLOCK, Array, Source
 from floatlab.rounding.quantize import quantize
 
@@ -28,6 +38,9 @@ SCALINGS = {
     "tensor": "the best power of two for the tensor",
     "tensor_real": "the best factor for the tensor, power of two or not",
     "channel": "a power of two for each index of the first axis",
+    "tile128": "a float32 for each 128 numbers along the last axis; formats of at most 8 bits",
+    "mx32": "a power of two for each 32 numbers along the last axis, as OCP's MX formats have it; at most 8 bits",
+    "nv16": "an e4m3 scale for each 16 numbers along the last axis, and one of the tensor, as NVFP4; at most 8 bits",
 }
 _SAMPLE = 8192
 
@@ -67,13 +80,19 @@ def measure(
         return report(measured=0, note="not read" if is_float else "not floats")
     found = _Survey(source, advance)
     kinds = [kind for kind in scaling if kind != "channel" or len(source.shape) > 1]
-    tallies = [_Tally(fmt, kind, found) for fmt in formats for kind in kinds]
+    tallies = [
+        _Tally(fmt, kind, found)
+        for fmt in formats
+        for kind in kinds
+        if kind not in BLOCKS or block_scaling(kind, fmt) is not None
+    ]
+    line = source.shape[-1] if source.shape else 1
     for start, block in source.blocks():
         x = _finite(block)
         zeros = x.size - int(np.count_nonzero(x))
         rows = found.largest_of_rows(x, start) if "channel" in kinds else None
         for tally in tallies:
-            tally.add(x, zeros, rows)
+            tally.add(x, zeros, rows, line)
         advance(block.size)
     return report(
         measured=source.size,
@@ -154,7 +173,8 @@ class _Tally:
 
     def __post_init__(self) -> None:
         sample = self.found.sample
-        if self.kind == "channel":
+        self._blocks = block_scaling(self.kind, self.fmt) if self.kind in BLOCKS else None
+        if self.kind == "channel" or self._blocks is not None:
             self.scale = None
         elif self.kind != "none" and sample.size:
             self.scale = (best_power if self.kind == "tensor" else best_real)(sample, self.fmt)
@@ -163,10 +183,13 @@ class _Tally:
         self._overflows = np.float64(overflow_from(self.fmt))
         self._normal = np.float64(self.fmt.smallest_normal)
 
-    def add(self, x: Array, zeros: int, rows: Array | None) -> None:
-        """Round a block of finite numbers, of which so many are zeros, and count."""
-        y, back = self._scaled(x, rows)
-        q = quantize(y, self.fmt, overflow="saturate")
+    def add(self, x: Array, zeros: int, rows: Array | None, line: int) -> None:
+        """Round a block of finite numbers, so many of them zeros, and count; lines of the last axis are so long."""
+        if self._blocks is not None:
+            y, q, back = self._in_blocks(x, line)
+        else:
+            y, back = self._scaled(x, rows)
+            q = quantize(y, self.fmt, overflow="saturate")
         gone = q.size - np.count_nonzero(q)
         self.underflow += int(gone - zeros)
         self.subnormal += int(np.count_nonzero(np.abs(q) < self._normal) - gone)
@@ -180,6 +203,19 @@ class _Tally:
         self.relative = max(self.relative, float(np.max(np.abs(share), initial=0.0)))
         y, q, error = y * back, q * back, error * back
         self.sums += (y @ y, error @ error, y @ q, q @ q)
+
+    def _in_blocks(self, x: Array, line: int) -> tuple[Array, Array, Array]:
+        """Return numbers over the scales of their blocks, what these become, and factors as `_scaled` has them."""
+        assert self._blocks is not None
+        options: dict[str, Any] = {}
+        if self._blocks.tensor_scale is not None:
+            rule = rule_of_scales(self._blocks, None)
+            options["tensor_scale"] = tensor_scale_of(self.found.largest, self._blocks, rule, "exact").value
+        lines = x.reshape(-1, min(line, x.size))
+        coded = encode_blocks(lines, self._blocks, **options)
+        scales = coded.spread_scales().reshape(-1)
+        scales[scales == 0] = 1.0  # where every number becomes zero
+        return x / scales, coded.elements.reshape(-1), self._unit * scales
 
     def _scaled(self, x: Array, rows: Array | None) -> tuple[Array, Any]:
         """Return the scaled numbers, and the factor that brings them to the unit of the sums."""
@@ -202,7 +238,7 @@ class _Tally:
         return Outcome(
             tensor=name,
             format=self.fmt.spec,
-            bits=self.fmt.bits,
+            bits=self.fmt.bits if self._blocks is None else self._blocks.bits_per_value,
             scaling=self.kind,
             scale=self.scale,
             nonzero=self.found.nonzero,

@@ -17,7 +17,7 @@ __all__ = ["LOST", "SQNR", "Outcome", "TensorReport", "recommended"]
 
 #: The limits of the recommendation: a share, and decibels.
 LOST, SQNR = 0.001, 20.0
-_SIMPLEST = ("none", "tensor", "tensor_real", "channel")
+_SIMPLEST = ("none", "tensor", "tensor_real", "channel", "tile128", "mx32", "nv16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,11 @@ class Outcome:
     ----------
     tensor, format, scaling : str
         Which.
-    bits : int
-        Of the format.
+    bits : float
+        Of a number: those of the format, and its share of those of the scale of its block.
     scale : float or None
-        What every number is multiplied by before it is rounded; None where each channel has a factor of its own.
+        What every number is multiplied by before it is rounded; None where each channel, or block, has a factor of its
+        own.
     nonzero : int
         The finite numbers other than zero. The shares below are shares of these.
     underflow, overflow : int
@@ -49,7 +50,7 @@ class Outcome:
 
     tensor: str
     format: str
-    bits: int
+    bits: float
     scaling: str
     scale: float | None
     nonzero: int

@@ -1,4 +1,4 @@
-"""By what are numbers multiplied before they are rounded? One factor for all, or one for each channel.
+"""By what are numbers multiplied before they are rounded? One factor for all, one for each channel, or for each block.
 
 The *best* factor is that with the smallest noise on a sample of some thousand numbers, the largest one among them. Of
 those that are as good but for a twentieth of a decibel, it is the one that loses the fewest numbers, and of these the
@@ -12,11 +12,20 @@ from functools import lru_cache
 
 import numpy as np
 
-from floatlab.formats import FloatFormat
+from floatlab.block_formats.block_format import BlockFormat
+from floatlab.formats import FloatFormat, get_format
 from floatlab.inspection.source import Array
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["best_power", "best_real", "channel_scales", "overflow_from"]
+__all__ = ["BLOCKS", "best_power", "best_real", "block_scaling", "channel_scales", "overflow_from"]
+
+#: Scalings of blocks along the last axis: how many numbers share a scale, its format, and the rule.
+BLOCKS = {
+    "mx32": (32, "e8m0", "rceil", None),
+    "nv16": (16, "e4m3", "nvfp4", "amax"),
+    "tile128": (128, "fp32", "absmax", None),
+}
+_SHORT = 8  # bits of a format whose numbers share scales
 
 _AS_GOOD = 10**0.005  # a twentieth of a decibel
 _FURTHEST = 1000  # exponents of factors, so that they and their inverses are normal float64 numbers
@@ -68,6 +77,19 @@ def best_real(sample: Array, fmt: FloatFormat) -> float:
     if not 2.0**-_FURTHEST < fits < 2.0**_FURTHEST:
         return power
     return _best(sample, fmt, [power, fits, *(power * 2 ** (i / 8) for i in range(-8, 9) if i)])
+
+
+def block_scaling(kind: str, fmt: FloatFormat) -> BlockFormat | None:
+    """Return the block format of a scaling of `BLOCKS`; None for a format that is too long to need one.
+
+    >>> from floatlab.formats import get_format
+    >>> block_scaling("mx32", get_format("e2m1")).bits_per_value, block_scaling("mx32", get_format("bf16"))
+    (4.25, None)
+    """
+    if fmt.bits > _SHORT:
+        return None
+    length, scale, rule, tensor = BLOCKS[kind]
+    return BlockFormat(f"{fmt}, {kind}", fmt, (length,), get_format(scale), rule, tensor)
 
 
 def channel_scales(largest: Array, fmt: FloatFormat) -> Array:

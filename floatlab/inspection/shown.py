@@ -21,6 +21,8 @@ _SHORTEST_NAME = 12
 # The name of a tensor may be longer than a page is wide: it is broken, so that its numbers stand beside it.
 _NAME = '<div style="min-width:9em;white-space:normal;overflow-wrap:anywhere">{}</div>'
 Row = tuple[str, ...]
+# Where numbers do not all have one factor: who does.
+_SHARED = {"channel": "per channel", "tile128": "per 128", "mx32": "MX per 32", "nv16": "NV per 16"}
 
 
 class Shown(Protocol):
@@ -122,8 +124,10 @@ def _chosen(outcome: Outcome | None, factor: str = "") -> str:
     if outcome is None:
         return "none of them"
     name = _short(outcome.format)
-    if outcome.scaling in ("none", "channel"):
-        return name if outcome.scaling == "none" else f"{name}, per channel"
+    if outcome.scale is None:
+        return f"{name}, {_SHARED[outcome.scaling]}"
+    if outcome.scaling == "none":
+        return name
     return f"{name} × {factor or _factor(outcome.scale or 1.0)}"
 
 
@@ -142,6 +146,9 @@ def _advice(report: Shown) -> str:
         "tensor": "with a power of two for each tensor",
         "tensor_real": "with a factor for each tensor",
         "channel": "with a power of two for each channel",
+        "tile128": "with a float32 for each 128 numbers",
+        "mx32": "with a power of two for each 32 numbers (MX)",
+        "nv16": "with an e4m3 scale for each 16 numbers (NVFP4)",
     }
     return f"Recommended: {_short(chosen.format)} {how[chosen.scaling]}, the narrowest with {rule}."
 

@@ -58,7 +58,10 @@ class Source:
         return math.prod(self.shape[1:])
 
     def blocks(self) -> Iterator[tuple[int, Array]]:
-        """Yield all numbers, some at a time, and where they begin: whole rows, or parts of one row."""
+        """Yield all numbers, some at a time, and where they begin: whole rows, or parts of one row.
+
+        Such a part is some whole lines of the last axis, or a part of one that begins at a multiple of `BLOCK`.
+        """
         if self.read is None or not self.size:
             return
         if self.row <= BLOCK:
@@ -66,9 +69,11 @@ class Source:
             for start in range(0, self.size, whole):
                 yield start, self.read(start, min(start + whole, self.size))
             return
-        for first in range(0, self.size, self.row):
-            for start in range(first, first + self.row, BLOCK):
-                yield start, self.read(start, min(start + BLOCK, first + self.row))
+        lines = self.shape[-1] if self.shape[-1] <= BLOCK else 0
+        step, part = (BLOCK // lines * lines, self.row) if lines else (BLOCK, self.shape[-1])
+        for first in range(0, self.size, part):
+            for start in range(first, first + part, step):
+                yield start, self.read(start, min(start + step, first + part))
 
 
 def as_floats(array: Array) -> Array | None:

@@ -35,17 +35,31 @@ COMMON = (
 #: What the results of `floatlab verify` depend on.
 PROOF = (*COMMON, "array", "codes", "reference", "verify")
 #: What the records of `floatlab demo` and `floatlab run` depend on.
-TRAINING = (*COMMON, "amp", "autograd", "data", "experiments", "nn", "optim", "telemetry")
+TRAINING = (
+    *COMMON,
+    "amp",
+    "autograd",
+    "block_formats",
+    "codes",
+    "data",
+    "experiments",
+    "nn",
+    "optim",
+    "telemetry",
+)
 #: What the files of `floatlab quantize` and `floatlab encode` depend on.
 CONVERSION = (
     "backend",
+    "block_formats",
     "codes",
     "conversion",
     "errors",
     "formats",
     "inspection",
     "interchange",
+    "operations",
     "rounding",
+    "sums",
     "system",
 )
 

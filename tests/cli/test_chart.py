@@ -13,11 +13,11 @@ from floatlab.errors import FloatlabError
 
 def test_every_chart_with_data_of_its_own_has_a_name_here():
     drawn = {name.removesuffix("_data") for name in plots.__all__ if name.endswith("_data")}
-    twins = {"range": "ranges", "value": "values", "code": "codes", "bit": "bits"}
+    twins = {"range": "ranges", "value": "values", "code": "codes", "bit": "bits", "rule": "rules"}
     assert set(CHARTS) == {twins.get(name, name) for name in drawn}
 
 
-@pytest.mark.parametrize("name", sorted(set(CHARTS) - {"histogram", "quantization"}))
+@pytest.mark.parametrize("name", sorted(set(CHARTS) - {"histogram", "quantization", "rules"}))
 def test_a_chart_is_drawn_without_more_than_its_name(name, tmp_path):
     path = chart_command(name, [], [], out=tmp_path / "chart.png", size="half")
     assert path.read_bytes().startswith(b"\x89PNG")

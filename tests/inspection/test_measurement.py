@@ -109,7 +109,7 @@ def test_channels_are_scaled_each_by_the_largest_power_that_fits():
     assert channel_scales(np.array([3e-6, 1000.0, 0.0]), fl.get_format("e4m3")).tolist() == scales
 
 
-@pytest.mark.parametrize("shape", [(7, 3), (3, 5, 7), (40, 1), (1, 300), (11, 130)])
+@pytest.mark.parametrize("shape", [(70, 3), (3, 7, 9), (200, 1), (1, 300), (11, 130)])
 def test_a_tensor_in_many_blocks_is_one_tensor(shape, monkeypatch):
     """Whole rows to a block, and rows longer than one."""
     rng = np.random.default_rng(0)
@@ -118,10 +118,10 @@ def test_a_tensor_in_many_blocks_is_one_tensor(shape, monkeypatch):
     options = {"formats": ("e4m3", "fp16"), "scaling": tuple(SCALINGS)}
     whole = fl.inspect(x, **options).to_dict()
     for module in ("source", "measurement"):
-        monkeypatch.setattr(f"floatlab.inspection.{module}.BLOCK", 64)
+        monkeypatch.setattr(f"floatlab.inspection.{module}.BLOCK", 128)
     parts = fl.inspect(x, **options).to_dict()
     assert_alike(whole, parts)
-    assert source_module.BLOCK == 64
+    assert source_module.BLOCK == 128
 
 
 @pytest.mark.parametrize("kind", ["none", "tensor", "tensor_real"])
