@@ -126,7 +126,7 @@ def chart(
         str,
         typer.Argument(
             help="ranges, precision, values, codes, compare, bits, rounding, operation, agreement, accumulation, "
-            "histogram or quantization.",
+            "histogram, quantization or rules.",
             autocompletion=chart_names,
         ),
     ],
