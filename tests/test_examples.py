@@ -104,6 +104,7 @@ def test_the_pages_with_python_are_found():
     text = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
     assert {name for name in text if "```python" in text[name]} == {
         "README.md",
+        "block-recipes.md",
         "gallery.md",
         "large-jobs.md",
         "loss-scaling.md",

@@ -1,19 +1,19 @@
 """A rare class in four bits: what does a network believe that sees one example in thirty?
 
 Logistic regression on one constant input: a single weight w, and p = sigmoid(w) shall become the rate of the positive
-examples. Its gradient is the sum of p - y over the batch, so p - y is quantized along the batch, a scale for each block;
-everything else is fp32. The true rates are 3, 5 and 10%, and the first p is 20%.
+examples. Its gradient is the sum of p - y over the batch, so p - y is quantized along the batch, a scale for each
+block; everything else is fp32. The true rates are 3, 5 and 10%, and the first p is 20%.
 
-In a block that holds a positive example the largest number is 1 - p, near 1, and all others are p. Rounded to nearest,
-p is lost where it is at most half of the smallest element times the scale, a quarter of the scale in E2M1: MXFP4's
-scale is then 1/4, and p is lost up to 1/16. NVFP4's is (1 - p) / 6, and p is lost up to (1 - p) / 24, or 1/25. Just
-above it counts as double. So the negative examples push p down from above to that number and then fall silent, while
-the positive ones go on to push it up: there it stays, wherever the true rate lies. A loss does not show it everywhere:
-with a rate of 5%, to believe 6.2% costs next to nothing.
+In a block that holds a positive example the largest number is 1 - p, near 1, and all others are p. Rounded to
+nearest, p is lost where it is at most half of the smallest element times the scale, a quarter of the scale in E2M1:
+MXFP4's scale is then 1/4, and p is lost up to 1/16. NVFP4's is (1 - p) / 6, and p is lost up to (1 - p) / 24, or
+1/25. Just above it counts as double. So the negative examples push p down from above to that number and then fall
+silent, while the positive ones go on to push it up: there it stays, wherever the true rate lies. A loss does not show
+it everywhere: with a rate of 5%, to believe 6.2% costs next to nothing.
 
-Prediction: p - y of the data for each p, quantized: the first p, coming down, at which its sum is no more positive. With
-stochastic rounding it is right on average, and so p becomes the rate. A run fails if the loss at that p has fallen by
-less than the criterion asks for. (Made before any run, and looked at on the seeds 11 to 13.)
+Prediction: p - y of the data for each p, quantized: the first p, coming down, at which its sum is no more positive.
+With stochastic rounding it is right on average, and so p becomes the rate. A run fails if the loss at that p has
+fallen by less than the criterion asks for. (Made before any run, and looked at on the seeds 11 to 13.)
 """
 
 from __future__ import annotations
