@@ -110,7 +110,16 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_the_pages_with_python_are_found():
     text = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
     assert {name for name in text if "```python" in text[name]} == {
-        *("README.md", "add.md", "checkpoint.md", "chop.md", "data.md", "gallery.md", "large-jobs.md"),
+        *(
+            "README.md",
+            "add.md",
+            "block-recipes.md",
+            "checkpoint.md",
+            "chop.md",
+            "data.md",
+            "gallery.md",
+            "large-jobs.md",
+        ),
         *("lecture.md", "loss-scaling.md", "ml-dtypes.md", "pytorch.md", "slides.md", "verification.md"),
     }
 

@@ -1,5 +1,7 @@
-"""How does training in low precision work? Autocast, policies, loss scaling, fp8 recipes and schedules."""
+"""How does training in low precision work? Autocast, policies, loss scaling, recipes for fp8 and blocks, schedules."""
 
+from floatlab.amp.block_products import block_autocast
+from floatlab.amp.block_recipes import MXFP4, MXFP6, MXFP8, NVFP4, BlockRecipe, BlockScaling, Tiles
 from floatlab.amp.casting import (
     AUTOCAST_TABLE,
     autocast,
@@ -16,8 +18,14 @@ from floatlab.amp.schedule import PrecisionSchedule
 
 __all__ = [
     "AUTOCAST_TABLE",
+    "MXFP4",
+    "MXFP6",
+    "MXFP8",
+    "NVFP4",
     "POLICIES",
     "PRESETS",
+    "BlockRecipe",
+    "BlockScaling",
     "CurrentScaling",
     "DelayedScaling",
     "GradScaler",
@@ -26,8 +34,10 @@ __all__ = [
     "PrecisionSchedule",
     "Recipe",
     "ScalingRule",
+    "Tiles",
     "Unscaled",
     "autocast",
+    "block_autocast",
     "custom_bwd",
     "custom_fwd",
     "fp8_autocast",

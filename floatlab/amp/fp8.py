@@ -13,8 +13,8 @@ A recipe says where a scale comes from. `Unscaled`: it is 1. `CurrentScaling`: f
 `DelayedScaling`: from the largest magnitudes of past steps, so that the tensor need not be read twice.
 
 A recipe is a frozen dataclass with one method, ``scale(slot, amax, fmt)``. What one remembers about a
-tensor lives in a `Slot`. A recipe with one scale a block would override `quantize`, put the scales back
-into the values (they are powers of two) and return an inverse of 1.
+tensor lives in a `Slot`. Recipes with a scale for each block are others (`floatlab.amp.block_recipes`): their blocks
+lie along the axis that a product sums, and so a tensor is cast anew for each product.
 
 Sources: Micikevicius et al. 2022, "FP8 formats for deep learning"; NVIDIA Transformer Engine (its
 recipes' names and defaults).
@@ -304,7 +304,10 @@ class fp8_autocast(contextlib.ContextDecorator):  # noqa: N801 - Transformer Eng
     def __init__(self, recipe: Recipe, enabled: bool = True) -> None:
         if not isinstance(recipe, Recipe):
             given = recipe.__name__ if isinstance(recipe, type) else repr(recipe)
-            raise OptionError(f"A recipe says how fp8 is scaled. Got {given:.80}. Use DelayedScaling().")
+            raise OptionError(
+                f"A recipe says how fp8 is scaled. Got {given:.80}. Use DelayedScaling(); "
+                "recipes of blocks go to block_autocast."
+            )
         self.recipe, self.enabled = recipe, check_switch("enabled", enabled)
         self._remembers = type(recipe).end_step is not Recipe.end_step
         self._slots = Slots()

@@ -19,6 +19,7 @@ from floatlab.experiments import (
     lstm,
     optimizer_state,
     precision_schedule,
+    rare_class,
     small_units,
     stagnation,
     through_time,
@@ -47,6 +48,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         lstm.EXPERIMENT,
         transformer.EXPERIMENT,
         precision_schedule.EXPERIMENT,
+        rare_class.EXPERIMENT,
     )
 }
 

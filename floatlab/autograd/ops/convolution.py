@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from floatlab.autograd.operation import Array, Node, Op, moved, rounded
-from floatlab.autograd.ops.reductions import product, rows_of
+from floatlab.autograd.ops.reductions import BY_INPUT, BY_WEIGHT, FORWARD, product, rows_of
 from floatlab.errors import ShapeError
 
 Pair = int | tuple[int, int]
@@ -92,14 +92,14 @@ def _split(x: Array, groups: int, axis: int) -> list[Array]:
 
 
 def _by_weight(
-    node: Node, x: Array, weight: Array, bias: Array | None, groups: int, gradient: int | None = None
+    node: Node, x: Array, weight: Array, bias: Array | None, groups: int, roles: tuple[str, str] = FORWARD
 ) -> tuple[Array, list[Array]]:
     """Return the convolution of images with a weight (out, in / groups, kh, kw), and the unrolled windows."""
     windows = windows_of(node, x, weight.shape[2:], _slide_of(node))
     unrolled = [_rows_of_windows(part) for part in _split(windows, groups, 1)]
     biases = [None] * groups if bias is None else _split(bias, groups, 0)
     results = [
-        product(node, rows, part.reshape(len(part), part[0].size).T, bias=own, gradient=gradient)
+        product(node, rows, part.reshape(len(part), part[0].size).T, bias=own, roles=roles)
         for rows, part, own in zip(unrolled, _split(weight, groups, 0), biases, strict=True)
     ]
     return _images(results, (windows.shape[0], windows.shape[2], windows.shape[3])), unrolled
@@ -112,7 +112,7 @@ def _by_image(
     image: tuple[int, int],
     groups: int,
     bias: Array | None = None,
-    gradient: int | None = 0,
+    roles: tuple[str, str] = BY_INPUT,
 ) -> Array:
     """Return what images of this height and width get back from g, (batch, out, rows, columns).
 
@@ -135,14 +135,16 @@ def _by_image(
     results = []
     for part, kernel, own in zip(_split(windows, groups, 1), _split(weight, groups, 0), biases, strict=True):
         turned = kernel[:, :, ::-1, ::-1].transpose(0, 2, 3, 1).reshape(-1, kernel.shape[1])
-        results.append(product(node, _rows_of_windows(part), turned, bias=own, gradient=gradient))
+        results.append(product(node, _rows_of_windows(part), turned, bias=own, roles=roles))
     return _images(results, (n, height, width))
 
 
-def _by_kernel(node: Node, g: Array, unrolled: list[Array], shape: tuple[int, ...], gradient: int) -> Array:
+def _by_kernel(
+    node: Node, g: Array, unrolled: list[Array], shape: tuple[int, ...], roles: tuple[str, str] = BY_WEIGHT
+) -> Array:
     """Return what a weight of this shape gets: for each group the sum over positions of g times the windows."""
     parts = [
-        product(node, _positions(part).T, rows, gradient=gradient)
+        product(node, _positions(part).T, rows, roles=roles)
         for part, rows in zip(_split(g, len(unrolled), 1), unrolled, strict=True)
     ]
     return np.concatenate(parts).reshape(shape)
@@ -179,6 +181,7 @@ def _conv2d(
     padding: Any = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    operands: Any = None,
 ) -> Array:
     _check_channels(node, x, weight, bias, 1, groups)
     out, node.saved = _by_weight(node, x, weight, bias, groups)
@@ -191,7 +194,7 @@ def _conv2d_image(node: Node, g: Array) -> Array:
 
 
 def _conv2d_weight(node: Node, g: Array) -> Array:
-    return _by_kernel(node, g, node.saved, node.inputs[1].shape, 0)
+    return _by_kernel(node, g, node.saved, node.inputs[1].shape)
 
 
 def _conv_transpose2d(
@@ -205,6 +208,7 @@ def _conv_transpose2d(
     output_padding: Pair = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    operands: Any = None,
 ) -> Array:
     _check_channels(node, x, weight, bias, 0, groups)
     slide, more = _slide_of(node), pair_of(output_padding)
@@ -219,7 +223,7 @@ def _conv_transpose2d(
             f"{node.op.name} needs a result with a pixel at least. Got {(height, width)} for images {x.shape}. "
             "Use less padding."
         )
-    return _by_image(node, x, weight, (height, width), groups, bias, None)
+    return _by_image(node, x, weight, (height, width), groups, bias, FORWARD)
 
 
 def _transposed_size(x: Array, weight: Array, slide: Slide, more: tuple[int, int]) -> tuple[int, int]:
@@ -238,7 +242,7 @@ def _transposed_size(x: Array, weight: Array, slide: Slide, more: tuple[int, int
 
 def _transpose_image(node: Node, g: Array) -> Array:
     # With output_padding the windows may be more than x has positions: the last ones saw no x.
-    out, _ = _by_weight(node, g, node.b, None, node.params.get("groups", 1), 0)
+    out, _ = _by_weight(node, g, node.b, None, node.params.get("groups", 1), BY_INPUT)
     height, width = node.inputs[0].shape[2:]
     return out[:, :, :height, :width]
 
@@ -247,7 +251,7 @@ def _transpose_weight(node: Node, g: Array) -> Array:
     x, weight, groups = node.a, node.b, node.params.get("groups", 1)
     windows = windows_of(node, g, weight.shape[2:], _slide_of(node))[:, :, : x.shape[2], : x.shape[3]]
     unrolled = [_rows_of_windows(part) for part in _split(windows, groups, 1)]
-    return _by_kernel(node, x, unrolled, weight.shape, 1)
+    return _by_kernel(node, x, unrolled, weight.shape, BY_WEIGHT[::-1])
 
 
 def _by_bias(node: Node, g: Array) -> Array:

@@ -111,6 +111,9 @@ def _extreme_derivative(node: Node, g: Array) -> Array:
 
 # -- matrix products ---------------------------------------------------------------------------------
 
+#: What the operands of a product are: "input", "weight" or "gradient". Two of the three say which product it is.
+FORWARD, BY_INPUT, BY_WEIGHT = ("input", "weight"), ("gradient", "weight"), ("gradient", "input")
+
 
 def product(
     node: Node,
@@ -118,14 +121,21 @@ def product(
     b: Array,
     fmt: FloatFormat | None = None,
     bias: Array | None = None,
-    gradient: int | None = None,
+    roles: tuple[str, str] = FORWARD,
 ) -> Array:
     """Return a @ b (+ bias) with the node's accumulator, rounded once to `fmt` or the node's target.
 
-    `gradient` says which operand is a gradient (None: neither); the others are values of the node's format.
-    Sums of few bits are exact in float64, so the accumulator is told.
+    `roles` says which operand is a gradient, if one is; the others are values of the node's format. Sums of few bits
+    are exact in float64, so the accumulator is told. An operation that was given `operands` multiplies what that
+    function makes of the two and their roles: a block format's values, say (amp.block_recipes).
     """
-    formats = [node.gradient_format if i == gradient else node.format for i in range(2 + (bias is not None))]
+    formats = [node.gradient_format if role == "gradient" else node.format for role in (*roles, "bias")]
+    if bias is None:
+        del formats[2]
+    replace = node.params.get("operands")
+    if replace is not None:
+        a, b = replace(a, b, roles)
+        formats = []
     out: Array = accumulate.matmul(
         a,
         b,
@@ -163,11 +173,11 @@ def _matmul_derivative(node: Node, g: Array, index: int) -> Array:
     if index == 0:
         # A factor that was broadcast over a batch gets the sum over it: the engine takes it, and rounds.
         stretched = FLOAT64 if g.shape[:-2] != a.shape[:-2] else None
-        return product(node, g, b.swapaxes(-1, -2), stretched, gradient=0)
+        return product(node, g, b.swapaxes(-1, -2), stretched, roles=BY_INPUT)
     if b.ndim == 2 and a.ndim > 2:  # one contraction over the whole batch, hence one rounding
         a, g = rows_of(a), rows_of(g)
     stretched = FLOAT64 if g.shape[:-2] != b.shape[:-2] else None
-    d = product(node, a.swapaxes(-1, -2), g, stretched, gradient=1)
+    d = product(node, a.swapaxes(-1, -2), g, stretched, roles=BY_WEIGHT[::-1])
     return d[..., 0] if node.b.ndim == 1 else d
 
 
@@ -176,7 +186,7 @@ def rows_of(x: Array) -> Array:
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
-def _linear(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Array:
+def _linear(node: Node, x: Array, weight: Array, bias: Array | None = None, *, operands: Any = None) -> Array:
     if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         raise ShapeError(
             "linear needs x of shape (..., in) and a weight of shape (out, in). "
@@ -194,11 +204,11 @@ def _linear(node: Node, x: Array, weight: Array, bias: Array | None = None) -> A
 
 def _linear_weight(node: Node, g: Array) -> Array:
     x = node.a
-    return product(node, rows_of(g).T, rows_of(x), gradient=0)
+    return product(node, rows_of(g).T, rows_of(x), roles=BY_WEIGHT)
 
 
 def _linear_input(node: Node, g: Array) -> Array:
-    return product(node, rows_of(g), node.b, gradient=0).reshape(node.inputs[0].shape)
+    return product(node, rows_of(g), node.b, roles=BY_INPUT).reshape(node.inputs[0].shape)
 
 
 OPS = (
