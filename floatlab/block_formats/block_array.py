@@ -169,13 +169,12 @@ class BlockArray:
         bits = self.format.parts.bits
         if bits == 8:
             return self.codes.astype(np.uint8)
-        if bits > 8:
-            return self.codes.astype("<u2").view(np.uint8)
         if bits == 4:
             pairs = self.codes[..., 0::2].copy()
             pairs[..., : self.shape[-1] // 2] |= self.codes[..., 1::2] << 4
             return pairs
-        each = np.unpackbits(self.codes[..., None], axis=-1, count=bits, bitorder="little")
+        octets = self.codes[..., None].astype("<u2").view(np.uint8)
+        each = np.unpackbits(octets, axis=-1, count=bits, bitorder="little")
         return np.packbits(each.reshape(*self.shape[:-1], -1), axis=-1, bitorder="little")
 
     def transpose(self) -> BlockArray:

@@ -86,7 +86,7 @@ class BlockFormat:
                 "Pass a number to floatlab.quantize."
             )
         rule_of_scales(self, self.rule)
-        if self.tensor_scale is not None and self.scale.name != "float8_e4m3fn":
+        if self.tensor_scale is not None and not RULES["nvfp4"].fits(self.scale):
             raise FormatError(
                 "The tensor's scale belongs to block scales of short range, as e4m3. "
                 f"Got scales of {self.scale}. Leave tensor_scale out."
@@ -169,8 +169,8 @@ def rule_of_scales(fmt: BlockFormat, rule: str | None) -> ScaleRule:
     name = fmt.rule if rule is None else rule
     check_option("rule", name, RULES)
     found = RULES[name]
-    if fmt.scale.name not in found.scales:
-        fitting = [other for other, one in RULES.items() if fmt.scale.name in one.scales]
+    if not found.fits(fmt.scale):
+        fitting = [other for other, one in RULES.items() if one.fits(fmt.scale)]
         ways = f"Use one of: {', '.join(fitting)}." if fitting else "Use e8m0, e4m3 or fp32 for the scales."
         raise OptionError(f"Scales of {fmt.scale} cannot carry every rule. Got rule={name!r}. {ways}")
     if name == "nvfp4_4over6" and fmt.parts.max != 6.0:

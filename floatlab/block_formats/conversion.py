@@ -128,8 +128,15 @@ class Conversion:
 
     def quotient_dtype(self, source: np.dtype[Any]) -> np.dtype[Any]:
         """The type in which numbers are divided by their scales."""
-        short = source == _F and not (self.arithmetic == "exact" and self._by_powers and self.is_sharp)
+        if source != _F or self.arithmetic != "exact":
+            return source
+        short = self._is_short and not (self._by_powers and self.is_sharp)
         return np.dtype(_F if short else np.float64)
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether float32 quotients are enough: it has many more bits, also far below the smallest element."""
+        return self.rounding.fmt.precision <= 12 and self.rounding.fmt.etiny > -100
 
     @property
     def _by_powers(self) -> bool:
@@ -162,7 +169,7 @@ class Conversion:
         """
         mode, sizes = MODES[self.rounding.rounding], scales[scales != 0]
         usual = sizes.size == 0 or (sizes.min() > 2.0**-100 and sizes.max() < 2.0**100)
-        if not (mode.nearest and usual):
+        if not (mode.nearest and usual and self._is_short):
             return self._rounded(_over(blocks, scales), integers)
         zero = scales == 0
         factors = (1.0 / np.where(zero, 1.0, scales)).astype(_F)

@@ -199,7 +199,7 @@ def compare_rules(
     numbers = quantize(x, "float32").astype(np.float32, copy=False)
     found = []
     for rule in RULES.values():
-        if fmt.scale.name not in rule.scales or (rule.power and fmt.scale.mantissa_bits):
+        if not rule.fits(fmt.scale) or (rule.power and fmt.scale.mantissa_bits):
             continue
         if rule.name == "nvfp4_4over6" and fmt.parts.max != 6.0:
             continue

@@ -25,6 +25,8 @@ from floatlab.formats import FloatFormat
 
 __all__ = ["Element", "element_of"]
 
+_MOST_BITS = 16
+
 
 @dataclass(frozen=True)
 class Element:
@@ -131,11 +133,15 @@ def element_of(fmt: FloatFormat | IntFormat) -> Element:
         raise FormatError(
             f"An element of a block has a sign and a zero. Got {fmt}. Use a format such as e4m3, e2m1 or int8."
         )
+    if fmt.bits > _MOST_BITS:
+        raise FormatError(
+            f"An element of a block has at most {_MOST_BITS} bits. Got {fmt} of {fmt.bits}. Use e4m3, for example."
+        )
     if isinstance(fmt, FloatFormat):
         return Element(fmt, fmt)
     bits, fraction = fmt.bits, _fraction_bits(fmt)
-    if not 3 <= bits <= 16:
-        raise FormatError(f"An integer in a block has 3 to 16 bits. Got {fmt}. Use int8 or int4.")
+    if bits < 3:
+        raise FormatError(f"An integer in a block has at least 3 bits. Got {fmt}. Use int4 or int8.")
     if fmt.narrow:
         return Element(fmt, FloatFormat(f"int{bits}_grid", 1, bits - 2, fraction - bits + 3, "finite"))
     # Room for one binade more, of which only the lowest number is kept.

@@ -32,6 +32,7 @@ import numpy as np
 
 from floatlab.backend import Array
 from floatlab.block_formats.elements import Element
+from floatlab.formats import FloatFormat, get_format
 
 __all__ = ["RULES", "ScaleRule", "exponents"]
 
@@ -55,7 +56,7 @@ class ScaleRule:
     closed : bool
         Whether that magnitude itself belongs to exponent 0.
     scales : tuple of str
-        The names of the scale formats that can carry it, empty for any.
+        The formats of scales that can carry it.
     arithmetics : tuple of str
         The ways to compute it, the exact one first.
     """
@@ -66,8 +67,16 @@ class ScaleRule:
     power: bool = True
     start: Callable[[Element], Fraction] | None = None
     closed: bool = True
-    scales: tuple[str, ...] = ("float8_e8m0fnu", "float32")
+    scales: tuple[str, ...] = ("e8m0", "fp32")
     arithmetics: tuple[str, ...] = ("exact",)
+
+    def fits(self, scale: FloatFormat) -> bool:
+        """Whether scales of a format, whatever it is called, can carry the rule.
+
+        >>> RULES["rceil"].fits(get_format("e8m0")), RULES["rceil"].fits(get_format("e4m3"))
+        (True, False)
+        """
+        return any(get_format(name).same_as(scale) for name in self.scales)
 
 
 def _largest(element: Element) -> Fraction:
@@ -90,14 +99,14 @@ RULES: dict[str, ScaleRule] = {rule.name: rule for rule in (
     ScaleRule("nearest", "largest number / largest value, to the nearest power of two, ties up",
               "ml_dtypes' and LLVM's conversion to e8m0", start=lambda e: _largest(e) * 3 / 4),
     ScaleRule("nvfp4", "largest number / largest value, rounded to the scale format", "NVFP4", power=False,
-              scales=("float8_e4m3fn",), arithmetics=("exact", "te", "torchao")),
+              scales=("e4m3",), arithmetics=("exact", "te", "torchao")),
     ScaleRule("nvfp4_4over6", "the same, or 1.5 times that where the block's mean absolute error is smaller",
-              "Four Over Six", power=False, scales=("float8_e4m3fn",), arithmetics=("exact", "te")),
-    ScaleRule("absmax", "largest number / largest value", "int4 and int8 in groups", power=False, scales=("float32",)),
+              "Four Over Six", power=False, scales=("e4m3",), arithmetics=("exact", "te")),
+    ScaleRule("absmax", "largest number / largest value", "int4 and int8 in groups", power=False, scales=("fp32",)),
     ScaleRule("amax", "max(largest number, 1e-4) / largest value", "DeepSeek-V3, DeepGEMM", power=False,
-              scales=("float32",), arithmetics=("exact", "deepseek", "deepgemm")),
+              scales=("fp32",), arithmetics=("exact", "deepseek", "deepgemm")),
     ScaleRule("amax_pow2", "the next power of two from there", "DeepGEMM's ue8m0, Transformer Engine's tiles",
-              power=False, scales=("float32",), arithmetics=("exact", "deepgemm", "te")),
+              power=False, scales=("fp32",), arithmetics=("exact", "deepgemm", "te")),
 )}  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def _largest_scale(fmt: BlockFormat) -> float:
 def _power_scales(amax: Array, fmt: BlockFormat, rule: ScaleRule) -> Array:
     """Return powers of two, the exponents clamped to those of e8m0."""
     found = exponents(amax, rule, fmt.parts)
-    np.maximum(found, -126 if fmt.scale.name == "float32" else -127, out=found)
+    np.maximum(found, max(-127, fmt.scale.emin), out=found)
     np.minimum(found, 127, out=found)
     found += 1023
     found <<= 52

@@ -17,7 +17,7 @@ def test_every_rule_that_a_format_can_carry_is_compared_and_no_other():
         ("nvfp4", "exact"), ("nvfp4", "te"), ("nvfp4", "torchao"), ("nvfp4_4over6", "exact"), ("nvfp4_4over6", "te"),
     }  # fmt: skip
     tiles = {(one.rule, one.arithmetic) for one in fl.compare_rules(x.reshape(8, 8), "fp8_128x128")}
-    assert tiles == {(r.name, a) for r in RULES.values() if r.scales == ("float32",) for a in r.arithmetics}
+    assert tiles == {(r.name, a) for r in RULES.values() if r.scales == ("fp32",) for a in r.arithmetics}
 
 
 def test_an_outcome_is_what_quantize_gives():

@@ -508,3 +508,83 @@ def test_deepseek_divides_and_transformer_engine_clears_a_mantissa():
     factors = np.exp2(np.floor(np.log2(448.0 / amax.astype(np.float64))))
     np.testing.assert_array_equal(1 / found.scale_values[:, 0], factors)
     assert fl.encode(np.zeros(128, f32), "fp8_1x128:pow2", arithmetic="te").scale_values.tolist() == [1.0]
+
+
+# -- formats of one's own ------------------------------------------------------------------------------------------
+
+
+def test_a_format_is_known_by_its_fields_and_not_by_its_name():
+    e8m0 = fl.FloatFormat("mine", 8, 0, 127, "scale", signed=False)
+    e4m3 = fl.FloatFormat("float8_e8m0fnu", 4, 3, specials="fn")
+    x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
+    mine = fl.BlockFormat("mxfp8_e5m2", e4m3, 32, e8m0)
+    np.testing.assert_array_equal(fl.quantize(x, mine), fl.quantize(x, "mxfp8_e4m3"))
+    with pytest.raises(OptionError, match="nvfp4"):
+        fl.BlockFormat("mine", "e2m1", 32, e4m3)  # whose name is that of another scale
+
+
+ELEMENTS = [
+    "e3m4",
+    "e5m6b20",
+    "e2m3",
+    "e4m3fnuz",
+    "binary8p3se",
+    "binary6p2sf",
+    "e8m4",
+    "bf16",
+    "fp16",
+    "e1m6finite",
+]
+
+
+@pytest.mark.parametrize("rounding", MODES)
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_elements_of_any_format_are_rounded_once_from_the_exact_quotient(element, rounding):
+    fmt, rng = fl.get_format(element), np.random.default_rng(len(element))
+    for dtype in (np.float32, np.float64):
+        x = (rng.standard_normal((4, 32)) * np.exp2(rng.integers(-30, 30, (4, 32)))).astype(dtype)
+        x[0] *= dtype(1e-38)
+        for scale, rule in (("e8m0", "floor"), ("e8m0", "nearest"), ("e8m0", "even"), ("fp32", "absmax")):
+            blocks = fl.BlockFormat("mine", fmt, 32, scale, rule=rule)
+            found = fl.encode(x, blocks, rounding=rounding)
+            for k, block in enumerate(x):
+                s = Fraction(float(found.scale_values[k, 0]))
+                exact = [Fraction(float(v)) / s for v in block]
+                expected = fl.quantize(exact, fmt, rounding=rounding, overflow="saturate")
+                assert found.elements[k].tolist() == expected.tolist()
+                np.testing.assert_array_equal(
+                    found.decode(np.float64)[k], expected.astype(np.float64) * float(s)
+                )
+
+
+@pytest.mark.parametrize("element", ["fp32", "fp64", "tf32", "int32", "uint8", "e8m0"])
+def test_what_is_no_element_is_refused(element):
+    from floatlab.block_formats.integer_format import get_int_format
+
+    fmt = get_int_format(element) if "int" in element else element
+    with pytest.raises(FormatError):
+        fl.BlockFormat("mine", fmt, 32, "fp32", rule="absmax")
+
+
+def test_an_integer_element_may_have_its_lowest_code():
+    wide = fl.BlockFormat("wide", fl.IntFormat(8, frac_bits=6), 4, "e8m0")
+    x = [-2.0, -1.99, 1.99, -0.0]
+    found = fl.encode(x, wide)
+    assert found.scales.tolist() == [128]  # -2 is what floor takes for one binade more
+    at_one = fl.encode([-1.0, 127 / 64 / 2, 0.0, -0.5], wide)
+    assert at_one.elements.tolist() == [-1.0, 1.0, 0.0, -0.5]
+    lowest = fl.quantize([-1.996, 1.0, 0.0, 0.0], wide)
+    assert lowest[0] == -2.0
+    assert fl.encode([-1.996, 1.0, 0.0, 0.0], wide).codes[0] == 0x80
+    assert fl.encode([1.996, 1.0, 0.0, 0.0], wide).codes[0] == 0x7F
+    narrow = fl.BlockFormat("narrow", fl.IntFormat(8, frac_bits=6, narrow=True), 4, "e8m0")
+    assert fl.quantize([-1.996, 1.0, 0.0, 0.0], narrow)[0] == -127 / 64
+
+
+def test_numbers_of_other_libraries_come_back_as_they_went_in():
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series([1.0, 3.3, 100.0], index=list("abc"))
+    got = fl.quantize(series, "mxfp4")
+    assert isinstance(got, pandas.Series)
+    assert got.tolist() == fl.quantize([1.0, 3.3, 100.0], "mxfp4").tolist()
+    assert fl.quantize(fl.array([1.0, 3.25, 100.0], "fp16"), "mxfp4").tolist() == [0.0, 0.0, 96.0]
