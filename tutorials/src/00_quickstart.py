@@ -268,7 +268,7 @@ fl.course.check("00.3", after_scaling)
 #
 # - P. Micikevicius et al., "Mixed precision training", *International Conference on Learning Representations* (2018):
 #   loss scaling, and weights kept in fp32.
-# - PyTorch, `torch.amp.GradScaler`, <https://docs.pytorch.org/docs/stable/amp.html>: the rule of dynamic scaling; its
+# - PyTorch, [torch.amp.GradScaler](https://docs.pytorch.org/docs/stable/amp.html): the rule of dynamic scaling; its
 #   scale begins with 2^16, and doubles after 2000 good steps.
 # - E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, CC BY 4.0:
 #   the images.

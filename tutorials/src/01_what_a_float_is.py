@@ -373,5 +373,5 @@ fl.course.check("01.3", distance)
 #   (1991), 5-48.
 # - P. Micikevicius et al., *OCP 8-bit Floating Point Specification (OFP8)*, revision 1.0, Open Compute Project, 2023.
 # - B. D. Rouhani et al., *OCP Microscaling Formats (MX) Specification*, version 1.0, Open Compute Project, 2023.
-# - The Python Tutorial, chapter 15, "Floating-Point Arithmetic: Issues and Limitations",
-#   <https://docs.python.org/3/tutorial/floatingpoint.html>.
+# - The Python Tutorial, chapter 15,
+#   [Floating-Point Arithmetic: Issues and Limitations](https://docs.python.org/3/tutorial/floatingpoint.html).

@@ -228,14 +228,12 @@ print("Kahan's sum of 10,000 numbers:", fl.sum(x, accumulator="kahan:fp16"))
 # Where a sum is kept while it grows is the *accumulator*: a register with a format of its own, and an order in which
 # the terms come. `fl.sum` takes the name of one:
 #
-# | name | what it does |
-# |---|---|
-# | `"fp16"` | one term after the other, each partial sum rounded to fp16 |
-# | `"pairwise:fp16"` | neighbours first, then neighbouring sums, and so on: *pairwise summation* |
-# | `"chunked:fp16:fp16:64"` | chunks of 64 terms, each by itself, then the sums of the chunks |
-# | `"kahan:fp16"` | one after the other, with what was lost carried along |
-# | `"fp32"` | one after the other in fp32, rounded to the result's format at the end |
-# | `"wide"` | the exact sum, rounded once: the best there is |
+# - `"fp16"`: one term after the other, each partial sum rounded to fp16;
+# - `"pairwise:fp16"`: neighbours first, then neighbouring sums, and so on: *pairwise summation*;
+# - `"chunked:fp16:fp16:64"`: chunks of 64 terms, each by itself, then the sums of the chunks;
+# - `"kahan:fp16"`: one after the other, with what was lost carried along;
+# - `"fp32"`: one after the other in fp32, rounded to the result's format at the end;
+# - `"wide"`: the exact sum, rounded once: the best there is.
 
 # %%
 for name in ("fp16", "pairwise:fp16", "chunked:fp16:fp16:64", "kahan:fp16", "fp32", "wide"):

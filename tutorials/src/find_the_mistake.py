@@ -238,5 +238,5 @@ fl.course.check("F.8", train_in_fp16)
 #
 # - P. Micikevicius, S. Narang, J. Alben et al., "Mixed precision training", *International Conference on Learning
 #   Representations* (2018), arXiv:1710.03740: the master copy (F.8), and sums and norms that are kept wide (F.4).
-# - PyTorch, "Automatic Mixed Precision examples", <https://docs.pytorch.org/docs/stable/notes/amp_examples.html>:
+# - PyTorch, [Automatic Mixed Precision examples](https://docs.pytorch.org/docs/stable/notes/amp_examples.html):
 #   accumulated gradients (F.6) and the rule of the scale (F.7).
