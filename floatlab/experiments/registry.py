@@ -13,6 +13,7 @@ from typing import Any
 from floatlab.errors import OptionError, check_option
 from floatlab.experiments import (
     accumulation,
+    block_training,
     cnn,
     fp8_recipes,
     loss_scaling,
@@ -49,6 +50,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         transformer.EXPERIMENT,
         precision_schedule.EXPERIMENT,
         rare_class.EXPERIMENT,
+        block_training.EXPERIMENT,
     )
 }
 
