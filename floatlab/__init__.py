@@ -10,8 +10,8 @@ underflow, and recover.
 Functions of numbers take tensors too, and are a part of the graph then: ``fl.exp(x)``, ``fl.sum(x, 1)``. PyTorch's
 names that make tensors or join them stand beside them: ``fl.zeros``, ``fl.randn``, ``fl.cat``.
 
-The numbers are loaded at once. The rooms for training, figures and proofs are loaded when they are first used, so
-that ``import floatlab`` costs little more than NumPy.
+Everything is loaded when it is first used: the functions of numbers together, the rooms for training, figures and
+proofs one by one. So ``import floatlab`` costs little more than NumPy.
 
 Three functions have the names of the modules that they come from: `array`, `explain` and `formats`. So ``import
 floatlab.formats as m`` gives the function; write ``from floatlab.formats import FloatFormat``.
@@ -19,94 +19,17 @@ floatlab.formats as m`` gives the function; write ``from floatlab.formats import
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from floatlab.array import (
-    Arithmetic,
-    FlagRecord,
-    FloatArray,
-    add,
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctan,
-    arctan2,
-    arctanh,
-    arithmetic,
-    array,
-    asarray,
-    average,
-    cbrt,
-    cos,
-    cosh,
-    cumprod,
-    cumsum,
-    deg2rad,
-    divide,
-    dot,
-    einsum,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    floor_divide,
-    fma,
-    fmod,
-    from_codes,
-    gelu,
-    hypot,
-    ldexp,
-    linspace,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    logaddexp2,
-    matmul,
-    mean,
-    median,
-    multiply,
-    nanmean,
-    nansum,
-    norm,
-    power,
-    prod,
-    quantile,
-    rad2deg,
-    reciprocal,
-    remainder,
-    rsqrt,
-    sigmoid,
-    sin,
-    sinh,
-    softplus,
-    sqrt,
-    square,
-    std,
-    subtract,
-    sum,
-    tan,
-    tanh,
-    tensordot,
-    track_flags,
-    var,
-    vecdot,
-)
-from floatlab.border import open_to_all, with_blocks
-from floatlab.codes import decode as _decode
-from floatlab.codes import encode as _encode
-from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
 from floatlab.errors import FloatlabError
-from floatlab.explain import Explanation, explain
-from floatlab.formats import FloatFormat, formats, get_format
-from floatlab.formats.info import finfo
-from floatlab.names import device, find, load, save
-from floatlab.rounding import quantize as _quantize
-from floatlab.rounding.flags import Flags, recorded
-from floatlab.rounding.pool import threads
+from floatlab.names import OF_ROOMS, PLACES, device, find, load, save
+from floatlab.system.environment import check_environment
+
+check_environment()  # or tables and constants would be wrong, and stay so
+del check_environment
 
 if TYPE_CHECKING:
     from floatlab import (
@@ -209,91 +132,97 @@ if TYPE_CHECKING:
     from floatlab.block_formats.integer_format import IntFormat
     from floatlab.block_formats.integers import quantize_int
     from floatlab.inspection import inspect
+    from floatlab.numeric import (
+        Arithmetic,
+        Explanation,
+        FlagRecord,
+        Flags,
+        FloatArray,
+        FloatFormat,
+        add,
+        arccos,
+        arccosh,
+        arcsin,
+        arcsinh,
+        arctan,
+        arctan2,
+        arctanh,
+        arithmetic,
+        array,
+        asarray,
+        average,
+        cbrt,
+        classify,
+        cos,
+        cosh,
+        cumprod,
+        cumsum,
+        decode,
+        deg2rad,
+        divide,
+        dot,
+        einsum,
+        encode,
+        erf,
+        exp,
+        exp2,
+        explain,
+        expm1,
+        finfo,
+        floor_divide,
+        fma,
+        fmod,
+        formats,
+        from_codes,
+        gelu,
+        get_format,
+        hypot,
+        ldexp,
+        linspace,
+        log,
+        log1p,
+        log2,
+        log10,
+        logaddexp,
+        logaddexp2,
+        matmul,
+        mean,
+        median,
+        multiply,
+        nanmean,
+        nansum,
+        next_down,
+        next_up,
+        norm,
+        power,
+        prod,
+        quantile,
+        quantize,
+        rad2deg,
+        reciprocal,
+        remainder,
+        rsqrt,
+        sigmoid,
+        sin,
+        sinh,
+        softplus,
+        spacing,
+        sqrt,
+        square,
+        std,
+        subtract,
+        sum,
+        tan,
+        tanh,
+        tensordot,
+        threads,
+        track_flags,
+        ulp,
+        var,
+        vecdot,
+    )
 
 __version__ = "0.1.0"
-
-quantize = open_to_all(_quantize.quantize, recorded(_quantize.quantize))
-encode = open_to_all(_encode.encode, recorded(_encode.encode))
-decode = open_to_all(_decode.decode)
-array, get_format = with_blocks(array), with_blocks(get_format)
-del recorded
-
-for _name in (
-    *(
-        "add",
-        "arccos",
-        "arccosh",
-        "arcsin",
-        "arcsinh",
-        "arctan",
-        "arctan2",
-        "arctanh",
-        "average",
-        "cbrt",
-        "cos",
-        "cosh",
-    ),
-    *(
-        "cumprod",
-        "cumsum",
-        "deg2rad",
-        "divide",
-        "dot",
-        "einsum",
-        "erf",
-        "exp",
-        "exp2",
-        "expm1",
-        "floor_divide",
-        "fma",
-    ),
-    *(
-        "fmod",
-        "gelu",
-        "hypot",
-        "ldexp",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "logaddexp",
-        "logaddexp2",
-        "matmul",
-        "mean",
-    ),
-    *(
-        "median",
-        "multiply",
-        "nanmean",
-        "nansum",
-        "norm",
-        "power",
-        "prod",
-        "quantile",
-        "rad2deg",
-        "reciprocal",
-    ),
-    *(
-        "remainder",
-        "rsqrt",
-        "sigmoid",
-        "sin",
-        "sinh",
-        "softplus",
-        "sqrt",
-        "square",
-        "std",
-        "subtract",
-        "sum",
-        "tan",
-    ),
-    *("tanh", "tensordot", "var", "vecdot"),
-    *("linspace", "next_down", "next_up", "spacing", "ulp"),
-):
-    globals()[_name] = open_to_all(globals()[_name])
-
-
-del open_to_all, with_blocks
 
 _ROOMS = (
     "amp",
@@ -342,10 +271,42 @@ if not TYPE_CHECKING:  # a type checker has the imports above, and finds a name 
     def __getattr__(name: str) -> Any:
         if name in _ROOMS:
             return import_module(f"floatlab.{name}")  # which also makes it an attribute
+        if name in __all__ and name not in PLACES and name not in OF_ROOMS:
+            globals().update({n: getattr(_numeric(), n) for n in _numeric().__all__ if n not in _HIDING})
+            return globals()[name]
         value, stays = find(name)
         if stays:
             globals()[name] = value
         return value
+
+
+def _numeric() -> Any:
+    return import_module("floatlab.numeric")
+
+
+class _Package(ModuleType):
+    """floatlab itself. Three functions have the names of the modules that they come from, and hide these.
+
+    Whoever imports such a module sets an attribute of the package, as Python has it; here that does nothing.
+    """
+
+
+def _function(name: str) -> property:
+    """Return an attribute that is the function of this name, whatever else it is set to."""
+
+    def get(package: _Package) -> Any:
+        return getattr(_numeric(), name)
+
+    def ignore(package: _Package, module: object) -> None:
+        pass
+
+    return property(get, ignore)
+
+
+_HIDING = ("array", "explain", "formats")
+for _name in _HIDING:
+    setattr(_Package, _name, _function(_name))
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

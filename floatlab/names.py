@@ -10,9 +10,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from floatlab.formats import get_format
-
-__all__ = ["PLACES", "device", "find", "load", "save"]
+__all__ = ["OF_ROOMS", "PLACES", "device", "find", "load", "save"]
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -62,7 +60,7 @@ _OF_TENSORS = {
 #: Where each of them is.
 PLACES = {name: place for place, names in _OF_TENSORS.items() for name in names.split()}
 #: Names of rooms that are loaded where one of them is first used.
-_OF_ROOMS = {
+OF_ROOMS = {
     "inspect": "floatlab.inspection",
     "BlockArray": "floatlab.block_formats.block_array",
     "BlockFormat": "floatlab.block_formats.block_format",
@@ -121,12 +119,12 @@ def find(name: str) -> tuple[Any, bool]:
     AttributeError
         If nothing does; where nothing ever will, it says why, and what to write.
     """
-    if name in _OF_ROOMS:
-        return getattr(import_module(_OF_ROOMS[name]), name), True
+    if name in OF_ROOMS:
+        return getattr(import_module(OF_ROOMS[name]), name), True
     if name in PLACES:
         return getattr(import_module(PLACES[name]), name), True
     if name in _TYPES:
-        return get_format(_TYPES[name]), False
+        return import_module("floatlab.formats").get_format(_TYPES[name]), False
     if name in _WHOLE:
         return getattr(import_module("numpy"), _WHOLE[name]), False
     reason = _NEVER.get(name)

@@ -5,7 +5,8 @@
 - `options.py`: the options that more than one command takes.
 - `demo.py`: what `floatlab demo` prints.
 - `run.py`: what `floatlab run` prints.
-- `numbers.py`: what `floatlab formats`, `show` and `compute` print.
+- `catalogue.py`: the table of formats.
+- `numbers.py`: what `floatlab show` and `compute` print.
 - `expression.py`: an expression, computed step by step in a format.
 - `chart.py`: what `floatlab chart` draws.
 - `inspect.py`: what `floatlab inspect` prints.

@@ -42,7 +42,7 @@ from floatlab.errors import OptionError
 @app.command("formats", epilog="Example: floatlab formats --json | jq '.[].name'")
 def list_formats(as_json: JsonOption = False) -> None:
     """List the formats: their fields, range and special values."""
-    from floatlab.cli.numbers import formats_command
+    from floatlab.cli.catalogue import formats_command
 
     formats_command(as_json=as_json)
 

@@ -1,82 +1,27 @@
-"""What do the commands about numbers print? formats, show and compute: tables, stories, and the same as JSON."""
+"""What do the commands about numbers print? show and compute: tables, stories, and the same as JSON."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
 
-from floatlab.cli.console import BIT_COLOURS, BITS, power, print_table
+from floatlab.cli.console import BIT_COLOURS, BITS, print_table
 from floatlab.cli.expression import evaluate
 from floatlab.errors import FloatlabError, OptionError
 from floatlab.explain import explain
 from floatlab.explain.codes import explain_code
-from floatlab.formats import aliases, formats, get_format
+from floatlab.formats import formats, get_format
 from floatlab.system.terminal import make_console
 
-__all__ = ["compute_command", "formats_command", "plain_minus", "show_all", "show_codes", "show_numbers"]
+__all__ = ["compute_command", "show_all", "show_codes", "show_numbers"]
 
 
 def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def plain_minus(arguments: Iterable[str]) -> list[str]:
-    """Return arguments in which a negative number begins with a printed minus, so that it is no option.
-
-    >>> plain_minus(["-3e5", "--full", "-f", "-0x1.fp3", "-inf"])
-    ['−3e5', '--full', '-f', '−0x1.fp3', '−inf']
-    """
-    number = re.compile(r"-(?=[0-9.]|inf|nan)", re.IGNORECASE)
-    return [
-        number.sub("−", argument, count=1) if number.match(argument) else argument for argument in arguments
-    ]
-
-
-# -- formats ------------------------------------------------------------------------------------------------
-
-# In the order of the table; and which columns go first where there is no room for all.
-_COLUMNS = ("name", "also", "bits>", "e/m>", "max>", "min normal>", "min>", "special")
-_DISPENSABLE = ("also", "special", "min normal>", "e/m>", "min>", "bits>", "max>")
-
-
-def formats_command(*, as_json: bool) -> None:
-    """Print the catalogue: as many columns as there is room for, and never a part of a name."""
-    rows = [
-        (
-            fmt.name,
-            ", ".join(sorted(aliases(fmt), key=len)[:2]),
-            str(fmt.bits),
-            f"{fmt.exponent_bits}/{fmt.mantissa_bits}",
-            f"{fmt.max:.5g}",
-            power(fmt.smallest_normal),
-            power(fmt.smallest_subnormal),
-            ", ".join(_specials(fmt)) or "none",
-        )
-        for fmt in formats()
-    ]
-    if as_json:
-        _print_json([_format_data(fmt) for fmt in formats()])
-        return
-    print_table("Formats", _COLUMNS, rows, _DISPENSABLE, gap=1)
-    make_console().print("Also binary8p3se and so on (IEEE P3109), and fields such as e6m9, e4m3fn, e5m2b20.")
-
-
-def _specials(fmt: Any) -> list[str]:
-    special = [word for word, has in (("inf", fmt.has_infinity), ("NaN", fmt.has_nan)) if has]
-    return special + ([] if fmt.has_negative_zero else ["no -0"] if fmt.has_zero else ["no zero"])
-
-
-def _format_data(fmt: Any) -> dict[str, Any]:
-    names = (
-        *("name", "bits", "exponent_bits", "mantissa_bits", "bias", "specials", "signed", "max", "lowest"),
-        *("smallest_normal", "smallest_subnormal", "eps", "has_infinity", "has_nan", "has_negative_zero"),
-    )
-    return {name: getattr(fmt, name) for name in names} | {"aliases": list(aliases(fmt))}
 
 
 # -- one number ---------------------------------------------------------------------------------------------

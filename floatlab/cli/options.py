@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,13 +118,23 @@ SchedulerOption = Annotated[
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and forget the runs in the folder.")]
 
 
+def plain_minus(arguments: Iterable[str]) -> list[str]:
+    """Return arguments in which a negative number begins with a printed minus, so that it is no option.
+
+    >>> plain_minus(["-3e5", "--full", "-f", "-0x1.fp3", "-inf"])
+    ['−3e5', '--full', '-f', '−0x1.fp3', '−inf']
+    """
+    number = re.compile(r"-(?=[0-9.]|inf|nan)", re.IGNORECASE)
+    return [
+        number.sub("−", argument, count=1) if number.match(argument) else argument for argument in arguments
+    ]
+
+
 class NumbersCommand(TyperCommand):
     """A command whose arguments may be negative numbers, which begin like options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Hide the minus of numbers from the parser of options."""
-        from floatlab.cli.numbers import plain_minus
-
         return super().parse_args(ctx, plain_minus(args))
 
 
