@@ -36,6 +36,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 autodoc_typehints = (
     "none"  # a signature says enough with names and defaults; the parameters' types stand below
 )
+maximum_signature_line_length = 80  # a longer one has a line for each parameter
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # autodoc lists them
 numpydoc_xref_param_type = False

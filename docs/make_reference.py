@@ -109,8 +109,11 @@ def entry(path: str, thing: Any) -> Iterator[str]:
         yield "   :members:"
         if described := _described_elsewhere(thing):
             yield f"   :inherited-members: {', '.join(described)}"
+    elif inspect.isroutine(thing):
+        yield f".. autofunction:: {path}"
     else:
-        yield f".. {'autofunction' if inspect.isroutine(thing) else 'autodata'}:: {path}"
+        yield f".. autodata:: {path}"
+        yield "   :no-value:"
     yield ""
 
 
@@ -134,7 +137,8 @@ def _public_classes() -> frozenset[type]:
 def page(module: str, where: dict[str, str]) -> str:
     """Return the page of a module."""
     title = f"{module.replace('floatlab', 'fl', 1) if module != 'floatlab' else 'fl'}: {MODULES[module]}"
-    lines = [title, "=" * len(title), "", f".. automodule:: {module}", "   :no-members:", ""]
+    lines = [title, "=" * len(title), "", f".. automodule:: {module}", "   :no-members:"]
+    lines += ["   :no-index:", ""] if module in where else [""]  # a function has that name: fl.explain
     parts: dict[str, dict[str, Any]] = {}
     for name, thing in public(module).items():
         parts.setdefault(part_of(module, name, thing), {})[name] = thing
