@@ -156,9 +156,9 @@ for name in ("tf32", "fp16", "bf16", "e3m4", "e4m3", "fp6_e2m3", "e5m2", "fp6_e3
 # %% [markdown]
 # What counts most is how many bits a format keeps, its [precision](01_what_a_float_is.ipynb), and not how far it
 # reaches: tf32, which graphics processors multiply in, has the range of fp32, fp16 a much smaller one, and both stop at
-# the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4 bits, but all values of E2M3 below 1 are
-# [subnormal](01_what_a_float_is.ipynb), multiples of 1/8: its 1/7 is too small. And in E2M1 the fourth term is already
-# zero:
+# the same sum. The range counts where the *terms* leave it. E4M3 and FP6 E2M3 both keep 4 bits, but all values of E2M3
+# below 1 are [subnormal](01_what_a_float_is.ipynb), multiples of 1/8: its 1/7 is too small. And in E2M1 the fourth term
+# is already zero:
 
 # %%
 print("1/7 in E4M3:", fl.quantize(1 / 7, "e4m3"), "  in FP6 E2M3:", fl.quantize(1 / 7, "fp6_e2m3"))

@@ -2,8 +2,8 @@
 # # 04 FP8 and below
 #
 # **Aim.** You can choose between E4M3 and E5M2, say what becomes of a number that is too large, read the same eight
-# bits as three families of formats do, and give a tensor, an array of numbers, the scale that it needs. **Time:** 40
-# minutes, and 40 for the exercises.
+# bits as three families of formats do, and give a tensor, an array of numbers, the scale that it needs.
+# **Time:** 40 minutes, and 40 for the exercises.
 #
 # ## What you need to know
 #
