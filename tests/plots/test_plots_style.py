@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +21,7 @@ from floatlab.plots.colours import (
     short_name,
 )
 from floatlab.plots.memory import _KINDS
-from floatlab.plots.style import LINES, RUN_STYLES, SIZES, plain_number
+from floatlab.plots.style import LINES, RUN_STYLES, SIZES, _balanced, plain_number
 
 # What is often drawn together.
 TOGETHER = (
@@ -186,3 +187,15 @@ def test_numbers_are_written_as_they_are_said():
 
 def test_a_short_name_is_that_of_the_format_whatever_it_is_called():
     assert short_name("half") == "fp16" and short_name(FloatFormat("float16", 4, 3)) == "float16"
+
+
+@pytest.mark.parametrize("letters", [20, 40, 80, 110])
+def test_a_remark_of_several_lines_leaves_no_word_alone(letters):
+    text = (
+        "grey: fp32; line: geometric mean of 3 seeds, band: their range; scale: seed 0; "
+        "×: gradients overflowed, step skipped"
+    )
+    lines = _balanced(text, letters)
+    assert " ".join(lines) == text and max(map(len, lines)) <= letters
+    assert len(lines) == len(textwrap.wrap(text, letters))  # as few as there were
+    assert min(map(len, lines)) > letters // 3 and _balanced("short", letters) == ["short"]

@@ -138,8 +138,8 @@ EXERCISES = (
             Mistake(
                 "as it was given",
                 lambda g: _scaled(g, 1000.0),
-                "1000 has six bits, so the product needs more bits than the gradient, and is rounded. Which numbers "
-                "have one bit?",
+                "1000 is 125 times 8, and 125 takes seven bits, so the product needs more bits than the gradient, and "
+                "is rounded. Which numbers take a single bit?",
             ),
             Mistake(
                 "a smaller power of two",
