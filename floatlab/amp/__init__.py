@@ -12,6 +12,7 @@ from floatlab.amp.casting import (
 )
 from floatlab.amp.fp8 import CurrentScaling, DelayedScaling, Recipe, Unscaled, fp8_autocast
 from floatlab.amp.grad_scaler import GradScaler
+from floatlab.amp.int8_recipe import Int8
 from floatlab.amp.policy import POLICIES, Policy, PolicyModule, get_policy
 from floatlab.amp.presets import PRESETS, ScalingRule
 from floatlab.amp.schedule import PrecisionSchedule
@@ -29,6 +30,7 @@ __all__ = [
     "CurrentScaling",
     "DelayedScaling",
     "GradScaler",
+    "Int8",
     "Policy",
     "PolicyModule",
     "PrecisionSchedule",

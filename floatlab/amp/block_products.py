@@ -37,7 +37,7 @@ class block_autocast(contextlib.ContextDecorator):  # noqa: N801 - beside autoca
     Parameters
     ----------
     recipe : BlockRecipe
-        `MXFP8`, `MXFP6`, `MXFP4`, `NVFP4`, `Tiles`, or `BlockScaling` of any block format.
+        `MXFP8`, `MXFP6`, `MXFP4`, `NVFP4`, `Tiles`, `Int8`, or `BlockScaling` of any block format.
     model : Module, optional
         The model, whose layers the recipe's `keep` names.
     enabled : bool
