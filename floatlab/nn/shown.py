@@ -21,4 +21,4 @@ def module_in_html(module: Any) -> Raw:
         kind = f"{type(inner).__name__}({inner.extra_repr()})"
         rows.append((name or "(itself)", kind, shapes, formats, f"{size:,}" if size else ""))
     head = ("module", "kind", "parameters", "format", "numbers")
-    return table(type(module).__name__, rows, head=head, note=f"{total:,} numbers in all")
+    return table(type(module).__name__, rows, head=head, note=f"{total:,} numbers in all", texts=4)

@@ -18,6 +18,7 @@ import numpy as np
 __all__ = ["Raw", "number", "picture", "table"]
 
 _CELL = "padding:2px 10px;text-align:{};white-space:{};border:none"
+_LONGEST = 26  # letters of a number
 _LINE = "border-bottom:1px solid rgba(128,128,128,.6)"
 
 
@@ -32,9 +33,14 @@ def _escaped(text: object) -> str:
 
 
 def table(
-    title: object, rows: Iterable[Sequence[object]], *, head: Sequence[object] = (), note: object = ""
+    title: object,
+    rows: Iterable[Sequence[object]],
+    *,
+    head: Sequence[object] = (),
+    note: object = "",
+    texts: int = 1,
 ) -> Raw:
-    """Return a table with a title: the first column is text and stands left, the others stand right.
+    """Return a table with a title: so many columns, from the left, are texts and stand left, the others stand right.
 
     >>> table("A <b>", [("x", 1)], note="n").count("&lt;b&gt;")
     1
@@ -43,10 +49,12 @@ def table(
     # What is wider than the page is moved sideways by itself, and not the page with it.
     parts.append('<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:0">')
     if head:
-        cells = "".join(_cell("th", column, text, "nowrap") for column, text in enumerate(head))
+        cells = "".join(_cell("th", column < texts, text, "nowrap") for column, text in enumerate(head))
         parts.append(f'<thead><tr style="{_LINE}">{cells}</tr></thead>')
     space = "nowrap" if head else "normal"  # a list of facts is broken, columns of numbers are not
-    body = ("".join(_cell("td", column, text, space) for column, text in enumerate(row)) for row in rows)
+    body = (
+        "".join(_cell("td", column < texts, text, space) for column, text in enumerate(row)) for row in rows
+    )
     parts.append(
         "<tbody>"
         + "".join(f'<tr style="background:none">{row}</tr>' for row in body)
@@ -57,8 +65,10 @@ def table(
     return Raw("".join(parts))
 
 
-def _cell(tag: str, column: int, text: object, space: str) -> str:
-    style = _CELL.format("right" if column else "left", space)
+def _cell(tag: str, is_text: bool, text: object, space: str) -> str:
+    if not is_text and " " not in str(text) and len(str(text)) < _LONGEST:
+        space = "nowrap"  # a number, which would be broken behind the minus of its exponent
+    style = _CELL.format("left" if is_text else "right", space)
     return f'<{tag} style="{style}">{_escaped(text)}</{tag}>'
 
 
