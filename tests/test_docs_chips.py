@@ -34,7 +34,7 @@ def test_the_rows_are_found():
 
 def test_the_page_is_dated_and_so_are_its_rows():
     assert re.search(r"^As of \d+ \w+ 20\d\d", PAGE, re.MULTILINE)
-    assert re.search(r"^All were read on \d+ \w+ 20\d\d\.", PAGE, re.MULTILINE)
+    assert re.search(r"^Looked up on \d+ \w+ 20\d\d, ", PAGE, re.MULTILINE)
     assert all(2017 <= int(row[1]) <= 2026 for row in ROWS)
 
 
