@@ -18,6 +18,7 @@ DOCS = Path(__file__).parent
 # Which modules are public, in the order of the reference, and what each is for.
 MODULES = {
     "floatlab": "formats, rounding, arrays and tensors",
+    "floatlab.block_formats": "numbers that share a scale",
     "floatlab.autograd": "how derivatives are recorded and computed",
     "floatlab.nn": "layers",
     "floatlab.nn.functional": "layers as functions",
@@ -50,6 +51,7 @@ ROOMS = {
     "errors": "Rounding and codes",
     "context": "Arrays and arithmetic",
     "array": "Arrays and arithmetic",
+    "block_formats": "Blocks and integers",
     "autograd": "Tensors",
     "names": "Tensors",
 }

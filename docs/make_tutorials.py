@@ -30,7 +30,7 @@ def write(folder: Path) -> None:
 
     A page that is there already, and is the same, is left alone, so that Sphinx need not read it again.
     """
-    lectures = sorted(COURSE.glob("[0-9][0-9]_*.ipynb"))
+    lectures = sorted(COURSE.glob("*.ipynb"))  # the numbered ones come first
     for edition in EDITIONS:
         (folder / edition).mkdir(parents=True, exist_ok=True)
         for lecture in lectures:
@@ -51,7 +51,7 @@ def index(names: list[str]) -> str:
     for place in (*EDITIONS, "src"):
         text = text.replace(f"[{place}]({place})", f"`tutorials/{place}`")
     rows = [
-        f"| {name[:2]} | "
+        f"| {name[:2] if name[0].isdigit() else name.replace('_', ' ')} | "
         + " | ".join(f"{{download}}`{name}.ipynb <{edition}/{name}.ipynb>`" for edition in EDITIONS)
         + " |"
         for name in names
