@@ -215,6 +215,13 @@ def test_each_recipe_has_its_formats(
     assert same(run(layer, x, g, recipe), three_products(layer, x, g, quantize)) == [True] * 3
 
 
+def test_every_recipe_has_a_case() -> None:
+    recipes = {r for r in vars(fl.amp).values() if isinstance(r, type) and issubclass(r, BlockRecipe)}
+    cases = {type(recipe) for recipe, *_ in OTHERS} | {MXFP4}
+    own = {"Int8"}  # in test_amp_int8
+    assert {r.__name__ for r in recipes - cases - {BlockRecipe}} == own
+
+
 WRONG = {
     "the other axis": lambda q: lambda x, axis, operand: q(x, 1 - axis, operand),
     "one of them twice": lambda q: lambda x, axis, operand: q(q(x, 1 - axis, operand), axis, operand),
@@ -270,6 +277,18 @@ def test_gradients_alone_are_rounded_stochastically_with_eight_bits() -> None:
         return fl.quantize(x, "nvfp4", axis=axis, rounding="stochastic", random_bits=8, rng=rng)
 
     assert same(found, three_products(layer, x, g, quantize)) == [True] * 3
+
+
+def test_four_over_six_is_no_choice_for_gradients_that_are_rounded_stochastically() -> None:
+    """The better of two random results would not be right on average."""
+    x = numbers(16, 64, seed=3)
+    plain, chosen = NVFP4(), NVFP4(four_over_six=True)
+    nearest = NVFP4(four_over_six=True, stochastic=False)
+    for operand, same_values in (("gradient", True), ("input", False), ("weight", False)):
+        found = [r.quantize(x, 1, operand, np.random.default_rng(0)) for r in (plain, chosen)]
+        assert np.array_equal(*found) == same_values
+    expected = fl.quantize(x, "nvfp4", axis=1, rule="nvfp4_4over6")
+    assert np.array_equal(nearest.quantize(x, 1, "gradient", np.random.default_rng(0)), expected)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:

@@ -129,9 +129,9 @@ def product(
     are exact in float64, so the accumulator is told. An operation that was given `operands` multiplies what that
     function makes of the two and their roles: a block format's values, say (amp.block_recipes).
     """
-    formats = [node.gradient_format if role == "gradient" else node.format for role in (*roles, "bias")]
-    if bias is None:
-        del formats[2]
+    formats = [node.gradient_format if role == "gradient" else node.format for role in roles]
+    if bias is not None:
+        formats.append(node.format)
     replace = node.params.get("operands")
     if replace is not None:
         a, b = replace(a, b, roles)
