@@ -48,8 +48,8 @@ _OF_BLOCKS: dict[str, Callable[[], Callable[..., Any]]] = {
     "get_format": lambda: import_module("floatlab.block_formats.catalogue").block_format,
     "quantize": lambda: import_module("floatlab.block_formats.quantize").quantize_blocks,
 }
-#: How the texts begin that may name one; "int4:32" spells one out.
-_BEGINNINGS = ("mx", "nv", "fp8_1", "MX", "NV", "FP8_1", " ")
+#: How the texts begin that name one, or are meant to; "int4:32" spells one out.
+_BEGINNINGS = ("mx", "nvfp", "fp8_1", "fp8-1")
 
 #: Functions of single elements, whose results have the place, and the labels, of their operands: with the options of
 #: the context, and without.
@@ -107,8 +107,9 @@ def names_blocks(fmt: object) -> bool:
     """
     if not isinstance(fmt, str):
         return hasattr(fmt, "block_size")
-    maybe = ":" in fmt or fmt.startswith(_BEGINNINGS)
-    return maybe and bool(import_module("floatlab.block_formats.catalogue").is_block_format(fmt))
+    if "=" in fmt:  # a format of single numbers with a name of its own
+        return False
+    return ":" in fmt or fmt.strip().lower().startswith(_BEGINNINGS)
 
 
 def with_blocks(function: F) -> F:
@@ -141,9 +142,15 @@ def _visit(
     for x in everything:
         if hasattr(x, "answer_floatlab"):  # numbers that share scales, which no other room knows
             return x.answer_floatlab(name, operands, options)
+    in_blocks = name in _OF_BLOCKS and any(map(names_blocks, (*operands[1:], options.get("fmt"))))
+    if in_blocks and any(hasattr(x, "gradient_format") for x in everything):
+        raise DtypeError(
+            f"Blocks are made of arrays. Got a tensor for {name}. "
+            "Use x.detach().numpy(), or train on blocks with floatlab.amp.block_autocast."
+        )
     if any(hasattr(x, "gradient_format") for x in operands or options.values()):
         return import_module("floatlab.autograd.functions").on_tensors(name, operands, options)
-    if name in _OF_BLOCKS and any(map(names_blocks, (*operands[1:], options.get("fmt")))):
+    if in_blocks:
         return _in_blocks(_OF_BLOCKS[name](), operands, options)
     guests = [x for x in everything if library_of(x) is not None]
     host = _host(name, guests)

@@ -44,6 +44,7 @@ from floatlab.block_formats.hadamard import hadamard
 from floatlab.block_formats.quantize import quantize_blocks
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.optim.parameters import is_whole
+from floatlab.rounding.options import checks_names
 from floatlab.sums.names import get_accumulator
 
 __all__ = ["MXFP4", "MXFP6", "MXFP8", "NVFP4", "BlockRecipe", "BlockScaling", "Tiles"]
@@ -54,6 +55,7 @@ _TRANSFORM = 16  # neighbours
 _NEAR_THE_END = 2.0**120  # of float32
 
 
+@checks_names
 @dataclass(frozen=True, kw_only=True)
 class BlockRecipe:
     """What all recipes of blocks share.
@@ -124,6 +126,7 @@ def _quantized(values: Array, fmt: BlockFormat, axis: int, **options: Any) -> Ar
     return quantize_blocks(values, fmt, **options)
 
 
+@checks_names
 @dataclass(frozen=True)
 class BlockScaling(BlockRecipe):
     """Any block formats, for operands of the forward pass and for gradients.
@@ -216,6 +219,7 @@ def _transformed(x: Array, axis: int) -> Array:
     return hadamard(x, _TRANSFORM, "transformer_engine", axis)
 
 
+@checks_names
 @dataclass(frozen=True)
 class MXFP8(BlockScaling):
     """MXFP8, in E4M3 throughout and with scales that nothing exceeds, as Transformer Engine has it.
@@ -237,6 +241,7 @@ class MXFP8(BlockScaling):
     _names = ("mxfp8_e4m3", "mxfp8_e5m2")
 
 
+@checks_names
 @dataclass(frozen=True)
 class MXFP6(BlockScaling):
     """MXFP6: "mxfp6_e2m3", or "mxfp6_e3m2" with more range and less precision; else as `MXFP8`."""
@@ -246,6 +251,7 @@ class MXFP6(BlockScaling):
     _names = ("mxfp6_e2m3", "mxfp6_e3m2")
 
 
+@checks_names
 @dataclass(frozen=True)
 class MXFP4(BlockScaling):
     """MXFP4; with ``rht=True, stochastic=True`` what Tseng et al. add to make it train; else as `MXFP8`."""
@@ -255,6 +261,7 @@ class MXFP4(BlockScaling):
     _names = ("mxfp4",)
 
 
+@checks_names
 @dataclass(frozen=True)
 class NVFP4(BlockScaling):
     """NVFP4 as Transformer Engine trains on it.
@@ -308,6 +315,7 @@ class NVFP4(BlockScaling):
         return {"rule": "nvfp4_4over6" if chooses else self.rule, "arithmetic": self.arithmetic}
 
 
+@checks_names
 @dataclass(frozen=True)
 class Tiles(BlockRecipe):
     """DeepSeek-V3's recipe: E4M3 with float32 scales, for 128 numbers of inputs and gradients, 128 x 128 of weights.

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from floatlab.amp.block_recipes import BlockRecipe
 from floatlab.block_formats.integers import quantize_int
 from floatlab.errors import check_option
+from floatlab.rounding.options import checks_names
 
 __all__ = ["Int8"]
 
 Array = NDArray[Any]
 
 
+@checks_names
 @dataclass(frozen=True)
 class Int8(BlockRecipe):
     """Training in int8, symmetric: what is summed by a product shares a scale, or the whole operand does.

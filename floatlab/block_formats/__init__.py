@@ -28,10 +28,32 @@ Blocks:
 
 from __future__ import annotations
 
-from floatlab.block_formats.block_array import BlockArray
-from floatlab.block_formats.block_format import BlockFormat
-from floatlab.block_formats.catalogue import block_formats as formats
-from floatlab.block_formats.differences import compare_rules, count_blocks
-from floatlab.block_formats.scale_rules import RULES
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from floatlab.block_formats.block_array import BlockArray
+    from floatlab.block_formats.block_format import BlockFormat
+    from floatlab.block_formats.catalogue import block_formats as formats
+    from floatlab.block_formats.differences import compare_rules, count_blocks
+    from floatlab.block_formats.scale_rules import RULES
 
 __all__ = ["RULES", "BlockArray", "BlockFormat", "compare_rules", "count_blocks", "formats"]
+
+# Each is loaded when it is used: files of this room are imported from many places, and by threads at once.
+_PLACES = {
+    "RULES": ("scale_rules", "RULES"),
+    "BlockArray": ("block_array", "BlockArray"),
+    "BlockFormat": ("block_format", "BlockFormat"),
+    "compare_rules": ("differences", "compare_rules"),
+    "count_blocks": ("differences", "count_blocks"),
+    "formats": ("catalogue", "block_formats"),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        file, what = _PLACES[name]
+        return getattr(import_module(f"{__name__}.{file}"), what)

@@ -50,7 +50,6 @@ class BlockArray:
     """
 
     __slots__ = ("axes", "codes", "format", "rule", "scales", "tensor_scale")
-    __array_ufunc__ = None  # arithmetic with NumPy's arrays asks this class, which refuses
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -62,6 +61,7 @@ class BlockArray:
         axes: tuple[int, ...],
         rule: str,
     ) -> None:
+        codes, scales = np.asarray(codes), np.asarray(scales)
         where = Layout(codes.shape, axes, fmt.block)
         if scales.shape != where.scale_shape:
             raise ShapeError(
@@ -137,9 +137,7 @@ class BlockArray:
         with np.errstate(all="ignore"):
             values = self.elements.astype(np.float64) * self.spread_scales()
             if dtype is not None:
-                if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-                    raise DtypeError(f"Blocks are decoded to float32 or float64. Got {dtype!r}. Use float64.")
-                return values.astype(dtype)
+                return values.astype(_float_type(dtype))
             if not self.format.is_exact_in_float32:
                 return values
             short = values.astype(np.float32)
@@ -173,7 +171,7 @@ class BlockArray:
             pairs = self.codes[..., 0::2].copy()
             pairs[..., : self.shape[-1] // 2] |= self.codes[..., 1::2] << 4
             return pairs
-        octets = self.codes[..., None].astype("<u2").view(np.uint8)
+        octets = self.codes[..., None].astype("<u4").view(np.uint8)
         each = np.unpackbits(octets, axis=-1, count=bits, bitorder="little")
         return np.packbits(each.reshape(*self.shape[:-1], -1), axis=-1, bitorder="little")
 
@@ -208,18 +206,30 @@ class BlockArray:
 
     # -- what it does not do -------------------------------------------------------------------------------
 
-    def _refuse(self, *_: object) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise FormatMismatchError(
             f"There is no arithmetic on blocks but the product of matrices. Got one of {self.format}. "
             "Use a.decode(), or floatlab.matmul(a, b)."
         )
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __pow__ = __rpow__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __getitem__ = _refuse
+    __pow__ = __rpow__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _refuse
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __pos__ = _refuse
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __getitem__ = __setitem__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = __round__ = _refuse
+    __float__ = __int__ = __array_ufunc__ = _refuse
+
+    def __eq__(self, other: object) -> bool:
+        raise FormatMismatchError(
+            f"Blocks are not compared number by number. Got one of {self.format}. "
+            "Compare a.codes and a.scales, or a.decode()."
+        )
 
     def __matmul__(self, other: Any) -> Array:
         return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return matmul(other, self)
 
     def answer_floatlab(self, name: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return what one of floatlab's functions is for blocks: `decode` and `matmul`; others are refused."""
@@ -232,6 +242,10 @@ class BlockArray:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         """Return the numbers: what NumPy asks for."""
+        if copy is False:
+            raise ValueError(
+                "The numbers of blocks are computed, which is a copy. Got copy=False. Leave it out."
+            )
         values = self.decode()
         return values if dtype is None else values.astype(dtype)
 
@@ -246,7 +260,18 @@ def _scales_shown(scales: Array) -> str:
     return "[" + ", ".join(some) + (", ..." if flat.size > 4 else "") + "]"
 
 
-def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact") -> Array:
+def _float_type(dtype: Any) -> np.dtype[Any]:
+    """Return float32 or float64, as which blocks are decoded."""
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise DtypeError(f"Blocks are decoded to float32 or float64. Got {dtype!r}. Use float64.")
+    return found
+
+
+def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", **options: Any) -> Array:
     """Return the product of two matrices of blocks: the sum of all products, rounded once.
 
     OCP leaves open how the sum over blocks is rounded; here it is exact by default.
@@ -257,8 +282,8 @@ def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact") 
         Of shapes (..., m, k) and (..., k, n); blocks lie along k, or are tiles.
     fmt : str or FloatFormat
         The format of the result.
-    accumulator : str
-        As of `floatlab.matmul`.
+    accumulator, **options
+        As of `floatlab.matmul`: how it adds up, and how the result is rounded.
 
     Returns
     -------
@@ -292,4 +317,6 @@ def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact") 
                 f"Blocks of a product lie along the axis that it sums. Got blocks along {x.axis} of shape {x.shape}. "
                 f"Encode the original again, with axis={axis - x.ndim}."
             )
-    return matmul_of_numbers(a.decode(np.float64), b.decode(np.float64), fmt, accumulator=accumulator)
+    return matmul_of_numbers(
+        a.decode(np.float64), b.decode(np.float64), fmt, accumulator=accumulator, **options
+    )

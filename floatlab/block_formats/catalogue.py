@@ -107,15 +107,22 @@ def _by_name(given: str) -> BlockFormat:
         raise FormatError(f"{rule}, which is a family. Use {_FAMILIES[name]}.")
     match = _GROUPED.fullmatch(name)
     if match is None:
-        guess = nearest_name(name, _CATALOGUE)
-        raise FormatError(
-            f"{rule}. " + (f'Did you mean "{guess}"?' if guess else 'Use "mxfp4" or "int4:32".')
+        guess = (
+            nearest_name(name, _CATALOGUE)
+            if ":" not in name or name.startswith(("mx", "nv", "fp8"))
+            else None
         )
+        ways = f'Did you mean "{guess}"?' if guess else 'Use a name, or element:length, such as "int4:32".'
+        raise FormatError(f"{rule}. {ways}")
     return _named(name, _element(given, match["element"]), int(match["length"]), "fp32", "absmax")
 
 
 def _element(given: str, name: str) -> FloatFormat | IntFormat:
     """Return the element format of a spelt-out name; integers are narrow, so that both signs have the same range."""
+    if name.startswith("uint"):
+        raise FormatError(
+            f"Integers in a group have a sign. Got {given!r}. Use {name[1:]}, or fl.quantize_int for unsigned ones."
+        )
     if name.startswith("int"):
         fmt = get_int_format(name)
         return IntFormat(fmt.bits, narrow=True)

@@ -120,7 +120,7 @@ class Conversion:
                 quotients[lost] = 0
             elif self._by_powers:
                 quotients = self._shifted(blocks, scales, out)
-            elif blocks.dtype == _F and (self.random_bits or 0) <= _UNSEEN_BITS:
+            elif blocks.dtype == _F and self._is_short and (self.random_bits or 0) <= _UNSEEN_BITS:
                 return self._watched(blocks, scales * self.tensor.value, integers, out)
             else:
                 return self._divided_exactly(blocks, scales * self.tensor.value, integers)
@@ -169,7 +169,7 @@ class Conversion:
         """
         mode, sizes = MODES[self.rounding.rounding], scales[scales != 0]
         usual = sizes.size == 0 or (sizes.min() > 2.0**-100 and sizes.max() < 2.0**100)
-        if not (mode.nearest and usual and self._is_short):
+        if not (mode.nearest and usual):
             return self._rounded(_over(blocks, scales), integers)
         zero = scales == 0
         factors = (1.0 / np.where(zero, 1.0, scales)).astype(_F)

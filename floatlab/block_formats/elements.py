@@ -25,7 +25,7 @@ from floatlab.formats import FloatFormat
 
 __all__ = ["Element", "element_of"]
 
-_MOST_BITS = 16
+_MOST_BITS = 32
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def _signs(signs: Any, size: int) -> Array:
                 f"Use size={len(TRANSFORMER_ENGINE)}, or other signs."
             )
         return np.array(TRANSFORMER_ENGINE, np.float64)
-    if isinstance(signs, np.random.Generator | int | np.integer):
+    if isinstance(signs, np.random.Generator | int | np.integer) and not isinstance(signs, bool):
         rng = generator(signs if isinstance(signs, np.random.Generator) else int(signs))
         assert rng is not None
         return 1.0 - 2.0 * rng.integers(0, 2, size)

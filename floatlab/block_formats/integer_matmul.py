@@ -55,7 +55,7 @@ def matmul(
     y: Quantized,
     fmt: Any = "float32",
     *,
-    accumulator: str = "int32",
+    accumulator: str | None = None,
     **options: Unpack[RoundingOptions],
 ) -> Array:
     """Return the product of two arrays of integers as the numbers that it stands for.
@@ -69,9 +69,10 @@ def matmul(
         summed.
     fmt : str or FloatFormat
         The format of the result.
-    accumulator : {"int32", "int32_saturate", "maddubs", "exact"}
+    accumulator : {None, "int32", "int32_saturate", "maddubs", "exact"}
         How the integers are summed; the file says what each of them is. "int32" is exact as long as the sum is an
-        int32, which 8-bit integers are sure of up to K = 32768 products; beyond, it wraps, as the processor does.
+        int32, which 8-bit integers are sure of up to K = 32768 products, and 16-bit ones of none; beyond, it wraps, as
+        the processor does. Default: exact.
     **options
         Those of `floatlab.quantize`: how the result is rounded.
 
@@ -94,6 +95,8 @@ def matmul(
     array([[11.]], dtype=float32)
     """
     check_names("matmul", options, (*RoundingOptions.__annotations__, "fmt", "accumulator"))
+    if accumulator is None:
+        accumulator = "exact"
     check_option("accumulator", accumulator, ACCUMULATORS)
     rows, columns = _as_matrix(x, left=True), _as_matrix(y, left=False)
     (a, a_scale, a_zero), (b, b_scale, b_zero) = rows, columns

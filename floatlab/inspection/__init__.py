@@ -91,7 +91,7 @@ def inspect(
     [('float16', 1, 0), ('float8_e4m3fn', 1, 1)]
     """
     chosen = _formats(formats)
-    kinds = (scaling,) if isinstance(scaling, str) else tuple(scaling)
+    kinds = tuple(scaling) if isinstance(scaling, list | tuple | set | frozenset | dict) else (scaling,)
     for kind in kinds:
         check_option("scaling", kind, SCALINGS)
     if not kinds:

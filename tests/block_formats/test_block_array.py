@@ -11,7 +11,7 @@ import pytest
 from block_oracle import NAMES
 
 import floatlab as fl
-from floatlab.errors import FormatMismatchError, ShapeError
+from floatlab.errors import DtypeError, FormatMismatchError, ShapeError
 
 
 def test_two_codes_of_four_bits_make_a_byte_the_even_index_low():
@@ -120,3 +120,30 @@ def test_formats_show_themselves():
     assert "float8_e4m3fn" in html
     assert str(fl.get_format("MXFP4")) == "mxfp4"
     assert fl.get_format("nvfp4").max == 448 * 6
+
+
+def test_a_product_takes_the_options_of_rounding():
+    a, b = fl.encode([[1.0, 2.0**-20]], "mxfp8_e5m2"), fl.encode([[1.0], [2.0**-10]], "mxfp8_e5m2", axis=0)
+    up, down = (fl.matmul(a, b, "bf16", rounding=f"toward_{way}") for way in ("positive", "negative"))
+    assert (up >= down).all()
+    exact = sum(
+        Fraction(float(x)) * Fraction(float(y)) for x, y in zip(a.decode()[0], b.decode()[:, 0], strict=True)
+    )
+    assert up.item() == fl.quantize(exact, "bf16", rounding="toward_positive")
+
+
+@pytest.mark.parametrize("dtype", ["foo", "int8", "mxfp4", np.float16])
+def test_blocks_are_decoded_to_float32_or_float64(dtype):
+    with pytest.raises(DtypeError, match="float64"):
+        fl.encode([1.0], "mxfp4").decode(dtype)
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(fl.encode([1.0], "mxfp4"), copy=False)
+
+
+def test_the_product_of_long_integers_does_not_wrap_unless_asked():
+    a, b = fl.quantize_int(np.ones((1, 3)), "int16"), fl.quantize_int(np.ones((3, 1)), "int16")
+    exact = 3 * (a.decode("float64")[0, 0]) ** 2
+    assert fl.matmul(a, b).item() == np.float32(exact)
+    assert fl.matmul(a, b, accumulator="int32").item() < 0
+    many = fl.matmul(fl.quantize_int(np.ones((1, 150_000))), fl.quantize_int(np.ones((150_000, 1))))
+    assert abs(many.item() - 150_000) < 1
