@@ -56,7 +56,7 @@ def rows() -> Iterator[Row]:
     yield "numbers just below a power of two", "microxcaling", _just_below_powers_of_two()
     yield (
         "an infinity in `mxfp8_e4m3`",
-        'OCP, torchao: `nonfinite="nan"`',
+        'OCP: `nonfinite="nan"`',
         _one(f32([np.inf, 1]), "mxfp8_e4m3", "rceil"),
     )
     saturated = _one(f32([np.inf, 1]), "mxfp8_e4m3", "rceil", nonfinite="saturate")

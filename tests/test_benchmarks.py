@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 RECORD = json.loads((BENCHMARKS / "results" / "numeric.json").read_text(encoding="utf-8"))
 
 
-FILES = ("agreement", "cases", "machine", "numeric", "page", "peers", "training")
+FILES = ("agreement", "blocks", "cases", "machine", "numeric", "page", "peers", "training")
 
 
 @pytest.fixture
@@ -42,6 +42,15 @@ def contenders(script, **results):
 
 def test_the_page_is_what_the_script_makes_of_its_results(script):
     assert script("page").put_into(PAGE, RECORD) == PAGE
+
+
+def test_the_page_of_blocks_is_what_the_script_makes_of_its_results(script):
+    page = (ROOT / "docs" / "block-formats.md").read_text(encoding="utf-8")
+    record = json.loads((BENCHMARKS / "results" / "blocks.json").read_text(encoding="utf-8"))
+    assert script("blocks").put_into(page, record) == page
+    assert (
+        record["oracle"]["differing"] == record["torchao"]["differing"] == record["gfloat"]["differing"] == 0
+    )
 
 
 def test_a_figure_that_is_typed_into_the_page_is_found(script):

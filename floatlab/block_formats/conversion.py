@@ -20,7 +20,7 @@ from floatlab.backend import Array
 from floatlab.block_formats.block_format import BlockFormat
 from floatlab.block_formats.magnitudes import largest_words
 from floatlab.block_formats.scale_rules import ScaleRule
-from floatlab.block_formats.scales import TensorScale, block_scales, candidates
+from floatlab.block_formats.scales import TensorScale, block_scales, candidates, marked
 from floatlab.operations.operate import operate
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import Rule
@@ -100,11 +100,8 @@ class Conversion:
         amax = largest_words(blocks, words).view(blocks.dtype)
         if self.rule.name == "nvfp4_4over6":
             return self._four_over_six(blocks, amax, integers, columns)
-        scales = self._scales(amax)
+        scales = block_scales(amax, self.format, self.rule, self.arithmetic, self.tensor, self.nonfinite)
         return self._divided(blocks, scales, integers, out), scales
-
-    def _scales(self, amax: Array) -> Array:
-        return block_scales(amax, self.format, self.rule, self.arithmetic, self.tensor, self.nonfinite)
 
     def _divided(
         self, blocks: Array, scales: Array, integers: Array | None, out: Array | None = None
@@ -225,10 +222,7 @@ class Conversion:
         sizes = np.where(finite, amax, amax.dtype.type(0))
         with np.errstate(all="ignore"):
             six, four = candidates(sizes, self.format, self.arithmetic, self.tensor)
-        if not finite.all():
-            lost = ~finite if self.nonfinite == "nan" else np.isnan(amax)
-            mark = np.where(lost, np.nan, float(self.format.scale.max))
-            six, four = (np.where(finite, s, mark) for s in (six, four))
+        six, four = (marked(s, amax, self.format, self.nonfinite) for s in (six, four))
         elements = [self._divided(blocks, s, integers) for s in (six, four)]
         if self.arithmetic == "te":
             take = self._errors_in_float32(blocks, elements, (six, four), columns) & finite

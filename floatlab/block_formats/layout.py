@@ -88,8 +88,8 @@ class Layout:
         return tuple(sides)
 
     @cached_property
-    def _flat(self) -> bool:
-        """Whether the blocks lie one after the other in memory, all of one length."""
+    def in_order(self) -> bool:
+        """Whether the blocks lie one after the other in memory, all of one length: chunks are views, in C order."""
         return self.axes == (len(self.shape) - 1,) and self.shape[-1] % self.block[0] == 0
 
     @cached_property
@@ -110,7 +110,7 @@ class Layout:
         return self._three(self.scale_shape)
 
     def _three(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
-        if self._flat:
+        if self.in_order:
             return 1, 1, math.prod(shape)
         if len(self.axes) == 2:
             return math.prod(shape[:-2]), shape[-2], shape[-1]
@@ -118,11 +118,6 @@ class Layout:
         if axis == len(shape) - 1:
             return 1, math.prod(shape[:-1]), shape[-1]
         return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-
-    @property
-    def in_order(self) -> bool:
-        """Whether chunks hand out the numbers in C order."""
-        return self._flat
 
     def chunks(self, limit: int) -> Iterator[Chunk]:
         """Yield the blocks, about `limit` numbers at a time, and at least one block."""

@@ -7,6 +7,7 @@ convert each chunk as `conversion.py` says. A scale of the whole tensor needs a 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,7 +17,7 @@ from floatlab.block_formats.block_array import BlockArray
 from floatlab.block_formats.block_format import BlockFormat, rule_of_scales
 from floatlab.block_formats.catalogue import block_format
 from floatlab.block_formats.conversion import Conversion
-from floatlab.block_formats.layout import Layout, layout
+from floatlab.block_formats.layout import Chunk, Layout, layout
 from floatlab.block_formats.magnitudes import words_of
 from floatlab.block_formats.scales import TensorScale, tensor_scale_of
 from floatlab.codes.encode import encode_values
@@ -96,16 +97,9 @@ def quantize_blocks(x: Any, fmt: Any, *, out: Array | None = None, **options: Un
     [1.0, 3.0, 96.0, 0.0]
     """
     job = _Job("quantize", x, fmt, options)
-    values = _target(job, x, out)
-    if values is job.source:
-        values = np.empty_like(job.source)
-    shape = job.layout.three
-    source, target, integers = job.source.reshape(shape), values.reshape(shape), job.integers
-    room = _Room(job)
-    for chunk in job.layout.chunks(_CHUNK):
-        blocks = np.ascontiguousarray(chunk.take(source))
-        drawn = None if integers is None else np.ascontiguousarray(chunk.take(integers))
-        elements, scales = job.conversion.elements(blocks, drawn, chunk.block[1], *room.of(blocks.shape))
+    values = _target(job, out)
+    target = values.reshape(job.layout.three)
+    for chunk, elements, scales in job.converted():
         place = chunk.take(target) if job.layout.in_order else None
         product = _product(elements, scales * job.conversion.tensor.value, values.dtype, place)
         if place is None:
@@ -138,13 +132,8 @@ def encode_blocks(x: Any, fmt: Any, **options: Unpack[_BlockOptions]) -> BlockAr
     element, where = job.format.parts, job.layout
     codes = np.empty(where.shape, element.code_dtype)
     scales = np.empty(where.scale_shape, job.format.scale.code_dtype)
-    source, target = job.source.reshape(where.three), codes.reshape(where.three)
-    places = scales.reshape(where.three_of_scales)
-    room = _Room(job)
-    for chunk in where.chunks(_CHUNK):
-        blocks = np.ascontiguousarray(chunk.take(source))
-        drawn = None if job.integers is None else np.ascontiguousarray(chunk.take(job.integers))
-        elements, found = job.conversion.elements(blocks, drawn, chunk.block[1], *room.of(blocks.shape))
+    target, places = codes.reshape(where.three), scales.reshape(where.three_of_scales)
+    for chunk, elements, found in job.converted():
         chunk.put(target, element.encode(elements))
         part = places[chunk.scales]
         part[...] = encode_values(found, job.format.scale).reshape(part.shape)
@@ -152,7 +141,7 @@ def encode_blocks(x: Any, fmt: Any, **options: Unpack[_BlockOptions]) -> BlockAr
     return BlockArray(job.format, codes, scales, tensor, where.axes, job.conversion.rule.name)
 
 
-def _target(job: _Job, x: Any, out: Array | None) -> Array:
+def _target(job: _Job, out: Array | None) -> Array:
     """Return where the values go."""
     dtype = job.value_dtype
     if out is None:
@@ -250,6 +239,14 @@ class _Job:
             self.format, rule, arithmetic, rounding, bits, "nan" if nonfinite == "error" else nonfinite,
             self._tensor_scale(rule, arithmetic, options.get("tensor_scale")),
         )  # fmt: skip
+
+    def converted(self) -> Iterator[tuple[Chunk, Array, Array]]:
+        """Yield where blocks lie, their elements, which are to be used before the next ones, and their scales."""
+        source, room = self.source.reshape(self.layout.three), _Room(self)
+        for chunk in self.layout.chunks(_CHUNK):
+            blocks = np.ascontiguousarray(chunk.take(source))
+            drawn = None if self.integers is None else np.ascontiguousarray(chunk.take(self.integers))
+            yield chunk, *self.conversion.elements(blocks, drawn, chunk.block[1], *room.of(blocks.shape))
 
     @property
     def value_dtype(self) -> np.dtype[Any]:

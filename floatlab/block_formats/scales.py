@@ -21,7 +21,7 @@ from floatlab.block_formats.scale_rules import RULES, ScaleRule, exponents
 from floatlab.operations.operate import operate
 from floatlab.rounding.quantize import quantize
 
-__all__ = ["TensorScale", "block_scales", "candidates", "tensor_scale_of"]
+__all__ = ["TensorScale", "block_scales", "candidates", "marked", "tensor_scale_of"]
 
 _F = np.float32
 _LARGEST = np.finfo(np.float32).max
@@ -101,14 +101,18 @@ def block_scales(
         scales = _power_scales(sizes, fmt, rule) if rule.power else _STEPS[rule.name](
             sizes, fmt, arithmetic, tensor
         )  # fmt: skip
-    if sizes is not amax:
-        lost = ~finite if nonfinite == "nan" else np.isnan(amax)
-        scales = np.where(finite, scales, np.where(lost, np.nan, _largest_scale(fmt)))
-    return scales
+    return scales if sizes is amax else marked(scales, amax, fmt, nonfinite)
 
 
-def _largest_scale(fmt: BlockFormat) -> float:
-    return float(fmt.scale.max)
+def marked(scales: Array, amax: Array, fmt: BlockFormat, nonfinite: str) -> Array:
+    """Return scales with those of blocks that hold an infinity or a NaN put in: NaN, or the largest scale there is.
+
+    >>> from floatlab.block_formats.catalogue import block_format
+    >>> marked(np.ones(3), np.array([1.0, np.inf, np.nan]), block_format("nvfp4"), "saturate").tolist()
+    [1.0, 448.0, nan]
+    """
+    lost = np.isnan(amax) if nonfinite == "saturate" else ~np.isfinite(amax)
+    return np.where(lost, np.nan, np.where(np.isinf(amax), float(fmt.scale.max), scales))
 
 
 def _power_scales(amax: Array, fmt: BlockFormat, rule: ScaleRule) -> Array:
