@@ -52,6 +52,7 @@ ROOMS = {
     "context": "Arrays and arithmetic",
     "array": "Arrays and arithmetic",
     "block_formats": "Blocks and integers",
+    "matrix_units": "Matrix units",
     "autograd": "Tensors",
     "names": "Tensors",
 }

@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from floatlab.block_formats.integer_format import IntFormat
     from floatlab.block_formats.integers import quantize_int
     from floatlab.inspection import inspect
+    from floatlab.matrix_units import MatrixUnit, get_unit, units
     from floatlab.numeric import *
 
 __version__ = "0.1.0"
@@ -156,7 +157,7 @@ _ROOMS = (
 __all__ = [
     "Arithmetic", "BlockArray", "BlockFormat",
     "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "FloatlabError",
-    "IntArray", "IntFormat",
+    "IntArray", "IntFormat", "MatrixUnit",
     "Tensor", "abs", "add", "allclose", "amax", "amin", "amp", "arange", "arccos", "arccosh", "arcsin",
     "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "arithmetic", "array",
     "as_tensor", "asarray", "autograd", "average", "block_formats",
@@ -165,7 +166,7 @@ __all__ = [
     "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
     "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
-    "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "hadamard", "hypot", "index_select",
+    "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "get_unit", "hadamard", "hypot", "index_select",
     "inference_mode", "inspect", "is_grad_enabled", "isfinite", "isinf", "isnan", "ldexp", "linspace", "load",
     "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logaddexp2", "manual_seed", "masked_fill",
     "matmul", "max", "maximum", "mean", "median", "memory", "min", "minimum", "mm", "multinomial", "multiply",
@@ -174,8 +175,8 @@ __all__ = [
     "randint", "randn", "randn_like", "randperm", "reciprocal", "relu", "remainder", "reshape", "rsqrt",
     "save", "set_grad_enabled", "sigmoid", "sin", "sinh", "softmax", "softplus", "sort", "spacing", "split",
     "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "tan", "tanh", "telemetry", "tensor",
-    "tensordot", "testing", "threads", "topk", "track_flags", "transpose", "tril", "triu", "ulp", "unbind", "unsqueeze",
-    "var", "vecdot", "verify", "where", "zeros", "zeros_like",
+    "tensordot", "testing", "threads", "topk", "track_flags", "transpose", "tril", "triu", "ulp", "unbind",
+    "units", "unsqueeze", "var", "vecdot", "verify", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

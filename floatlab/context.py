@@ -39,6 +39,7 @@ import numpy as np
 
 from floatlab.errors import OptionError, OverflowPolicyError, check_option, check_switch
 from floatlab.formats import FloatFormat
+from floatlab.matrix_units import MatrixUnit, get_unit
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import OVERFLOW_POLICIES, SUBNORMAL_RULES, checks_names
 from floatlab.rounding.random_integers import generator
@@ -63,6 +64,9 @@ class Arithmetic:
     accumulator : str, FloatFormat or Accumulator
         How sums, means, products of matrices and convolutions add up: "wide", "exact", a format's name for sequential
         accumulation, or another of `floatlab.sums.accumulators`.
+    unit : str or MatrixUnit, optional
+        The matrix unit that forms products of matrices and convolutions instead, forward and backward: "h100", or any
+        other that `floatlab.get_unit` knows. Sums and means keep their accumulator, as chips do.
 
     Raises
     ------
@@ -75,6 +79,7 @@ class Arithmetic:
     subnormals: str = "gradual"
     flush_inputs: bool = False
     accumulator: str | FloatFormat | Accumulator = "wide"
+    unit: str | MatrixUnit | None = None
     rng: np.random.Generator | int | None = None
     random_bits: int | None = None
 
@@ -84,7 +89,13 @@ class Arithmetic:
             check_option("overflow", self.overflow, OVERFLOW_POLICIES, OverflowPolicyError)
         check_option("subnormals", self.subnormals, SUBNORMAL_RULES)
         check_switch("flush_inputs", self.flush_inputs)
-        get_accumulator(self.accumulator)
+        if get_accumulator(self.accumulator).forms_products:
+            raise OptionError(
+                f"Sums have no matrix unit. Got accumulator={str(self.accumulator)!r}. "
+                f'Use unit="{self.accumulator}".'
+            )
+        if self.unit is not None:
+            get_unit(self.unit)
         generator(self.rng)
 
     @cached_property
@@ -116,9 +127,14 @@ class Arithmetic:
 
     @cached_property
     def for_sums(self) -> dict[str, Any]:
-        """The options of a sum or a product of matrices."""
+        """The options of a sum."""
         self.check_sums()
         return self.for_rounded_sums
+
+    @cached_property
+    def for_products(self) -> dict[str, Any]:
+        """The options of a product of matrices."""
+        return self.for_sums if self.unit is None else self.for_sums | {"accumulator": get_unit(self.unit)}
 
     def check_sums(self) -> None:
         """Refuse to flush the operands of a sum or a product of matrices."""
@@ -135,6 +151,42 @@ class Arithmetic:
     def of_reduction(self, **given: Any) -> dict[str, Any]:
         """Return the options that a sum takes; those that are given replace the context's."""
         return _with_generator(self.for_sums | given)
+
+    def of_product(self, **given: Any) -> dict[str, Any]:
+        """Return the options that a product of matrices takes; those that are given replace the context's.
+
+        `unit` becomes the accumulator, and `bias_first` a field of it.
+        """
+        if "accumulator" in given:
+            given = _with_unit(given)
+        bias_first = given.pop("bias_first", None)
+        options = self.for_products
+        if "unit" in given:
+            unit = given.pop("unit")
+            options = self.for_sums if unit is None else options | {"accumulator": get_unit(unit)}
+        options = options | given
+        if bias_first is not None:
+            how = get_accumulator(options["accumulator"])
+            if not isinstance(how, MatrixUnit):
+                raise OptionError(
+                    f"bias_first says where a matrix unit adds the bias. Got accumulator={str(how)!r}. "
+                    'Name a unit, unit="h100", or leave bias_first out.'
+                )
+            options["accumulator"] = replace(how, bias_first=bias_first)
+        return _with_generator(options)
+
+
+def _with_unit(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options in which a unit that was given as the accumulator is called by its name."""
+    if not get_accumulator(options["accumulator"]).forms_products:
+        return {"unit": None} | options
+    options = dict(options)
+    unit = options.pop("accumulator")
+    if options.setdefault("unit", unit) != unit:
+        raise OptionError(
+            f"Products have one unit. Got accumulator={str(unit)!r} and unit={str(options['unit'])!r}. Use one of them."
+        )
+    return options
 
 
 def _with_generator(options: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +223,9 @@ def arithmetic(**options: Any) -> Iterator[Arithmetic]:
     Parameters
     ----------
     **options
-        Those of `Arithmetic`: rounding, overflow, subnormals, flush_inputs, accumulator, rng, random_bits. A seed
-        given as rng becomes one generator for the whole block. What is not given stays as it is outside.
+        Those of `Arithmetic`: rounding, overflow, subnormals, flush_inputs, accumulator, unit, rng, random_bits. A
+        seed given as rng becomes one generator for the whole block. What is not given stays as it is outside. An
+        accumulator ends a unit that is in force; ``accumulator="h100"`` is ``unit="h100"``.
 
     Raises
     ------
@@ -204,6 +257,8 @@ def arithmetic(**options: Any) -> Iterator[Arithmetic]:
         check_option("an option of arithmetic", name, _NAMES)
     if "rng" in options:
         options["rng"] = generator(options["rng"])  # or each nested block would begin again with a seed
+    if "accumulator" in options:
+        options = _with_unit(options)
     with using(replace(_current.get(), **options)) as rules:
         yield rules
 

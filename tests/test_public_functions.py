@@ -24,6 +24,8 @@ NOT_NUMERIC = {
     "finfo",
     "formats",
     "get_format",
+    "get_unit",
+    "units",
     "hadamard",  # tests/block_formats
     "inspect",
     "quantize_int",

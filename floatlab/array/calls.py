@@ -48,6 +48,7 @@ _FLOAT64 = get_format("float64")
 
 
 _OF_OPERATIONS = tuple(OperationOptions.__annotations__)
+_PRODUCTS = ("dot", "matmul")  # which a matrix unit may form
 _OF_REDUCTIONS = ("axis", "keepdims", *ReductionOptions.__annotations__)
 
 
@@ -101,7 +102,7 @@ def reduction(name: str, operands: tuple[Any, ...], fmt: Any, options: Any, *oth
     if options:
         check_names(name, options, (*others, *_OF_REDUCTIONS))
         flags = check_switch("return_flags", options.pop("return_flags", False))
-    given = context.of_reduction(**options)
+    given = (context.of_product if name in _PRODUCTS else context.of_reduction)(**options)
     wanted = flags or (is_tracking() and has_flags(given["accumulator"]))
     return Call(name, *resolve(name, operands, fmt), given, flags, wanted)
 

@@ -24,6 +24,7 @@ from floatlab.rounding.inputs import as_source
 from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
+from floatlab.sums.names import get_accumulator
 from floatlab.sums.operands import axes_of
 from floatlab.sums.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
 
@@ -99,14 +100,18 @@ def dot(a: Any, b: Any, fmt: Any = None, **options: Unpack[ProductOptions]) -> A
 
 def _product(name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any, options: Any) -> Any:
     bias, product_format = options.pop("bias", None), options.pop("product_format", None)
-    call = reduction(name, (a, b), fmt, options, "bias", "product_format")
+    call = reduction(name, (a, b), fmt, options, "bias", "product_format", "unit", "bias_first")
     more: dict[str, Any] = {}
     if product_format is not None:
         more["product_format"] = product_format
     if bias is not None:
         more["bias"] = of_format(name, bias, call.fmt) if fmt is None else _plain(bias)
         call.formats.append(_format_of(bias) if fmt is not None else call.fmt)
-    known = _known(call.formats, call.options.pop("formats", ()))
+    said = call.options.pop("formats", ())
+    if bias is not None and get_accumulator(call.options["accumulator"]).forms_products:
+        call.formats.pop()  # which chooses no instruction of a matrix unit
+        said = said[:2]
+    known = _known(call.formats, said)
     return call.run(function, *call.values, call.fmt, formats=known, **more)
 
 

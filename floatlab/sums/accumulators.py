@@ -30,7 +30,7 @@ D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2 (what an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache, reduce
 
@@ -79,9 +79,18 @@ class Accumulator:
         values = (getattr(self, field.name) for field in fields(self))
         return tuple(value for value in values if isinstance(value, FloatFormat))
 
+    @property
+    def forms_products(self) -> bool:
+        """Whether it adds up products of matrices alone, and these as a whole: then it has `multiply`, no `add_up`."""
+        return False
+
     def add_up(self, terms: Terms, rounder: Rounder) -> Array:
         """Return the sums of at least one term, in float64, not yet rounded to the result's format."""
         raise TypeError(f"{type(self).__name__} has no order of its own.")
+
+    def multiply(self, a: Array, b: Array, addend: Array | None, formats: Sequence[FloatFormat]) -> Array:
+        """Return ``a @ b + addend`` of matrices in float64, not yet rounded to the result's format."""
+        raise TypeError(f"{type(self).__name__} adds up terms.")
 
 
 @dataclass(frozen=True)

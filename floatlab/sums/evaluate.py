@@ -68,6 +68,13 @@ def evaluate(
     with ignore_float_errors(product.a):
         if not isinstance(how, Wide | Exact):
             refuse_flags(how, return_flags)
+            if how.forms_products:
+                if product_format is not None:
+                    raise OptionError(
+                        f"A matrix unit has products of its own. Got product_format beside {str(how)!r}. Leave it out."
+                    )
+                whole = how.multiply(product.a, product.b, product.addend, product.formats)
+                return rounded(whole, fmt, rounder)
             return rounded(_ordered(product, how, rounder, product_format), fmt, rounder)
         if product_format is not None:
             raise OptionError(

@@ -29,7 +29,7 @@ from typing import Any, Unpack
 from numpy.typing import ArrayLike
 
 from floatlab.backend import Array
-from floatlab.errors import ShapeError
+from floatlab.errors import OptionError, ShapeError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.operations.operate import operate
 from floatlab.rounding.flags import Flags
@@ -251,6 +251,11 @@ def _asked(
     if not options.keys() <= _NAMES:
         check_names(function, options, (*SumOptions.__annotations__, *others, "return_flags"))
     fmt, how = get_format(fmt), get_accumulator(options.get("accumulator", "wide"))
+    if how.forms_products and function != "matmul":
+        raise OptionError(
+            f"A matrix unit adds up products of matrices, and no {function}. Got accumulator={str(how)!r}. "
+            'Use accumulator="fp32", or leave it out.'
+        )
     rounding, overflow, subnormals, _ = settings(options)
     make_rule(fmt, rounding, overflow, subnormals, False)  # refuses what cannot be
     rounder, bits = PLAIN, options.get("random_bits")  # which never looks at its generator

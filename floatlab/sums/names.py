@@ -7,6 +7,7 @@ floatlab.sums.accumulators : what each of them does
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
@@ -15,11 +16,21 @@ from floatlab.errors import FormatError, OptionError, nearest_name
 from floatlab.formats import FloatFormat, aliases, formats, get_format
 from floatlab.sums.accumulators import Accumulator, Chunked, Exact, Kahan, Pairwise, Sequential, Wide
 
-__all__ = ["get_accumulator", "has_flags"]
+__all__ = ["get_accumulator", "has_flags", "know"]
 
 _KINDS: dict[str, type[Accumulator]] = {
     kind.__name__.lower(): kind for kind in (Wide, Exact, Sequential, Pairwise, Chunked, Kahan)
 }
+#: What finds the accumulators of other rooms by their names, and lists those: see `know`.
+_OTHERS: list[tuple[Callable[[str], Accumulator | None], Callable[[], Iterable[str]]]] = []
+
+
+def know(find: Callable[[str], Accumulator | None], names: Callable[[], Iterable[str]]) -> None:
+    """Let `get_accumulator` know the accumulators of a room below this one, as those of `floatlab.matrix_units`.
+
+    `find` returns the accumulator of a text, or None if it is not one of its own; `names` lists them for suggestions.
+    """
+    _OTHERS.append((find, names))
 
 
 def get_accumulator(accumulator: str | FloatFormat | Accumulator) -> Accumulator:
@@ -68,10 +79,15 @@ def _by_name(text: str) -> Accumulator:
     kind = kind.lower()  # and no more: a format's own name may have capitals
     if kind in _KINDS:
         return _from_parts(text, _KINDS[kind], parts)
+    for find, _ in _OTHERS:
+        found = find(text)
+        if found is not None:
+            return found
     try:
         return Sequential(get_format(text))
     except FormatError:
         names = [*_KINDS, *(name for fmt in formats() for name in (fmt.name, *aliases(fmt)))]
+        names += [name for _, listed in _OTHERS for name in listed()]
         guess = nearest_name(kind, names)
         way_out = f'Did you mean "{guess}"?' if guess else 'Use "wide" or "exact".'
         raise OptionError(

@@ -113,7 +113,7 @@ def product_of(
     ys = [y[:, None] for y in ys] if ys[0].ndim == 1 else ys
     if bias is not None:
         addends = [array_module(x).broadcast_to(x, shape).reshape(full) for x in addends]
-    known = _known_formats(formats, 2 if bias is None else 3)
+    known = _known_formats(formats, 2 if bias is None or (how.forms_products and len(formats) == 2) else 3)
     if len(xs) == len(ys) == len(addends) == 1:
         narrow = x_narrow and y_narrow and bias_narrow
         return MatrixProduct(xs[0], ys[0], addends[0], full, narrow, known), shape

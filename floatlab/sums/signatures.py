@@ -60,10 +60,16 @@ class AxisOptions(SumOptions, total=False):
 
 
 class ProductOptions(SumOptions, total=False):
-    """The options of a product of matrices, as `floatlab.sums.matmul.matmul` describes them."""
+    """The options of a product of matrices, as `floatlab.sums.matmul.matmul` describes them.
+
+    unit is a matrix unit, which may be said as the accumulator as well; bias_first whether its accumulator starts at
+    the bias (see `floatlab.MatrixUnit`).
+    """
 
     bias: Any
     product_format: str | FloatFormat | None
+    unit: Any
+    bias_first: bool
 
 
 class OperationOptions(RoundingOptions, total=False):

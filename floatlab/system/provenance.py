@@ -27,6 +27,7 @@ COMMON = (
     "formats",
     "functions",
     "interchange",
+    "matrix_units",
     "operations",
     "rounding",
     "sums",

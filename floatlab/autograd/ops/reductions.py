@@ -142,7 +142,7 @@ def product(
         fmt or node.target,
         bias=bias,
         formats=formats,
-        **node.arithmetic.for_sums,
+        **node.arithmetic.for_products,
     )
     return out
 

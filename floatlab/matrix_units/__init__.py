@@ -1,0 +1,17 @@
+"""What does this chip's dot product do? Matrix units as accumulators, equal to the silicon bit for bit.
+
+- `instruction.py`: one instruction: which formats it multiplies, how many products it adds at a time.
+- `aligned.py`: NVIDIA's tensor cores: products aligned, cut, added exactly, rounded once. The readable version.
+- `steps.py`: fp8 as fp16, in two steps.
+- `amd.py`: AMD's matrix cores, three generations.
+- `processors.py`: bfloat16 on processors of Intel, AMD and Arm.
+- `operands.py`: operands are values of their formats, or refused.
+- `unit.py`: a unit, which is an accumulator with an instruction for each kind of operands.
+- `catalogue.py`: the chips, as data.
+- `names.py`: which unit a name stands for.
+"""
+
+from floatlab.matrix_units.names import get_unit, units
+from floatlab.matrix_units.unit import MatrixUnit
+
+__all__ = ["MatrixUnit", "get_unit", "units"]
