@@ -114,3 +114,66 @@ def test_less_to_begin_with_may_be_more_in_the_end():
 
 def test_an_empty_dot_product_is_its_accumulator():
     assert oracle("h100", None, ("fp16", "fp16"), "fp32")([], [], 3) == 3
+
+
+# -- units that no record covers: values worked out by hand ------------------------------------------------
+
+
+def test_fp8_on_an_fp16_unit_adds_c_last_and_to_nearest():
+    """In one block 2**24 + 1 would be cut to 2**24 twice; the two halves are added up before they meet c."""
+    dot = oracle("h100", "mma.sync", ("e4m3", "e4m3"), "fp32")
+    three = [1.0, 1.0, 1.0] + [0.0] * 29
+    assert dot(three, [1.0] * 32, 2**24) == 2**24 + 4  # a tie between +2 and +4, to even
+    assert oracle("h100", None, ("fp16", "fp16"), "fp32")(three, [1.0] * 32, 2**24) == 2**24 + 2  # cut
+
+
+def test_fp8_on_an_fp16_unit_takes_k_mod_4_below_2_first():
+    """Beside 2**16 and -2**16 all below 2**(16 - 25) is lost, but only in the half in which those two are."""
+    dot = oracle("h100", "mma.sync", ("e4m3", "e4m3"), "fp32")
+
+    def with_small_at(k: int) -> Fraction:
+        a = [0.0] * 32
+        a[0], a[1], a[k] = 256.0, -256.0, 2.0**-9
+        b = [256.0] * 32
+        b[k] = 2.0**-6
+        return dot(a, b, 0)
+
+    lost = [k for k in range(2, 32) if with_small_at(k) == 0]
+    assert lost == [k for k in range(2, 32) if k % 4 < 2]
+    assert with_small_at(2) == Fraction(1, 2**15)
+
+
+def test_amx_keeps_even_and_odd_products_apart_until_the_end():
+    dot = oracle("amx_bf16", None, ("bf16", "bf16"), "fp32")
+    a = [2.0**24, 1.0, 1.0, 1.0, -(2.0**24), 1.0, 1.0, 1.0]
+    assert dot(a, [1.0] * 8, 0) == 5  # even: 2**24 + 1 is 2**24, then -2**24 and 1 more; odd: 4
+    assert dot([1.0, 1.0], [1.0, 1.0], 2**24) == 2**24 + 2  # one at a time would leave 2**24
+    assert dot([2.0**-100, 0.0], [2.0**-30, 0.0], 0) == 0  # flushed
+    assert dot([-0.0, -0.0], [1.0, 1.0], -0.0) == 0  # the chains begin at +0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "without", "extended"),
+    [
+        ([1.0, 1.0], [1.0, 2.0**-30], 0.0, 1 + Fraction(1, 2**23), Fraction(1)),  # odd keeps a trace
+        ([1.0, 1.0], [2.0**-24, 2.0**-24], 1.0, 1 + Fraction(1, 2**23), 1 + Fraction(1, 2**23)),
+        ([1.0, 0.0], [2.0**-24, 0.0], 1.0, 1 + Fraction(1, 2**23), Fraction(1)),  # a tie: to odd and to even
+        ([2.0**-100, 0.0], [2.0**-30, 0.0], 0.0, Fraction(0), Fraction(1, 2**130)),  # flushed, and not
+        ([2.0**-130, 0.0], [2.0**100, 0.0], 0.0, Fraction(0), Fraction(1, 2**30)),  # a subnormal operand
+        ([2.0**64, 2.0**64], [2.0**64, -(2.0**64)], 0.0, Special.NAN, Fraction(0)),  # inf - inf, or exact
+        ([2.0**64, 0.0], [2.0**64, 0.0], 0.0, Special.INFINITY, Special.INFINITY),
+        ([float("inf"), 0.0], [0.0, 1.0], 0.0, Special.NAN, Special.NAN),
+        ([float("inf"), 1.0], [1.0, 1.0], float("-inf"), Special.NAN, Special.NAN),
+    ],
+)
+def test_arm_rounds_each_step_to_odd_or_a_pair_once(a, b, c, without, extended):
+    assert oracle("arm_bf16", None, ("bf16", "bf16"), "fp32")(a, b, c) == without
+    assert oracle("arm_ebf16", None, ("bf16", "bf16"), "fp32")(a, b, c) == extended
+
+
+def test_arm_keeps_the_largest_value_short_of_an_infinity():
+    """To odd never leaves the largest value, whose significand is odd, until 2**128 is reached."""
+    largest = (2 - 2.0**-23) * 2.0**127
+    dot = oracle("arm_bf16", None, ("bf16", "bf16"), "fp32")
+    assert dot([2.0**102, 0.0], [1.0, 0.0], largest) == largest
+    assert dot([2.0**104, 0.0], [1.0, 0.0], largest) is Special.INFINITY
