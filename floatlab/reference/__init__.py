@@ -7,6 +7,8 @@ fast rooms that are tested against it: it reads a format's description and deriv
 - `numbers.py`: fractions, what no fraction can be, and what a code means.
 - `rounding.py`: a number, rounded; the rounding modes, written out once more on purpose.
 - `operations.py`: the exact sum, product, quotient or root, rounded once.
+- `matrix_units.py`, with `alignment.py`: dot products as tensor cores and other units that align their terms have them.
+- `stepwise_units.py`: dot products of the units that round as they go, and of those on integers.
 
 Rules that the standards leave open, as decided here:
 
