@@ -2,9 +2,9 @@
 
 For operands whose exponents are ordinary, which is nearly always. Three ideas:
 
-- *The largest exponent of a block comes from one product of matrices.* The sum of 2^(8 (e_a + e_b)) over the products of
-  a block lies between 2^(8 E) and L 2^(8 E), and L is below 2^8. So its exponent, divided by 8 and rounded down, is E:
-  in a float64 that is a piece of its upper word. Zeros stand there as 0.
+- *The largest exponent of a block comes from one product of matrices.* The sum of 2^(8 (e_a + e_b)) over the products
+  of a block lies between 2^(8 E) and L 2^(8 E), and L is below 2^8. So its exponent, divided by 8 and rounded down, is
+  E: in a float64 that is a piece of its upper word. Zeros stand there as 0.
 - *The cut is a conversion.* A product of two short numbers is exact in float32; times 2^(F - E), a power of two, it is
   the aligned term, and its conversion to int32 drops what lies below. So a term costs three passes: outer product,
   times the scale, converted and added (NumPy's `add.reduce` does both at once).
@@ -17,6 +17,7 @@ a tile.
 from __future__ import annotations
 
 import sys
+
 import numpy as np
 
 from floatlab.backend import Array
