@@ -21,6 +21,7 @@ import sys
 import numpy as np
 
 from floatlab.backend import Array
+from floatlab.formats import FloatFormat
 from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction, pieces
 
@@ -52,17 +53,13 @@ def chain_in_tiles(how: Aligned, a: Array, b: Array, c: Array, formats: Formats)
     bits = formats[0].precision + formats[1].precision
     if not cuts or bits > FLOAT32.precision or _fitting(how) < 2 or not (a.size and b.size):
         return None
-    highest = float(np.abs(a).max()) * float(np.abs(b).max()) * a.shape[1] + float(np.abs(c).max())
-    exponents = [_exponents(x, fmt.emin) for x, fmt in zip((a.T, b), formats, strict=True)]
-    ends = [_ends(e) for e in exponents]
-    low, high = (x + y for x, y in zip(*ends, strict=True))
-    if not highest < _LARGE or low < -_ORDINARY or high > _ORDINARY:  # or a NaN
-        return None
     length = -(-a.shape[1] // how.block) * how.block
-    x, y = _longer(a.T, length, np.float32), _longer(b, length, np.float32)
-    # The field of a sum of powers is 1023 and its exponent; one eighth of it is to be the field of 2^E in float32.
-    first = _STEP * _BIAS - 1023
-    powers = _powers(exponents[0], length, first), _powers(exponents[1], length, 0)
+    x, y = _longer(a.T, length), _longer(b, length)
+    fields = _fields(x, formats[0]), _fields(y, formats[1])
+    if not _are_ordinary(fields, formats) or not float(np.abs(c).max()) < _LARGE:
+        return None
+    # The field of a product is the sum of both, less 1023: with 7 more, 8 times the field of 2^(e_a + e_b) in float32.
+    powers = _powers(fields[0], 0), _powers(fields[1], 1023 - _STEP * _BIAS)
     out = c.astype(np.float32)
     for rows, columns in pieces(c.shape, _TILE):
         tile = _Tile(how, (x[:, rows], y[:, columns]), (powers[0][:, rows], powers[1][:, columns]), formats)
@@ -78,38 +75,43 @@ def _fitting(how: Aligned) -> int:
     return (1 << max(0, _SUM_BITS - how.fraction_bits - 2)) - 1
 
 
-def _longer(x: Array, length: int, dtype: type) -> Array:
-    """Return the rows of a matrix in another type, and zeros below."""
-    out = np.zeros((length, x.shape[1]), dtype)
+def _longer(x: Array, length: int) -> Array:
+    """Return the rows of a matrix as float32, which holds them, and zeros below."""
+    out = np.zeros((length, x.shape[1]), np.float32)
     out[: len(x)] = x
     return out
 
 
 # -- the largest exponents -----------------------------------------------------------------------------------------
 
-_NONE = -(1 << 20)  # the exponent of a zero
 
-
-def _exponents(x: Array, smallest: int) -> Array:
-    """Return the exponents of float64 numbers, at least the smallest of their format; `_NONE` of zeros."""
-    bits = np.ascontiguousarray(x).view(np.int64)
-    found = ((bits >> 52) & 2047) - 1023
-    np.maximum(found, smallest, out=found)
-    found[bits << 1 == 0] = _NONE
+def _fields(x: Array, fmt: FloatFormat) -> Array:
+    """Return the exponents of float32 numbers, at least their format's smallest, and 127; 0 for zeros."""
+    bits = x.view(np.uint32) & 0x7FFFFFFF
+    found = bits >> _MANTISSA
+    np.maximum(found, fmt.emin + _BIAS, out=found)
+    found *= bits != 0
     return found
 
 
-def _ends(exponents: Array) -> tuple[int, int]:
-    """Return the smallest and the largest exponent of what is not zero."""
-    there = exponents[exponents != _NONE]
-    return (int(there.min()), int(there.max())) if there.size else (0, 0)
+def _are_ordinary(fields: tuple[Array, Array], formats: Formats) -> bool:
+    """Return whether all numbers are finite and no product, but zero, is beyond the ordinary exponents."""
+    tops = [int(field.max()) for field in fields]
+    if max(tops) > 254:  # an infinity or a NaN
+        return False
+    low, high = sum(fmt.emin for fmt in formats), sum(tops) - 2 * _BIAS
+    if low < -_ORDINARY:  # of formats with a wide range the numbers at hand decide
+        low = sum(int(np.where(field, field, 255).min()) for field in fields) - 2 * _BIAS
+    return low >= -_ORDINARY and high <= _ORDINARY
 
 
-def _powers(exponents: Array, length: int, first: int) -> Array:
-    """Return 2^(8 e + first), and 0 for zeros and below."""
-    fields = exponents * _STEP + (1023 + first)
-    fields[exponents == _NONE] = 0
-    return _longer((fields << 52).view(np.float64), length, np.float64)
+def _powers(fields: Array, rest: int) -> Array:
+    """Return the float64 numbers whose exponent fields are 8 times the given ones, and the rest; 0 where those are 0."""
+    wide = fields.astype(np.int64)
+    powers = wide * _STEP
+    if rest:
+        powers += rest * (wide != 0)
+    return (powers << 52).view(np.float64)
 
 
 # -- one tile ------------------------------------------------------------------------------------------------------
