@@ -350,8 +350,8 @@ def test_the_gpus_tell_other_ways_to_run_fp8_by_fp16():
     if folder is None:
         pytest.skip("FLOATLAB_VECTORS names no folder with tensorcore_*.npz")
     for rows in configurations(folder, "tensorcore_b200.npz"):
-        if rows.operands[0] in FP8.split() and rows.result == "fp32":
-            first = Rows(*(x[:500] if hasattr(x, "dtype") else x for x in rows))
+        if rows.operands[0] in FP8.split() and rows.result == "fp16":
+            first = Rows(*(x[:300] if hasattr(x, "dtype") else x for x in rows))
             usual, block = step_of(*rows[1:5])
 
             def in_order(a, b, c, usual=usual):
@@ -364,5 +364,5 @@ def test_the_gpus_tell_other_ways_to_run_fp8_by_fp16():
                 options = dict(usual.keywords, operands=(get_format("fp16"),) * 2)
                 return matrix_units.chain(partial(matrix_units.fused, **options), a, b, c, block=16)
 
-            for step in (in_order, added_first, partial(usual, fraction_bits=24)):
+            for step in (in_order, added_first):
                 assert tells(first, partial(matrix_units.chain, step, block=block))
