@@ -302,7 +302,7 @@ class NVFP4(BlockScaling):
         super().__post_init__()
         for name in ("two_d_weights", "four_over_six"):
             object.__setattr__(self, name, check_switch(name, getattr(self, name)))
-        check_option("arithmetic", self.arithmetic, ("exact", "te"))
+        check_option("arithmetic", self.arithmetic, ("exact", "te"), meanings={"transformer_engine": "te"})
 
     def format_of(self, operand: str) -> BlockFormat:
         """Return the format of an operand: weights have tiles, if they have."""

@@ -28,6 +28,7 @@ from floatlab.rounding.options import checks_names
 __all__ = ["Int8"]
 
 Array = NDArray[Any]
+_OTHER_WORDS = {"channel": "row", "axis": "row", "token": "row", "column": "row", "layer": "tensor"}
 
 
 @checks_names
@@ -60,8 +61,10 @@ class Int8(BlockRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_option("gradient_rounding", self.gradient_rounding, ("stochastic", "nearest_even"))
-        check_option("granularity", self.granularity, ("row", "tensor"))
+        check_option(
+            "gradient_rounding", self.gradient_rounding, ("stochastic", "nearest_even"), meanings=_OTHER_WORDS
+        )
+        check_option("granularity", self.granularity, ("row", "tensor"), meanings=_OTHER_WORDS)
 
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return the numbers that an operand's integers stand for, in float64."""
