@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.amp.block_casts import in_product, is_watched
 from floatlab.amp.block_recipes import BlockRecipe
 from floatlab.amp.blocks import enter, leave
 from floatlab.autograd import Tensor, accumulator, apply, is_recording, scope
@@ -92,14 +93,17 @@ class block_autocast(contextlib.ContextDecorator):  # noqa: N801 - beside autoca
 
     def _operands(self, groups: int) -> Operands:
         """Return what makes the operands of one layer's three products, once more the same if they are asked again."""
-        recipe, number, seen = self.recipe, self._count, dict[tuple[str, str], int]()
+        recipe, number, seen, layer = self.recipe, self._count, dict[tuple[str, str], int](), scope.get()
         self._count += is_recording()
 
         def operands(a: Array, b: Array, roles: tuple[str, str]) -> tuple[Array, Array]:
             group = seen.get(roles, 0)
             seen[roles] = (group + 1) % groups
             rng = np.random.default_rng((recipe.seed, number, group, int("weight" in roles)))
-            return recipe.operands(a, b, roles, rng)
+            if not is_watched():
+                return recipe.operands(a, b, roles, rng)
+            with in_product(layer, roles):
+                return recipe.operands(a, b, roles, rng)
 
         return operands
 

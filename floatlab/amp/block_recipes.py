@@ -38,10 +38,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.amp.block_casts import is_watched, tell
 from floatlab.block_formats.block_format import BlockFormat, rule_of_scales
 from floatlab.block_formats.catalogue import block_format
 from floatlab.block_formats.hadamard import hadamard
-from floatlab.block_formats.quantize import quantize_blocks
+from floatlab.block_formats.quantize import encode_blocks, quantize_blocks
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.optim.parameters import is_whole
 from floatlab.rounding.options import checks_names
@@ -60,7 +61,8 @@ _NEAR_THE_END = 2.0**120  # of float32
 class BlockRecipe:
     """What all recipes of blocks share.
 
-    One of one's own overrides `quantize`.
+    One of one's own overrides `quantize`. Where a run is watched (`floatlab.telemetry`), the recipes here tell what
+    became of each operand; one of one's own need not.
 
     Parameters
     ----------
@@ -117,13 +119,18 @@ class BlockRecipe:
         return self.quantize(a, 1, roles[0], rng), self.quantize(b, 0, roles[1], rng)
 
 
-def _quantized(values: Array, fmt: BlockFormat, axis: int, **options: Any) -> Array:
-    """Return the values of a block format, blocks along an axis, or in tiles."""
+def _quantized(values: Array, fmt: BlockFormat, axis: int, operand: str, **options: Any) -> Array:
+    """Return the values of a block format, blocks along an axis, or in tiles; tell who listens."""
     if not fmt.is_tile:
         options["axis"] = axis
     if fmt.is_exact_in_float32 and values.dtype == np.float32 and (np.abs(values) > _NEAR_THE_END).any():
         values = values.astype(np.float64)  # an element that is rounded up may leave the range of float32
-    return quantize_blocks(values, fmt, **options)
+    if not is_watched():
+        return quantize_blocks(values, fmt, **options)
+    blocks = encode_blocks(values, fmt, **options)
+    short = values.dtype == np.float32 and fmt.is_exact_in_float32
+    tell(fmt.name, operand, fmt.parts, values, blocks.elements, blocks.scale_values, blocks.spread_scales())
+    return blocks.decode(np.float32 if short else np.float64)
 
 
 @checks_names
@@ -200,7 +207,7 @@ class BlockScaling(BlockRecipe):
         fmt, options = self.format_of(operand), self.options_of(operand)
         if self.draws(operand):
             options |= {"rounding": "stochastic", "random_bits": _RANDOM_BITS, "rng": rng}
-        return _quantized(values, fmt, axis, **options)
+        return _quantized(values, fmt, axis, operand, **options)
 
     def operands(
         self, a: Array, b: Array, roles: tuple[str, str], rng: np.random.Generator
@@ -347,4 +354,4 @@ class Tiles(BlockRecipe):
 
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return the values of an operand in its tiles."""
-        return _quantized(values, self.format_of(operand), axis)
+        return _quantized(values, self.format_of(operand), axis, operand)
