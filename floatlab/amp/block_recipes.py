@@ -32,6 +32,7 @@ Six: More Accurate NVFP4 Quantization with Adaptive Block Scaling" (2025); DeepS
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -42,6 +43,7 @@ from floatlab.amp.block_casts import is_watched, tell
 from floatlab.block_formats.block_format import BlockFormat, rule_of_scales
 from floatlab.block_formats.catalogue import block_format
 from floatlab.block_formats.hadamard import hadamard
+from floatlab.block_formats.layout import layout
 from floatlab.block_formats.quantize import encode_blocks, quantize_blocks
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.optim.parameters import is_whole
@@ -117,6 +119,27 @@ class BlockRecipe:
     ) -> tuple[Array, Array]:
         """Return what becomes of both operands of a product, which sums the second axis of a and the first of b."""
         return self.quantize(a, 1, roles[0], rng), self.quantize(b, 0, roles[1], rng)
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return the format and the bytes of what a device keeps of an operand for the backward pass.
+
+        That is the cast along the first axis: of inputs along the batch, for wgrad, and of a weight along outputs, for
+        dgrad. None: the operand itself, as of a recipe that does not say what it makes of one.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (batch, inputs) of inputs, (outputs, inputs) of a weight.
+        operand : {"input", "weight"}
+            Which of them.
+        """
+        return None
+
+
+def _in_blocks(fmt: BlockFormat, shape: tuple[int, int]) -> tuple[str, int]:
+    """Return the name of a format, and the bytes of a matrix whose blocks lie along the first axis."""
+    scales = layout(shape, fmt.block, None if fmt.is_tile else 0, "short").scale_shape
+    return fmt.name, fmt.nbytes(math.prod(shape), math.prod(scales))
 
 
 def _quantized(values: Array, fmt: BlockFormat, axis: int, operand: str, **options: Any) -> Array:
@@ -216,6 +239,12 @@ class BlockScaling(BlockRecipe):
         if self.rht and "weight" not in roles:
             a, b = _transformed(a, 1), _transformed(b, 0)
         return super().operands(a, b, roles, rng)
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return the format and the bytes of what a device keeps of an operand; of inputs, transformed if asked for."""
+        if self.rht and operand == "input":
+            shape = -(-shape[0] // _TRANSFORM) * _TRANSFORM, shape[1]
+        return _in_blocks(self.format_of(operand), shape)
 
 
 def _transformed(x: Array, axis: int) -> Array:
@@ -355,3 +384,7 @@ class Tiles(BlockRecipe):
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return the values of an operand in its tiles."""
         return _quantized(values, self.format_of(operand), axis, operand)
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int]:
+        """Return the format and the bytes of what a device keeps of an operand."""
+        return _in_blocks(self.format_of(operand), shape)

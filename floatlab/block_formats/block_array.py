@@ -94,9 +94,7 @@ class BlockArray(Coded):
     @property
     def nbytes(self) -> int:
         """The bytes that elements, packed, and scales take, and the tensor's scale."""
-        elements = -(-self.size * self.format.parts.bits // 8)
-        scales = -(-self.scales.size * self.format.scale.bits // 8)
-        return elements + scales + (0 if self.tensor_scale is None else 4)
+        return self.format.nbytes(self.size, self.scales.size)
 
     @property
     def bits_per_value(self) -> float:

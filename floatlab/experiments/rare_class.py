@@ -51,6 +51,10 @@ class GradientsAlone(BlockScaling):
         """Return what an operand becomes."""
         return super().quantize(values, axis, operand, rng) if operand == "gradient" else values
 
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return that inputs and weights are kept themselves."""
+        return None
+
 
 RECIPES: dict[str, GradientsAlone | None] = {
     "none": None,
