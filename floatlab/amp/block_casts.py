@@ -24,12 +24,14 @@ from floatlab.formats import FloatFormat
 __all__ = ["in_product", "is_watched", "tell"]
 
 Array = NDArray[Any]
-_phase: ContextVar[str] = ContextVar("floatlab_block_phase", default="forward")
+_phase: ContextVar[str] = ContextVar(
+    "floatlab_block_phase", default=""
+)  # "" outside of products that are watched
 
 
 def is_watched() -> bool:
-    """Return whether anybody listens."""
-    return bool(observers.get())
+    """Return whether anybody is to be told: whether a product is computed, and somebody listens."""
+    return _phase.get() != ""
 
 
 @contextlib.contextmanager

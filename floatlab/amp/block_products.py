@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.amp.block_casts import in_product, is_watched
+from floatlab.amp.block_casts import in_product
 from floatlab.amp.block_recipes import BlockRecipe
 from floatlab.amp.blocks import enter, leave
-from floatlab.autograd import Tensor, accumulator, apply, is_recording, scope
+from floatlab.autograd import Tensor, accumulator, apply, is_recording, observers, scope
 from floatlab.errors import OptionError, StateError, check_switch, nearest_name
 from floatlab.nn import Module
 from floatlab.nn.functional import product_rule
@@ -46,7 +46,7 @@ class Operands:
         group = self._seen.get(roles, 0)
         self._seen[roles] = (group + 1) % self._groups
         rng = np.random.default_rng((self.recipe.seed, self._number, group, int("weight" in roles)))
-        if not is_watched():
+        if not observers.get():
             return self.recipe.operands(a, b, roles, rng)
         with in_product(self._layer, roles):
             return self.recipe.operands(a, b, roles, rng)

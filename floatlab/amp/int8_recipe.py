@@ -103,7 +103,7 @@ class Int8(BlockRecipe):
             )
         return found
 
-    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int]:
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
         """Return the name and the bytes of what a device keeps of an operand: codes, and float32 scales."""
         scales = shape[1] if self.granularity == "row" else 1
         return f"int8:{self.granularity}", shape[0] * shape[1] + 4 * scales

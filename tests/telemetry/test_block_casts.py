@@ -249,6 +249,12 @@ def test_a_recipe_of_ones_own_is_multiplied_as_it_quantizes_and_need_not_tell():
     assert not [r for r in log.operations if r.op == "quantize"]
 
 
+def test_a_recipe_that_is_asked_outside_of_a_product_tells_nobody():
+    with watch() as log:
+        MXFP4().quantize(np.ones((2, 32), np.float32), 1, "input", np.random.default_rng(0))
+    assert not log.operations
+
+
 def test_event_files_take_casts_too(tmp_path):
     pytest.importorskip("tensorboard")
     model = nn.Sequential(nn.Linear(64, 4, rng=0))
