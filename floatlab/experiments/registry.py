@@ -16,6 +16,7 @@ from floatlab.experiments import (
     block_training,
     cnn,
     fp8_recipes,
+    int8_training,
     loss_scaling,
     lstm,
     optimizer_state,
@@ -51,6 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         precision_schedule.EXPERIMENT,
         rare_class.EXPERIMENT,
         block_training.EXPERIMENT,
+        int8_training.EXPERIMENT,
     )
 }
 
