@@ -17,7 +17,8 @@ Files:
 - ``tensorcore_*.npz``: results of GPUs (github.com/north-numerical-computing/MATLAB-tensor-core, BSD-2-Clause; with
   arXiv:2512.07004), packed. They are not in the repository: the environment variable FLOATLAB_VECTORS names their
   folder.
-- ``model_*.npz``: results of mmasim 2.1.1 (MIT), with NaN, infinities, zeros and subnormals.
+- ``model_*.npz``: results of mmasim 2.1.1 (MIT), with NaN, infinities, zeros and subnormals; ``model_edges.npz`` has
+  rows that tell one fraction bit, or one exponent of a zero, more or less, and rows of three blocks.
 - ``cpu_vdpbf16ps.npz``, ``cpu_vnni.npz``: results of an AMD Zen 5. ``matrix_units_h200.npz``: of an H200, by
   ``benchmarks/matrix_units.py``.
 

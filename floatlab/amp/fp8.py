@@ -71,8 +71,9 @@ class Recipe:
     ----------
     forward, backward : str or FloatFormat
         The formats of inputs and weights, and of gradients: E4M3 and E5M2 is the usual hybrid.
-    accumulator : str or Accumulator
-        How the products add up: "wide", a format, or any other of `floatlab.matmul`.
+    accumulator : str or Accumulator, optional
+        How the products add up: "wide", a format, a matrix unit, or any other of `floatlab.matmul`. By default as the
+        context says.
     output : str or FloatFormat, optional
         The format of the result; by default that of the input.
     power_of_two : bool
@@ -84,7 +85,7 @@ class Recipe:
 
     forward: str | FloatFormat = "float8_e4m3fn"
     backward: str | FloatFormat = "float8_e5m2"
-    accumulator: Any = "wide"
+    accumulator: Any = None
     output: str | FloatFormat | None = None
     power_of_two: bool = False
     overflow: str | None = "saturate"
@@ -96,7 +97,8 @@ class Recipe:
         if self.overflow is not None:
             check_option("overflow", self.overflow, OVERFLOW_POLICIES)
         object.__setattr__(self, "power_of_two", check_switch("power_of_two", self.power_of_two))
-        get_accumulator(self.accumulator)  # an unknown one is an error now, not in the first product
+        if self.accumulator is not None:
+            get_accumulator(self.accumulator)  # an unknown one is an error now, not in the first product
 
     def scale(self, slot: Slot, amax: float, fmt: FloatFormat) -> float:
         """Return the scale for a tensor whose largest magnitude is `amax`."""
@@ -196,6 +198,20 @@ class DelayedScaling(Recipe):
 # -- the product -------------------------------------------------------------------------------------
 
 
+class _Eight:
+    """Operands as they are, and the formats that they have: tensors of fp32 do not tell, and matrix units ask."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._forward, self._backward = get_format(recipe.forward), get_format(recipe.backward)
+
+    def __call__(self, a: Array, b: Array, roles: tuple[str, str]) -> tuple[Array, Array]:
+        return a, b
+
+    def formats(self, roles: tuple[str, str]) -> list[FloatFormat]:
+        """Return the formats of two operands with these roles."""
+        return [self._backward if role == "gradient" else self._forward for role in roles]
+
+
 class _ScaledProduct(Function):
     """A bilinear operation of the table (linear, a convolution) on scaled fp8 operands."""
 
@@ -222,8 +238,11 @@ class _ScaledProduct(Function):
         )
         token = recording.set(True)
         try:
-            with autocast(enabled=False), accumulator(recipe.accumulator):
-                ctx.product = apply(op, *ctx.operands, **params)
+            named = (
+                contextlib.nullcontext() if recipe.accumulator is None else accumulator(recipe.accumulator)
+            )
+            with autocast(enabled=False), named:
+                ctx.product = apply(op, *ctx.operands, operands=_Eight(recipe), **params)
         finally:
             recording.reset(token)
         return _unscaled(ctx.product.array, ctx.a * ctx.b)

@@ -2,6 +2,7 @@
 
 - `instruction.py`: one instruction: which formats it multiplies, how many products it adds at a time.
 - `aligned.py`: NVIDIA's tensor cores: products aligned, cut, added exactly, rounded once. The readable version.
+- `tiles.py`: the fast version, in tiles that stay in the cache.
 - `steps.py`: fp8 as fp16, in two steps.
 - `amd.py`: AMD's matrix cores, three generations.
 - `processors.py`: bfloat16 on processors of Intel, AMD and Arm.

@@ -19,6 +19,7 @@ from floatlab.formats import FloatFormat
 from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.instruction import FLOAT32, Instruction
 from floatlab.matrix_units.operands import checked, cut
+from floatlab.matrix_units.tiles import chain
 from floatlab.rounding.options import checks_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.accumulators import Accumulator
@@ -206,11 +207,11 @@ class MatrixUnit(Accumulator):
     ) -> Array:
         count = a.shape[-1]
         if self.promote is None or count <= self.promote:
-            return how.chain(a, b, c, formats)
-        total = how.chain(a[..., : self.promote], b[..., : self.promote, :], c, formats)
+            return chain(how, a, b, c, formats)
+        total = chain(how, a[..., : self.promote], b[..., : self.promote, :], c, formats)
         for k in range(self.promote, count, self.promote):
             part = slice(k, k + self.promote)
-            total = _added(total, how.chain(a[..., part], b[..., part, :], np.zeros(c.shape), formats))
+            total = _added(total, chain(how, a[..., part], b[..., part, :], np.zeros(c.shape), formats))
         return total
 
 

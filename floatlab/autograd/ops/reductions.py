@@ -127,7 +127,8 @@ def product(
 
     `roles` says which operand is a gradient, if one is; the others are values of the node's format. Sums of few bits
     are exact in float64, so the accumulator is told. An operation that was given `operands` multiplies what that
-    function makes of the two and their roles: a block format's values, say (amp.block_recipes).
+    function makes of the two and their roles: a block format's values, say (amp.block_recipes). If it has `formats`,
+    that says which these are then.
     """
     formats = [node.gradient_format if role == "gradient" else node.format for role in roles]
     if bias is not None:
@@ -135,7 +136,7 @@ def product(
     replace = node.params.get("operands")
     if replace is not None:
         a, b = replace(a, b, roles)
-        formats = []
+        formats = replace.formats(roles) if hasattr(replace, "formats") else []
     out: Array = accumulate.matmul(
         a,
         b,
