@@ -107,7 +107,9 @@ class Products:
 @lru_cache(maxsize=2)
 def _products(data: str) -> Products:
     # E4M3 written out: multiples of 2^-9 below 2^-6, then four bits to a number, up to 448.
-    values = np.r_[np.arange(8) * 2.0**-9, [(8 + m) * 2.0 ** (e - 3) for e in range(-6, 9) for m in range(8)]][:-1]
+    values = np.r_[
+        np.arange(8) * 2.0**-9, [(8 + m) * 2.0 ** (e - 3) for e in range(-6, 9) for m in range(8)]
+    ][:-1]
     edges = np.r_[0.0, (values[1:] + values[:-1]) / 2, np.inf]
     if data == "uniform":
         cumulated = np.minimum(edges, 1.0)
@@ -180,4 +182,3 @@ def _exponents(middle: float, deviation: float) -> dict[int, float]:
     below = np.array([(math.erf((x - middle) / scale) + math.erf((x + middle) / scale)) / 2 for x in ends])
     found = zip(_LEVELS.tolist(), np.diff(below).tolist(), strict=True)
     return {k: round(chance, 8) for k, chance in found if chance > _NEGLIGIBLE}
-
