@@ -32,16 +32,19 @@ Six: More Accurate NVFP4 Quantization with Adaptive Block Scaling" (2025); DeepS
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from floatlab.amp.block_casts import is_watched, tell
 from floatlab.block_formats.block_format import BlockFormat, rule_of_scales
 from floatlab.block_formats.catalogue import block_format
 from floatlab.block_formats.hadamard import hadamard
-from floatlab.block_formats.quantize import quantize_blocks
+from floatlab.block_formats.layout import layout
+from floatlab.block_formats.quantize import encode_blocks, quantize_blocks
 from floatlab.errors import OptionError, check_option, check_switch
 from floatlab.optim.parameters import is_whole
 from floatlab.rounding.options import checks_names
@@ -60,7 +63,8 @@ _NEAR_THE_END = 2.0**120  # of float32
 class BlockRecipe:
     """What all recipes of blocks share.
 
-    One of one's own overrides `quantize`.
+    One of one's own overrides `quantize`. Where a run is watched (`floatlab.telemetry`), the recipes here tell what
+    became of each operand; one of one's own need not.
 
     Parameters
     ----------
@@ -116,14 +120,40 @@ class BlockRecipe:
         """Return what becomes of both operands of a product, which sums the second axis of a and the first of b."""
         return self.quantize(a, 1, roles[0], rng), self.quantize(b, 0, roles[1], rng)
 
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return the format and the bytes of what a device keeps of an operand for the backward pass.
 
-def _quantized(values: Array, fmt: BlockFormat, axis: int, **options: Any) -> Array:
-    """Return the values of a block format, blocks along an axis, or in tiles."""
+        That is the cast along the first axis: of inputs along the batch, for wgrad, and of a weight along outputs, for
+        dgrad. None: the operand itself, as of a recipe that does not say what it makes of one.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (batch, inputs) of inputs, (outputs, inputs) of a weight.
+        operand : {"input", "weight"}
+            Which of them.
+        """
+        return None
+
+
+def _in_blocks(fmt: BlockFormat, shape: tuple[int, int]) -> tuple[str, int]:
+    """Return the name of a format, and the bytes of a matrix whose blocks lie along the first axis."""
+    scales = layout(shape, fmt.block, None if fmt.is_tile else 0, "short").scale_shape
+    return fmt.name, fmt.nbytes(math.prod(shape), math.prod(scales))
+
+
+def _quantized(values: Array, fmt: BlockFormat, axis: int, operand: str, **options: Any) -> Array:
+    """Return the values of a block format, blocks along an axis, or in tiles; tell who listens."""
     if not fmt.is_tile:
         options["axis"] = axis
     if fmt.is_exact_in_float32 and values.dtype == np.float32 and (np.abs(values) > _NEAR_THE_END).any():
         values = values.astype(np.float64)  # an element that is rounded up may leave the range of float32
-    return quantize_blocks(values, fmt, **options)
+    if not is_watched():
+        return quantize_blocks(values, fmt, **options)
+    blocks = encode_blocks(values, fmt, **options)
+    short = values.dtype == np.float32 and fmt.is_exact_in_float32
+    tell(fmt.name, operand, fmt.parts, values, blocks.elements, blocks.scale_values, blocks.spread_scales())
+    return blocks.decode(np.float32 if short else np.float64)
 
 
 @checks_names
@@ -200,7 +230,7 @@ class BlockScaling(BlockRecipe):
         fmt, options = self.format_of(operand), self.options_of(operand)
         if self.draws(operand):
             options |= {"rounding": "stochastic", "random_bits": _RANDOM_BITS, "rng": rng}
-        return _quantized(values, fmt, axis, **options)
+        return _quantized(values, fmt, axis, operand, **options)
 
     def operands(
         self, a: Array, b: Array, roles: tuple[str, str], rng: np.random.Generator
@@ -209,6 +239,12 @@ class BlockScaling(BlockRecipe):
         if self.rht and "weight" not in roles:
             a, b = _transformed(a, 1), _transformed(b, 0)
         return super().operands(a, b, roles, rng)
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return the format and the bytes of what a device keeps of an operand; of inputs, transformed if asked for."""
+        if self.rht and operand == "input":
+            shape = -(-shape[0] // _TRANSFORM) * _TRANSFORM, shape[1]
+        return _in_blocks(self.format_of(operand), shape)
 
 
 def _transformed(x: Array, axis: int) -> Array:
@@ -302,7 +338,7 @@ class NVFP4(BlockScaling):
         super().__post_init__()
         for name in ("two_d_weights", "four_over_six"):
             object.__setattr__(self, name, check_switch(name, getattr(self, name)))
-        check_option("arithmetic", self.arithmetic, ("exact", "te"))
+        check_option("arithmetic", self.arithmetic, ("exact", "te"), meanings={"transformer_engine": "te"})
 
     def format_of(self, operand: str) -> BlockFormat:
         """Return the format of an operand: weights have tiles, if they have."""
@@ -347,4 +383,8 @@ class Tiles(BlockRecipe):
 
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return the values of an operand in its tiles."""
-        return _quantized(values, self.format_of(operand), axis)
+        return _quantized(values, self.format_of(operand), axis, operand)
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int]:
+        """Return the format and the bytes of what a device keeps of an operand."""
+        return _in_blocks(self.format_of(operand), shape)

@@ -2,6 +2,7 @@
 
 Integers:
 
+- `coded.py`: what arrays of codes have in common.
 - `integer_format.py`: an integer type, and fixed point.
 - `whole_numbers.py`: a quotient, rounded once to a whole number.
 - `groups.py`: which elements share a scale.

@@ -6,12 +6,13 @@ does this room: `matmul` of two arrays whose blocks lie along the axis that it s
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array
 from floatlab.block_formats.block_format import BlockFormat
+from floatlab.block_formats.coded import Coded
 from floatlab.block_formats.layout import Layout
 from floatlab.codes.decode import decode
 from floatlab.errors import DtypeError, FormatMismatchError, OptionError, ShapeError
@@ -20,7 +21,7 @@ from floatlab.sums.matmul import matmul as matmul_of_numbers
 __all__ = ["BlockArray", "matmul"]
 
 
-class BlockArray:
+class BlockArray(Coded):
     """Numbers of a block format: codes, and a scale for each block. Made by `floatlab.encode` and `floatlab.array`.
 
     It is there to be looked at, decoded and multiplied as a matrix. There is no other arithmetic on blocks.
@@ -50,7 +51,6 @@ class BlockArray:
     """
 
     __slots__ = ("axes", "codes", "format", "rule", "scales", "tensor_scale")
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -74,21 +74,6 @@ class BlockArray:
     # -- what it looks like --------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.codes.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return self.codes.ndim
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return self.codes.size
-
-    @property
     def axis(self) -> int | tuple[int, ...]:
         """The axis that blocks lie along; of tiles, both."""
         return self.axes[0] if len(self.axes) == 1 else self.axes
@@ -109,9 +94,7 @@ class BlockArray:
     @property
     def nbytes(self) -> int:
         """The bytes that elements, packed, and scales take, and the tensor's scale."""
-        elements = -(-self.size * self.format.parts.bits // 8)
-        scales = -(-self.scales.size * self.format.scale.bits // 8)
-        return elements + scales + (0 if self.tensor_scale is None else 4)
+        return self.format.nbytes(self.size, self.scales.size)
 
     @property
     def bits_per_value(self) -> float:
@@ -206,23 +189,10 @@ class BlockArray:
 
     # -- what it does not do -------------------------------------------------------------------------------
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise FormatMismatchError(
-            f"There is no arithmetic on blocks but the product of matrices. Got one of {self.format}. "
+    def _refusal(self, what: str) -> Exception:
+        return FormatMismatchError(
+            f"There is no arithmetic on blocks but the product of matrices, and no {what}. Got one of {self.format}. "
             "Use a.decode(), or floatlab.matmul(a, b)."
-        )
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __pow__ = __rpow__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _refuse
-    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __pos__ = _refuse
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __getitem__ = __setitem__ = _refuse
-    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = __round__ = _refuse
-    __float__ = __int__ = __array_ufunc__ = _refuse
-
-    def __eq__(self, other: object) -> bool:
-        raise FormatMismatchError(
-            f"Blocks are not compared number by number. Got one of {self.format}. "
-            "Compare a.codes and a.scales, or a.decode()."
         )
 
     def __matmul__(self, other: Any) -> Array:

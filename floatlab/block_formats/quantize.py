@@ -32,6 +32,12 @@ __all__ = ["encode_blocks", "quantize_blocks"]
 _CHUNK = (
     1 << 16
 )  # numbers: 128 KB of float32, so that a chunk, its words and its result share a second-level cache
+_OTHER_WORDS = {
+    "transformer_engine": "te",
+    "nvidia": "te",
+    "deepseek_v3": "deepseek",
+    "deep_gemm": "deepgemm",
+}
 _OWN = ("axis", "rule", "arithmetic", "nonfinite", "tail", "tensor_scale")
 _ROUNDING = ("rounding", "subnormals", "rng", "random_bits", "random_integers", "overflow")
 
@@ -201,7 +207,9 @@ class _Job:
         self.format: BlockFormat = block_format(fmt)
         rule = rule_of_scales(self.format, options.get("rule"))
         arithmetic = options.get("arithmetic", "exact")
-        check_option(f"arithmetic of the rule {rule.name}", arithmetic, rule.arithmetics)
+        check_option(
+            f"arithmetic of the rule {rule.name}", arithmetic, rule.arithmetics, meanings=_OTHER_WORDS
+        )
         nonfinite = options.get("nonfinite", "nan")
         check_option("nonfinite", nonfinite, ("nan", "saturate", "error"))
         overflow = options.get("overflow")

@@ -33,12 +33,11 @@ from floatlab.autograd import Function, Tensor
 from floatlab.errors import check_option
 from floatlab.experiments.harness.common import Claim, Experiment, Record, Run, record
 from floatlab.experiments.harness.criterion import LEAST_PROGRESS
-from floatlab.experiments.harness.loop import Watcher, fit
-from floatlab.experiments.rare_class import loss_at
+from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.rare_class import Believed, logit, loss_at
 from floatlab.formats import get_format
 from floatlab.matrix_units import get_unit
 from floatlab.optim import SGD
-from floatlab.optim.lr_scheduler import ExponentialLR
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.matmul import matmul
 
@@ -46,7 +45,7 @@ __all__ = ["EXPERIMENT", "RareClassFp8", "predict", "resting_point", "train"]
 
 Array = NDArray[Any]
 _E4M3 = get_format("e4m3")
-_LAST, _DECAY = 10, 0.975  # steps over which the learned p is taken; of the learning rate in a step
+_DECAY = 0.975  # of the learning rate in a step
 _WITHIN = 1e-4  # how near to the resting point a prediction comes, relative to it
 #: How p - y is summed: in fp32 without E4M3, exactly, or by a unit.
 SUMS = ("fp32", "exact", "h100", "h100:promote=128", "b200")
@@ -85,8 +84,7 @@ def labels_of(config: RareClassFp8) -> Array:
 
 
 def _first_weight(config: RareClassFp8) -> float:
-    drawn = 0.1 * float(np.random.default_rng(config.seed).standard_normal())
-    return math.log(config.first / (1.0 - config.first)) + drawn
+    return logit(config.first) + 0.1 * float(np.random.default_rng(config.seed).standard_normal())
 
 
 def _scale(largest: float) -> float:
@@ -192,25 +190,12 @@ class _Layer(nn.Module):
         return _Product.apply(self.weight, x, self.sums)
 
 
-class _Believed(Watcher):
-    """Notes p after each step, and lets the learning rate fall."""
-
-    def __init__(self, weight: Tensor, optimizer: SGD) -> None:
-        self.weight, self.schedule = weight, ExponentialLR(optimizer, _DECAY)
-        self.found: list[float] = []
-
-    def after_step(self, step: int) -> None:
-        """Note it."""
-        self.found.append(1.0 / (1.0 + math.exp(-float(self.weight.array.item()))))
-        self.schedule.step()
-
-
 def train(config: RareClassFp8) -> Record:
     """Do one run."""
     labels = labels_of(config)
     network, ones = _Layer(config), np.ones(labels.shape, np.float32)
     optimizer = SGD(network.parameters(), lr=config.learning_rate)
-    believed = _Believed(network.weight, optimizer)
+    believed = Believed(network.weight, optimizer, _DECAY)
     history = fit(
         network,
         lambda: [(ones, Tensor(labels))],
@@ -220,7 +205,7 @@ def train(config: RareClassFp8) -> Record:
         epochs=config.epochs,
         watcher=believed,
     )
-    learned = float(np.mean(believed.found[-_LAST:]))
+    learned = believed.in_the_end
     return record(
         config,
         network,

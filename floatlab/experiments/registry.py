@@ -16,6 +16,7 @@ from floatlab.experiments import (
     block_training,
     cnn,
     fp8_recipes,
+    int8_training,
     loss_scaling,
     lstm,
     optimizer_state,
@@ -53,6 +54,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         rare_class.EXPERIMENT,
         rare_class_fp8.EXPERIMENT,
         block_training.EXPERIMENT,
+        int8_training.EXPERIMENT,
     )
 }
 
