@@ -22,7 +22,7 @@ from floatlab import nn
 from floatlab.autograd import arithmetic
 from floatlab.data import digits
 from floatlab.experiments.harness.common import accuracy, scores, whole_batches
-from floatlab.experiments.harness.loop import fit
+from floatlab.experiments.harness.loop import Watcher, fit
 from floatlab.experiments.harness.training import TrainingConfig, build_network, weights_sha256
 from floatlab.optim import SGD
 
@@ -48,6 +48,8 @@ class Trained:
         What each image of the test set is taken for, in fp32.
     accuracy : float
         How many of them are right.
+    course : numpy.ndarray
+        The weights after each step, (steps, weights).
     """
 
     unit: str
@@ -55,6 +57,23 @@ class Trained:
     weights: NDArray[Any]
     guesses: NDArray[Any]
     accuracy: float
+    course: NDArray[Any]
+
+
+class _Course(Watcher):
+    """Keeps the weights after each step."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.found: list[NDArray[Any]] = []
+
+    def after_step(self, step: int) -> None:
+        """Keep them."""
+        self.found.append(_weights(self.network))
+
+
+def _weights(network: nn.Module) -> NDArray[Any]:
+    return np.concatenate([weight.array.ravel() for weight in network.parameters()])
 
 
 def trained(unit: str | None, seed: int, epochs: int = CONFIG.epochs) -> Trained:
@@ -62,6 +81,7 @@ def trained(unit: str | None, seed: int, epochs: int = CONFIG.epochs) -> Trained
     data = digits(seed=seed)
     config = TrainingConfig(**(vars(CONFIG) | {"seed": seed, "epochs": epochs}))
     network = build_network(config)
+    course = _Course(network)
     with arithmetic(unit=unit):
         fit(
             network,
@@ -70,14 +90,16 @@ def trained(unit: str | None, seed: int, epochs: int = CONFIG.epochs) -> Trained
             SGD(network.parameters(), lr=config.learning_rate, momentum=config.momentum),
             config.precision,
             epochs=epochs,
+            watcher=course,
         )
     found = scores(network, data.test_images)
     return Trained(
         str(unit),
         weights_sha256(network),
-        np.concatenate([weight.array.ravel() for weight in network.parameters()]),
+        _weights(network),
         found.argmax(axis=1),
         accuracy(found, data.test_labels),
+        np.stack(course.found),
     )
 
 
