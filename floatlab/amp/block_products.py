@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.amp.block_casts import in_product
-from floatlab.amp.block_recipes import BlockRecipe
+from floatlab.amp.block_operands import BlockRecipe
 from floatlab.amp.blocks import enter, leave
 from floatlab.autograd import Tensor, accumulator, apply, is_recording, observers, scope
+from floatlab.block_formats.block_array import matmul
 from floatlab.errors import OptionError, StateError, check_switch, nearest_name
+from floatlab.formats import FloatFormat
 from floatlab.nn import Module
 from floatlab.nn.functional import product_rule
 from floatlab.optim.parameters import is_whole
@@ -21,6 +23,7 @@ from floatlab.optim.parameters import is_whole
 __all__ = ["Operands", "block_autocast"]
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 class Operands:
@@ -43,13 +46,31 @@ class Operands:
 
     def __call__(self, a: Array, b: Array, roles: tuple[str, str]) -> tuple[Array, Array]:
         """Return what becomes of both operands of a product."""
+        return self._made(self.recipe.operands, a, b, roles)
+
+    def multiply(
+        self,
+        a: Array,
+        b: Array,
+        roles: tuple[str, str],
+        fmt: FloatFormat,
+        bias: Array | None,
+        options: dict[str, Any],
+    ) -> Array:
+        """Return the product of two operands' blocks as a matrix unit, the accumulator among the options, forms it."""
+        blocks = self._made(self.recipe.blocks, a, b, roles)
+        return matmul(*blocks, fmt, bias=bias, **options)
+
+    def _made(
+        self, make: Callable[..., tuple[T, T]], a: Array, b: Array, roles: tuple[str, str]
+    ) -> tuple[T, T]:
         group = self._seen.get(roles, 0)
         self._seen[roles] = (group + 1) % self._groups
         rng = np.random.default_rng((self.recipe.seed, self._number, group, int("weight" in roles)))
         if not observers.get():
-            return self.recipe.operands(a, b, roles, rng)
+            return make(a, b, roles, rng)
         with in_product(self._layer, roles):
-            return self.recipe.operands(a, b, roles, rng)
+            return make(a, b, roles, rng)
 
 
 class block_autocast(contextlib.ContextDecorator):  # noqa: N801 - beside autocast and fp8_autocast

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab.amp.block_casts import is_watched, tell
-from floatlab.amp.block_recipes import BlockRecipe
+from floatlab.amp.block_operands import BlockRecipe
 from floatlab.block_formats.elements import element_of
 from floatlab.block_formats.integers import quantize_int
 from floatlab.errors import check_option

@@ -19,7 +19,9 @@ from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.amd import ExactBlock, FlushedPairs, TwoStages
 from floatlab.matrix_units.instruction import Instruction
 from floatlab.matrix_units.processors import FusedPairs, OddPairs, OncePairs, TwoChains
+from floatlab.matrix_units.scaled import BlockScaled, GroupScaled
 from floatlab.matrix_units.steps import InTwoSteps
+from floatlab.matrix_units.whole_numbers import IntegerBlock
 
 __all__ = ["CHIPS", "Chip"]
 
@@ -107,6 +109,22 @@ def _nvidia(about: str, cores: list[_Core], zeros: tuple[int, int], two_steps: b
     return Chip(about, usual, variants, (_PAPER, _SIMULATOR))
 
 
+def _blackwell(about: str, **options: bool) -> Chip:
+    """Return a Blackwell: four bits with scales go through the wider instruction, as libraries have it."""
+    chip = _nvidia(about, _BLACKWELL, (-133, -21), **options)
+    scaled = BlockScaled(tuple(_SHORT.split()), 32, fraction_bits=25, zero_exponent=-133)
+    groups = GroupScaled(
+        ("float4_e2m1fn",),
+        64,
+        fraction_bits=35,
+        zero_exponent=-139,
+        scale_formats=("e8m0", "float8_e4m3fn"),
+        scale_blocks=(32, 16),
+    )
+    variants = chip.variants | {"mxf8f6f4": (*chip.instructions, scaled)}
+    return Chip(about, (*chip.instructions, groups, scaled), variants, chip.sources)
+
+
 def _turing() -> Chip:
     chip = _nvidia("NVIDIA T4, Turing, 2018", _TURING, (-132, -20))
     as_volta = _nvidia("", _VOLTA, (-131, -19))
@@ -133,8 +151,8 @@ CHIPS: dict[str, Callable[[], Chip]] = {
     "l40s": lambda: _nvidia("NVIDIA L40S, Ada Lovelace, 2023", _ADA, (-132, -20)),
     "h100": lambda: _nvidia("NVIDIA H100, Hopper, 2022", _HOPPER, (-133, -21), two_steps=True),
     "h200": lambda: _nvidia("NVIDIA H200, Hopper, 2023", _HOPPER, (-133, -21), two_steps=True),
-    "b200": lambda: _nvidia("NVIDIA B200, Blackwell, 2024", _BLACKWELL, (-133, -21), two_steps=True),
-    "rtx_blackwell": lambda: _nvidia("NVIDIA RTX 50, Blackwell, 2025", _BLACKWELL, (-133, -21)),
+    "b200": lambda: _blackwell("NVIDIA B200, Blackwell, 2024", two_steps=True),
+    "rtx_blackwell": lambda: _blackwell("NVIDIA RTX 50, Blackwell, 2025"),
     "mi100": lambda: _other(
         "AMD MI100, CDNA 1, 2020", ExactBlock(("float16",), 4), ExactBlock(("bfloat16",), 2)
     ),
@@ -162,5 +180,14 @@ CHIPS: dict[str, Callable[[], Chip]] = {
     ),
     "arm_ebf16": lambda: _other(
         "Arm processors with FPCR.EBF, 2022", OncePairs(("bfloat16",), 2), sources=("Arm ARM, BFDOT",)
+    ),
+    "avx512_vnni": lambda: _other(
+        "Intel and AMD processors: VPDPBUSD, 2019",
+        IntegerBlock((), 4, sums="int32"),
+        sources=(_MANUAL,),
+        saturate=IntegerBlock((), 4, sums="int32_saturate"),
+    ),
+    "maddubs": lambda: _other(
+        "Intel and AMD processors: VPMADDUBSW, 2006", IntegerBlock((), 2, sums="maddubs"), sources=(_MANUAL,)
     ),
 }

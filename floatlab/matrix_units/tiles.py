@@ -106,7 +106,7 @@ def _are_ordinary(fields: tuple[Array, Array], formats: Formats) -> bool:
 
 
 def _powers(fields: Array, rest: int) -> Array:
-    """Return the float64 numbers whose exponent fields are 8 times the given ones, and the rest; 0 where those are 0."""
+    """Return float64 numbers whose exponent fields are 8 times the given ones, and the rest; 0 where those are 0."""
     wide = fields.astype(np.int64)
     powers = wide * _STEP
     if rest:

@@ -90,7 +90,10 @@ def test_large_matrices_of_a_stack_give_the_same():
     assert np.array_equal(product("h100", a, b)[1], product("h100", a[1], b[1]))
 
 
-@pytest.mark.parametrize("unit", fl.units())
+OF_FLOATS = [unit for unit in fl.units() if unit not in ("avx512_vnni", "maddubs")]
+
+
+@pytest.mark.parametrize("unit", OF_FLOATS)
 def test_no_terms_leave_the_bias_or_zero(unit):
     fmt = fl.get_unit(unit).multiplied()[0]
     a, b = np.zeros((2, 0)), np.zeros((0, 3))
@@ -251,3 +254,32 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
 def test_what_has_no_meaning_is_refused_in_words(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# -- integers --------------------------------------------------------------------------------------------------
+
+
+def test_units_of_integers_are_sums_of_integers_by_another_name():
+    a = fl.quantize_int(RNG.random((4, 40)) * 200, "uint8", scale=1.0, zero_point=0)
+    b = fl.quantize_int(RNG.standard_normal((40, 3)) * 90, "int8", scale=1.0)
+    for unit, sums in (
+        ("avx512_vnni", "int32"),
+        ("avx512_vnni:saturate", "int32_saturate"),
+        ("maddubs", "maddubs"),
+    ):
+        wanted = fl.matmul(a, b, accumulator=sums)
+        assert np.array_equal(fl.matmul(a, b, unit=unit), wanted)
+        assert np.array_equal(fl.matmul(a, b, accumulator=fl.get_unit(unit)), wanted)
+    assert not np.array_equal(fl.matmul(a, b, unit="maddubs"), fl.matmul(a, b, unit="avx512_vnni"))
+
+
+def test_floats_and_integers_have_units_of_their_own():
+    a, b = fl.quantize_int(np.eye(4)), fl.quantize_int(np.eye(4))
+    with pytest.raises(FormatError, match="avx512_vnni"):
+        fl.matmul(a, b, unit="h100")
+    with pytest.raises(FormatError, match="quantize_int"):
+        product("maddubs")
+    with pytest.raises(OptionError, match="one way"):
+        fl.matmul(a, b, unit="maddubs", accumulator="int32")
+    with pytest.raises(OptionError, match="int32"):
+        fl.matmul(a, b, accumulator="int23")
