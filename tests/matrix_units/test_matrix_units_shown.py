@@ -71,7 +71,18 @@ def test_an_instruction_of_somebodys_own_is_shown_by_its_class_or_by_what_it_der
 def test_families_keep_the_formats_of_16_bits_and_more_apart():
     formats = [fl.get_format(name) for name in ("fp16", "bf16", "tf32", "e4m3fnuz", "e3m2", "e2m3")]
     assert families(formats) == "fp16 bf16 tf32 fp8fnuz fp6"
-    assert families([]) == "any"
+
+
+def test_blocks_show_their_scales_and_integers_what_becomes_of_too_large_sums():
+    assert rows("b200")[-2:] == [
+        ("e2m1, e8m0/e4m3 per 32/16", "64", "35", "16 exactly, then toward zero", "fp32"),
+        ("e4m3 e5m2 e3m2 e2m3 e2m1, e8m0 per 32", "32", "25", "toward zero", "fp32"),
+    ]
+    assert lines_of(fl.get_unit("b200").instructions)[-1].family == "fp8 fp6 fp4, scaled"
+    assert lines_of(fl.get_unit("b200").instructions)[-1].data()["scales"] == "e8m0 per 32"
+    assert rows("avx512_vnni") == [("u8 s8", "4", "exact", "wraps", "int32")]
+    assert rows("avx512_vnni:saturate")[0][3] == "saturates"
+    assert rows("maddubs")[0][3] == "pairs saturate at int16"
 
 
 def test_data_names_formats_in_full():
