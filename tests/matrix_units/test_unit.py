@@ -10,6 +10,7 @@ import pytest
 
 import floatlab as fl
 from floatlab.errors import DtypeError, FormatError, OptionError
+from floatlab.sums import matmul as accumulate
 
 RNG = np.random.default_rng(5)
 A = fl.array(RNG.standard_normal((6, 70)), "fp16")
@@ -231,8 +232,11 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
         (lambda: fl.matmul(A, B, "fp32", unit="h100", bias=[0.1] * 5), DtypeError, "The bias"),
         (lambda: product("h100", product_format="fp16"), OptionError, "products of its own"),
         (lambda: product("h100", return_flags=True), OptionError, "Flags"),
-        (lambda: fl.sum(A, accumulator="h100"), OptionError, "no sum"),
-        (lambda: fl.mean(A, accumulator="h100"), OptionError, "no mean"),
+        (lambda: fl.sum(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: fl.mean(A, accumulator="h100"), OptionError, "no mean|alone"),
+        (lambda: fl.var(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: fl.norm(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: accumulate.sum(A.values, "fp16", accumulator="h100"), OptionError, "no sum"),
         (lambda: fl.sum(A, unit="h100"), OptionError, "unit"),
         (lambda: fl.Arithmetic(accumulator="h100"), OptionError, "unit="),
         (lambda: fl.Arithmetic(unit="h1000"), OptionError, "h100"),
