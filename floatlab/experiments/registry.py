@@ -22,6 +22,7 @@ from floatlab.experiments import (
     optimizer_state,
     precision_schedule,
     rare_class,
+    rare_class_fp8,
     small_units,
     stagnation,
     through_time,
@@ -51,6 +52,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         transformer.EXPERIMENT,
         precision_schedule.EXPERIMENT,
         rare_class.EXPERIMENT,
+        rare_class_fp8.EXPERIMENT,
         block_training.EXPERIMENT,
         int8_training.EXPERIMENT,
     )
