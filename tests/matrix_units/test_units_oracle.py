@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrix_unit_vectors import oracle, same
 
 import floatlab as fl
 from floatlab import reference
 from floatlab.matrix_units.instruction import Instruction
 from floatlab.matrix_units.tiles import chain_in_tiles
+from floatlab.verify.chips import oracle, same
 
 CASES = [
     ("v100", None, "fp16"), ("t4", None, "fp16"), ("t4", "m8n8k4", "fp16"),
