@@ -277,11 +277,22 @@ def verify(
     seed: Annotated[
         int | None, typer.Option("--seed", help="The seed of --fuzz; a fresh one by default.")
     ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option("--vectors", help="Instead: recorded results of chips, from the files of a folder."),
+    ] = None,
 ) -> None:
     """Prove the numbers: compare floatlab with oracles that share no code with it."""
-    from floatlab.verify import command, fuzz_command
+    from floatlab.verify import command, fuzz_command, vectors_command
 
     address = scheduler_of(engine, scheduler)
+    if vectors is not None and (fuzz is not None or address or full or section or fmt):
+        raise OptionError(
+            "Recorded results are compared by themselves. Got --vectors with another option of the proof. "
+            "Leave one out."
+        )
+    if vectors is not None:
+        raise typer.Exit(vectors_command(vectors, out=out))
     if fuzz is not None and address:
         raise OptionError(
             "Random calls run in processes of this machine. Got --fuzz with --engine dask. Leave one out."

@@ -26,6 +26,7 @@ models" (2023), for scales of rows and of tensors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -127,13 +128,17 @@ def resting_point(config: Int8Training) -> float:
     rate = float(labels[:, 1].mean())
     if recipe is None or recipe.gradient_rounding == "stochastic":
         return rate
-    rng = np.random.default_rng(0)  # nothing is drawn
-    kinds, counts = np.unique(labels, axis=0, return_counts=True)  # four, each as many times
-    for p in np.geomspace(config.first, rate / 4, _CANDIDATES):
-        gradient = (np.array([0.5, p]) - kinds) * weights_of(config)
-        if recipe.quantize(gradient.T, 1, "gradient", rng)[1] @ counts <= 0:
-            return float(p)
-    return rate / 4
+    candidates = np.geomspace(config.first, rate / 4, _CANDIDATES)
+    kinds, counts = np.unique(labels, axis=0, return_counts=True)  # of examples: four, each as many times
+    gradients = [(p - kinds[:, task]) * weight for task, (p, weight) in enumerate(
+        ((np.full((_CANDIDATES, 1), 0.5), config.weight), (candidates[:, None], 1.0))
+    )]  # fmt: skip
+    # For each candidate a row: what shares a scale.
+    shared = np.concatenate(gradients, axis=1) if recipe.granularity == "tensor" else gradients[1]
+    of_rows = IntegerGradients(recipe.gradient_rounding, "row")
+    rows = of_rows.quantize(shared, 1, "gradient", np.random.default_rng(0))[:, -len(counts) :]
+    silent = rows @ counts <= 0
+    return float(candidates[np.argmax(silent)]) if silent.any() else rate / 4
 
 
 def _loss(config: Int8Training) -> Callable[[Tensor, Any], Tensor]:
@@ -185,6 +190,37 @@ def train(config: Int8Training) -> Record:
         outcome=learned,
         relative=learned / float(labels[:, 1].mean()) - 1.0,
     )
+
+
+_OFF = "believed over true, as a power of two"
+
+
+def _point(config: Int8Training, believed: float, **more: Any) -> Record:
+    """Return a point of the figure."""
+    name = "fp32" if config.recipe == "none" else config.recipe
+    true = round(config.rate * config.examples) / config.examples
+    return {"run": name, "recipe": name, "rate": config.rate, _OFF: math.log2(believed / true)} | more
+
+
+def _config(record: Record) -> Int8Training:
+    return Int8Training(recipe=record["recipe"], rate=record["rate"], examples=record["examples"])
+
+
+def measured(records: list[Record]) -> list[Record]:
+    """Return for each run how far what is believed is from the true rate."""
+    kept = ("seed", "failed", "predicted_failure")
+    return [_point(_config(r), r["found"], **{key: r.get(key) for key in kept}) for r in records]
+
+
+def along(records: list[Record]) -> list[Record]:
+    """Return the same as it is predicted, for rates between those of the records."""
+    rates = sorted({r["rate"] for r in records})
+    configs = (
+        Int8Training(recipe=name, rate=float(rate))
+        for name in dict.fromkeys(r["recipe"] for r in records)
+        for rate in np.geomspace(rates[0], rates[-1], 90)
+    )
+    return [_point(config, resting_point(config), predicted_failure=False) for config in configs]
 
 
 def claims(records: list[Record]) -> list[Claim]:
@@ -248,7 +284,7 @@ EXPERIMENT = Experiment(
     train=train,
     expected="rate that is believed of the rare task in the end",
     outcome="rate that is believed of the rare task in the end",
-    sweep=Sweep("rate", "found", by="recipe", base=10),
+    sweep=Sweep("rate", _OFF, by="recipe", base=10, rows=measured, predicted=along),
     minutes=0.5,
     claims=claims,
     vary={"learning_rate": 1.5, "weight": 1.2, "rate": 1.5},

@@ -247,7 +247,7 @@ class MatrixUnit(Accumulator):
         if addend is not None:
             addend = checked(addend, how.register if self.bias_first else FLOAT32, "The bias")
             if self.bias_first:
-                first = np.array(np.broadcast_to(addend, shape)) + 0.0
+                first = np.array(np.broadcast_to(addend, shape))
         with np.errstate(all="ignore"):
             total = self._of_stack(how, a, b, first, two)
             if addend is not None and not self.bias_first:

@@ -8,7 +8,8 @@ Every section compares floatlab's fast rooms with an oracle that shares no code 
 softfloatpy. Where a package is not installed, the report says that its comparisons were skipped. What the proof of sums
 takes for granted is looked at, too: the floating-point environment before every task, and the BLAS in a section.
 
-`floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`.
+`floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`. `floatlab verify --vectors
+DIR` computes what chips have computed, as far as it is recorded in a folder; see `floatlab.verify.vectors`.
 
 A run may be interrupted; the same command goes on where it stopped. The results are written to a folder: the journal
 of finished tasks, `report.md` and `report.json`. Each line of a report has a digest of floatlab's results, which is
@@ -31,13 +32,13 @@ from floatlab.system.cluster import Cluster
 from floatlab.system.environment import check_environment
 from floatlab.system.processes import side_by_side
 from floatlab.system.terminal import make_console
-from floatlab.verify import arithmetic, blas, conversions, critical, functions, softfloat, sums
+from floatlab.verify import arithmetic, blas, conversions, critical, functions, softfloat, sums, units
 from floatlab.verify.journal import PEERS, Fingerprint, Journal, surroundings
 from floatlab.verify.oracle import all_formats, find
 from floatlab.verify.report import Report, make_report
 from floatlab.verify.tasks import Outcome, Task, missing_peer
 
-__all__ = ["SECTIONS", "Report", "command", "fuzz_command", "plan", "run"]
+__all__ = ["SECTIONS", "Report", "command", "fuzz_command", "plan", "run", "vectors_command"]
 
 _ROOMS = {
     "conversions": conversions,
@@ -46,6 +47,7 @@ _ROOMS = {
     "softfloat": softfloat,
     "functions": functions,
     "sums": sums,
+    "units": units,
     "blas": blas,
 }
 SECTIONS = tuple(_ROOMS)
@@ -271,3 +273,22 @@ def fuzz_command(
     if found.disagreements:
         return 1
     return 130 if found.interrupted else 0
+
+
+def vectors_command(folder: str | Path, out: str | Path = "floatlab-verify") -> int:
+    """Compare recorded results of chips for the command line, and return the exit status: 0, or 1 if one differs.
+
+    Parameters
+    ----------
+    folder
+        As in `floatlab.verify.vectors.compare`.
+    out : path
+        The report goes to its folder ``vectors``.
+    """
+    from floatlab.verify.vectors import compare
+
+    check_environment()
+    report = compare(folder)
+    report.save(Path(out) / "vectors")
+    report.print(make_console())
+    return 1 if report.disagreements else 0

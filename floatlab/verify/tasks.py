@@ -28,7 +28,8 @@ class Task:
     Attributes
     ----------
     section : str
-        The section: "conversions", "rounding", "arithmetic", "softfloat", "functions", "sums" or "blas".
+        The section: "conversions", "rounding", "arithmetic", "softfloat", "functions", "sums", "units"
+        or "blas".
     part : str
         What is compared with what; tasks of one part and format make one line of the report.
     subject : str

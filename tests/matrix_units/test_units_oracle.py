@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrix_unit_vectors import oracle, same
 
 import floatlab as fl
 from floatlab import reference
 from floatlab.matrix_units.instruction import Instruction
 from floatlab.matrix_units.tiles import chain_in_tiles
+from floatlab.verify.chips import oracle, same
 
 CASES = [
     ("v100", None, "fp16"), ("t4", None, "fp16"), ("t4", "m8n8k4", "fp16"),
@@ -128,5 +128,5 @@ def test_products_near_the_ends_of_float32_are_cut_as_elsewhere(shift):
         for start in (np.zeros(c.shape), c):
             fast = chain_in_tiles(how, a, b, start, (fmt, fmt))
             slow = Instruction.chain(how, a, b, start, (fmt, fmt))
-            assert fast is not None or abs(shift) > 50
+            assert fast is not None or not -50 < shift < 40
             assert fast is None or np.array_equal(fast.view(np.int64), slow.view(np.int64))

@@ -12,21 +12,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from matrix_unit_vectors import (
-    FP8,
-    Dot,
-    Rows,
-    configurations,
-    gpu_folder,
-    integer_configurations,
-    same,
-    step_of,
-)
+from matrix_unit_vectors import configurations, gpu_folder, integer_configurations
 
 from floatlab import reference
 from floatlab.formats import get_format
 from floatlab.reference import Special, alignment, exact, matrix_units, stepwise_units
 from floatlab.reference.numbers import NANS
+from floatlab.verify.chips import FP8, Dot, same, step_of
+from floatlab.verify.vectors import Rows
 
 FP32 = get_format("fp32")
 RECORDED = list(configurations())

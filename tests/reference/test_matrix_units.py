@@ -5,18 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from matrix_unit_vectors import (
-    VARIABLE,
-    Rows,
-    configurations,
-    gpu_folder,
-    integer_configurations,
-    numbers,
-    oracle,
-    step_of,
-)
+from matrix_unit_vectors import VARIABLE, configurations, gpu_folder, integer_configurations
 
 from floatlab.reference import Special
+from floatlab.verify.chips import numbers, oracle, step_of
+from floatlab.verify.vectors import Rows
 
 RECORDED = list(configurations())
 ROWS = {f"{rows.name} {i}": rows for i, rows in enumerate(RECORDED)}

@@ -47,6 +47,7 @@ def test_the_shortest_proof_agrees_and_is_complete():
         "arithmetic",
         "functions",
         "sums",
+        "units",
     }
 
 

@@ -158,7 +158,7 @@ def test_the_line_of_a_failure_is_the_call(monkeypatch):
 
 def test_a_batch_counts_its_failures_and_shows_a_few(monkeypatch):
     monkeypatch.setattr(fl, "decode", lambda codes, fmt: np.full(np.shape(codes), 7.0, np.float32))
-    batch = run_batch(11, 0)
+    batch = run_batch(25, 0)
     assert batch.failures["decode"] > 3
     assert 0 < sum("fl.decode" in line for line in batch.lines) <= campaign.SHOWN
 

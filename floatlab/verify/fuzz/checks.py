@@ -16,6 +16,7 @@ from floatlab.verify.fuzz.common import SIZES, shape_of
 from floatlab.verify.fuzz.conversions import DECODE, ENCODE, NEIGHBOUR, QUANTIZE, SOURCE
 from floatlab.verify.fuzz.draw import any_format
 from floatlab.verify.fuzz.sums import SUM
+from floatlab.verify.fuzz.units import UNIT
 
 __all__ = ["CHECKS"]
 
@@ -50,4 +51,5 @@ CHECKS: dict[str, Check] = {  # a seed stands for the same tries as long as thei
     "sum": SUM,
     "misspelt": Check(_draw_misspelt, _misspelt_text, lambda case: REFUSED, 1),
     "function": FUNCTION,
+    "unit": UNIT,
 }

@@ -7,7 +7,7 @@ smaller case that it can think of, takes the first that still fails, and begins 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,6 +74,9 @@ def _codes_of(fmt: FloatFormat, case: Case) -> tuple[tuple[Any, ...], ...]:
 
 def _fewer_elements(case: Case) -> Iterator[Case]:
     n = case.size
+    if case.check == "unit":
+        yield from _smaller_matrices(case)
+        return
     if case.check == "sum" and len(case.shape) == 2:  # the first rows, or one of them
         rows, length = case.shape
         if case.what == "sum":
@@ -97,6 +100,30 @@ def _fewer_elements(case: Case) -> Iterator[Case]:
                 integers=tuple(case.integers[i] for i in kept) if case.integers else (),
                 shape=(len(kept),),
             )
+
+
+def _smaller_matrices(case: Case) -> Iterator[Case]:
+    """Yield products of matrices of (m, k) and (k, n) numbers with one row or column, and with fewer terms."""
+    m, k, n = case.shape
+
+    def kept(rows: Sequence[int], terms: Sequence[int], columns: Sequence[int]) -> Case:
+        a, b, *c = case.numbers
+        numbers = [
+            tuple(a[i * k + t] for i in rows for t in terms),
+            tuple(b[t * n + j] for t in terms for j in columns),
+            *(tuple(some[i * n + j] for i in rows for j in columns) for some in c),
+        ]
+        return replace(case, numbers=tuple(numbers), shape=(len(rows), len(terms), len(columns)))
+
+    every = range(m), range(k), range(n)
+    for i in range(m) if m > 1 else ():
+        yield kept([i], every[1], every[2])
+    for j in range(n) if n > 1 else ():
+        yield kept(every[0], every[1], [j])
+    for terms in [range(k // 2), range(k // 2, k)] if k > 3 else []:
+        yield kept(every[0], terms, every[2])
+    for gone in range(k) if k > 1 else ():
+        yield kept(every[0], [t for t in range(k) if t != gone], every[2])
 
 
 def _simpler_formats(fmt: FloatFormat) -> Iterator[FloatFormat]:
