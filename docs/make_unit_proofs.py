@@ -3,7 +3,7 @@
 python docs/make_unit_proofs.py [DIR]            some minutes with the GPUs' results
 
 The records are those of tests/data, and where DIR (or FLOATLAB_VECTORS) names a folder with more of them, its own: of
-two files with the same name the longer one. tests/matrix_unit_vectors.py says what they are, and where they come from.
+two files with the same name the longer one. floatlab/verify/vectors.py says what they are, and where they come from.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from floatlab.matrix_units import units
+from floatlab.verify.vectors import configurations, unit_results
 
 DOCS = Path(__file__).parent
 TESTS = DOCS.parent / "tests"
@@ -36,26 +39,20 @@ def folders(given: str | None) -> Iterator[tuple[Path, str]]:
 
 def counted(given: str | None) -> tuple[dict[tuple[str, str], int], Counter[str]]:
     """Return how many results of each unit and kind were compared, and how many of each unit differed."""
-    for place in (TESTS, TESTS / "matrix_units"):
-        sys.path.insert(0, str(place))
-    from matrix_unit_vectors import configurations
-    from test_units_vectors import dots, scaled_dots
-
     compared: Counter[tuple[str, str]] = Counter()
     wrong: Counter[str] = Counter()
     for folder, name in folders(given):
         kind = next(word for start, word in KINDS.items() if name.startswith(start))
         for rows in configurations(folder, name):
-            results = dots(rows) if rows.scales is None else scaled_dots(rows)
             compared[rows.unit, kind] += len(rows.d)
-            wrong[rows.unit] += len(rows.differing(results))
+            wrong[rows.unit] += len(rows.differing(unit_results(rows)))
     return compared, wrong
 
 
 def table(given: str | None) -> str:
     """Return the table."""
     compared, wrong = counted(given)
-    names = list(dict.fromkeys(unit for unit, _ in compared))
+    names = [unit for unit in units() if any((unit, kind) in compared for kind in ("chip", "model"))]
     lines = ["| unit | results of the chip | results of a model of it | different |", "|---|---|---|---|"]
     for name in names:
         chip, model = (compared.get((name, kind), 0) for kind in ("chip", "model"))
