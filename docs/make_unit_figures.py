@@ -45,7 +45,7 @@ def block_of_terms() -> tuple[list[float], int, int, float]:
 
     >>> terms, largest, place, result = block_of_terms()
     >>> len(terms), largest, place, result
-    (5, 6, -7, 16.6953125)
+    (5, 6, -7, 16.7109375)
     """
     terms = [C, *(a * b for a, b in zip(A, B, strict=True))]
     bits = fl.get_unit("h100").instructions[-1].fraction_bits

@@ -21,6 +21,7 @@ from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction
 from floatlab.matrix_units.operands import checked, cut
 from floatlab.matrix_units.scaled import BlockScaled, Scales
+from floatlab.matrix_units.shown import unit_in_html, unit_in_text
 from floatlab.matrix_units.tiles import chain
 from floatlab.matrix_units.whole_numbers import IntegerBlock
 from floatlab.rounding.options import checks_names
@@ -124,7 +125,10 @@ class MatrixUnit(Accumulator):
         return ":".join(parts)
 
     def __repr__(self) -> str:
-        return f"MatrixUnit({str(self)!r})"
+        return unit_in_text(self)
+
+    def _repr_html_(self) -> str:
+        return unit_in_html(self)
 
     @property
     def forms_products(self) -> bool:
@@ -199,9 +203,14 @@ class MatrixUnit(Accumulator):
         chosen = how
         first = np.zeros((a.shape[0], b.shape[1]))
         if addend is not None:
+            if self.bias_first and factor != 1.0:
+                raise OptionError(
+                    "The scales of whole tensors multiply the finished product, and a bias that comes first with it. "
+                    "Got bias_first with such scales. Leave bias_first out."
+                )
             addend = checked(addend, FLOAT32, "The bias")
-            if self.bias_first and factor == 1.0:
-                first = np.array(np.broadcast_to(addend, first.shape)) + 0.0
+            if self.bias_first:
+                first = np.array(np.broadcast_to(addend, first.shape))
 
         def part(k: slice, c: Array) -> Array:
             return chosen.chain_scaled(a[:, k], b[k], c, formats, scales.part(k))
@@ -210,7 +219,7 @@ class MatrixUnit(Accumulator):
             total = self._promoted(part, a.shape[1], first)
             if factor != 1.0:
                 total = quantize(total * factor, FLOAT32)
-            if addend is not None and not (self.bias_first and factor == 1.0):
+            if addend is not None and not self.bias_first:
                 total = _added(total, addend)
         return total
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrix_unit_vectors import oracle, same
 
 import floatlab as fl
 from floatlab import nn, reference
 from floatlab.amp import MXFP4, MXFP6, MXFP8, NVFP4, Int8, Tiles, block_autocast
 from floatlab.errors import FloatlabError, FormatError, OptionError
+from floatlab.verify.chips import oracle, same
 
 RNG = np.random.default_rng(11)
 
@@ -137,6 +137,7 @@ def pair(left="mxfp4", right=None, shape=(3, 64), unit="b200", **options):
         (lambda: pair(unit="b20"), OptionError, "b200"),
         (lambda: pair(shape=(2, 3, 64)), FloatlabError, "one by one"),
         (lambda: pair(bias=0.1), FloatlabError, "The bias"),
+        (lambda: pair("nvfp4", bias=1.0, bias_first=True), OptionError, "finished product"),
     ],
 )
 def test_what_a_unit_does_not_multiply_is_refused(call, error, words):
