@@ -168,6 +168,11 @@ class Arithmetic:
         options = self.for_products
         if "unit" in given:
             unit = given.pop("unit")
+            if unit is not None and "accumulator" in given:
+                raise OptionError(
+                    f"A product is added up by an accumulator or by a unit. Got accumulator={given['accumulator']!r} "
+                    f"and unit={str(unit)!r}. Use one of them."
+                )
             options = self.for_sums if unit is None else options | {"accumulator": get_unit(unit)}
         options = options | given
         if bias_first is not None:
@@ -187,7 +192,7 @@ def _with_unit(options: dict[str, Any]) -> dict[str, Any]:
         return {"unit": None} | options
     options = dict(options)
     unit = options.pop("accumulator")
-    if options.setdefault("unit", unit) != unit:
+    if get_unit(options.setdefault("unit", unit)) != get_unit(unit):
         raise OptionError(
             f"Products have one unit. Got accumulator={str(unit)!r} and unit={str(options['unit'])!r}. Use one of them."
         )

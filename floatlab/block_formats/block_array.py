@@ -20,11 +20,15 @@ from floatlab.errors import DtypeError, FormatMismatchError, OptionError, ShapeE
 from floatlab.formats import FloatFormat, get_format
 from floatlab.matrix_units import MatrixUnit, get_unit
 from floatlab.matrix_units.scaled import Scales
+from floatlab.rounding.options import check_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.matmul import matmul as matmul_of_numbers
 from floatlab.sums.names import get_accumulator
+from floatlab.sums.operands import product_of
 
 __all__ = ["BlockArray", "matmul"]
+
+_OF_ROUNDING = ("rounding", "overflow", "subnormals", "rng", "random_bits")  # of a finished product of a unit
 
 
 class BlockArray(Coded):
@@ -248,7 +252,7 @@ def _float_type(dtype: Any) -> np.dtype[Any]:
 
 
 def matmul(
-    a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", unit: Any = None, **options: Any
+    a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = None, unit: Any = None, **options: Any
 ) -> Array:
     """Return the product of two matrices of blocks: the sum of all products, rounded once.
 
@@ -262,7 +266,7 @@ def matmul(
     fmt : str or FloatFormat
         The format of the result.
     accumulator, **options
-        As of `floatlab.matmul`: how it adds up, and how the result is rounded.
+        As of `floatlab.matmul`: how it adds up, and how the result is rounded. Default: exact.
     unit : str or MatrixUnit, optional
         A matrix unit, as "b200"; it may be named as the accumulator as well. A tensor's scales multiply the finished
         product in fp32, before the bias.
@@ -299,7 +303,16 @@ def matmul(
                 f"Blocks of a product lie along the axis that it sums. Got blocks along {x.axis} of shape {x.shape}. "
                 f"Encode the original again, with axis={axis - x.ndim}."
             )
-    how = get_accumulator(accumulator) if unit is None else get_unit(unit)
+    if unit is not None and accumulator is not None:
+        raise OptionError(
+            f"A product is added up by an accumulator or by a unit. Got accumulator={str(accumulator)!r} and "
+            f"unit={str(unit)!r}. Use one of them."
+        )
+    how = (
+        get_unit(unit)
+        if unit is not None
+        else get_accumulator("exact" if accumulator is None else accumulator)
+    )
     if isinstance(how, MatrixUnit):
         return _by_unit(a, b, fmt, how, **options)
     return matmul_of_numbers(a.decode(np.float64), b.decode(np.float64), fmt, accumulator=how, **options)
@@ -316,6 +329,7 @@ def _by_unit(
     **options: Any,
 ) -> Array:
     """Return the product as a matrix unit forms it, of two matrices or vectors, rounded once more to the format."""
+    check_names("matmul", options, (*_OF_ROUNDING, "fmt", "accumulator", "unit", "bias", "bias_first"))
     if a.ndim > 2 or b.ndim > 2:
         raise ShapeError(
             f"A unit multiplies two matrices of blocks. Got shapes {a.shape} and {b.shape}. Multiply one by one."
@@ -335,22 +349,16 @@ def _by_unit(
     if bias_first is not None:
         unit = replace(unit, bias_first=bias_first)
     left, right = (x.elements.astype(np.float64) for x in (a, b))
+    product, shape = product_of(left, right, bias, unit, ())  # which checks the shapes
     of_a, of_b = (
-        Layout(x.shape, x.axes, x.format.block).spread(x.scale_values.astype(np.float64)) for x in (a, b)
+        Layout(x.shape, x.axes, x.format.block)
+        .spread(x.scale_values.astype(np.float64))
+        .reshape(operand.shape)
+        for x, operand in ((a, product.a), (b, product.b))
     )
-    if a.ndim == 1:
-        left, of_a = left[None], of_a[None]
-    if b.ndim == 1:
-        right, of_b = right[:, None], of_b[:, None]
     scales = Scales(of_a, of_b, a.format.scale, sizes[0])
-    shape = (*a.shape[:-1], *b.shape[1:])
-    addend = (
-        None
-        if bias is None
-        else np.broadcast_to(np.asarray(bias, np.float64), shape).reshape(len(left), right.shape[1])
-    )
     factor = float(np.prod([float(x.tensor_scale) for x in (a, b) if x.tensor_scale is not None]))
     factor = float(np.float32(factor))
-    total = unit.multiply_scaled(left, right, addend, (element_a, element_b), scales, factor)
+    total = unit.multiply_scaled(product.a, product.b, product.addend, (element_a, element_b), scales, factor)
     target = get_format(fmt)
     return quantize(total.reshape(shape), target, **options).astype(target.value_dtype)

@@ -62,6 +62,11 @@ def test_an_accumulator_ends_the_unit_and_none_does_too():
 def test_two_units_at_a_time_are_one_too_many():
     with pytest.raises(OptionError, match="one unit"):
         fl.matmul(A, B, "fp32", accumulator="v100", unit="h100")
+    with pytest.raises(OptionError, match="by a unit"):
+        fl.matmul(A, B, "fp32", accumulator="fp16", unit="h100")
+    wanted = product("h100")
+    assert np.array_equal(product("h100", accumulator="h100"), wanted)
+    assert np.array_equal(product("h100", accumulator=fl.get_unit("h100")), wanted)
     with pytest.raises(OptionError, match="one unit"), fl.arithmetic(accumulator="v100", unit="h100"):
         pass
 
@@ -218,7 +223,11 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
         (lambda: fl.get_unit("h100:promote=0"), OptionError, "multiple of its blocks"),
         (lambda: fl.get_unit("h100:promote=-128"), OptionError, "multiple of its blocks"),
         (lambda: fl.get_unit("h100:promote=100"), OptionError, "multiple of its blocks"),
-        (lambda: product("v100", A.astype("bf16"), B.astype("bf16")), FormatError, "v100 multiplies float16"),
+        (
+            lambda: product("v100", A.astype("bf16"), B.astype("bf16")),
+            FormatError,
+            "v100 multiplies two operands of float16",
+        ),
         (lambda: product("h100", A.astype("fp32"), B.astype("fp32")), FormatError, "Got float32"),
         (lambda: product("h100", A.astype("fp64"), B.astype("fp64")), FormatError, "Got float64"),
         (lambda: product("h100", A, B.astype("bf16")), FormatError, "float16 and bfloat16"),

@@ -8,7 +8,7 @@ import pytest
 import floatlab as fl
 from floatlab import nn, reference
 from floatlab.amp import MXFP4, MXFP6, MXFP8, NVFP4, Int8, Tiles, block_autocast
-from floatlab.errors import FloatlabError, FormatError, OptionError
+from floatlab.errors import FloatlabError, FormatError, OptionError, ShapeError
 from floatlab.verify.chips import oracle, same
 
 RNG = np.random.default_rng(11)
@@ -137,6 +137,17 @@ def pair(left="mxfp4", right=None, shape=(3, 64), unit="b200", **options):
         (lambda: pair(unit="b20"), OptionError, "b200"),
         (lambda: pair(shape=(2, 3, 64)), FloatlabError, "one by one"),
         (lambda: pair(bias=0.1), FloatlabError, "The bias"),
+        (lambda: pair(bias=[1.0] * 5), ShapeError, "bias broadcasts"),
+        (lambda: pair(bias="one"), FloatlabError, "number in words"),
+        (lambda: pair(shape=(3, 32)), ShapeError, "32 and 64"),
+        (
+            lambda: fl.matmul(blocks(64, "mxfp4", 0), blocks(32, "mxfp4", 0), unit="b200"),
+            ShapeError,
+            "64 and 32",
+        ),
+        (lambda: pair(accumulator="fp16"), OptionError, "one of them"),
+        (lambda: pair(return_flags=True), OptionError, "option of matmul"),
+        (lambda: pair(roundin="to_odd"), OptionError, "option of matmul"),
         (lambda: pair("nvfp4", bias=1.0, bias_first=True), OptionError, "finished product"),
     ],
 )
