@@ -163,7 +163,7 @@ class MatrixUnit(Accumulator):
                 f"{self.name} multiplies integers of 8 bits. Got {a} and {b}. Use fl.quantize_int(x)."
             )
         raise FormatError(
-            f"{self.name} multiplies two operands of {', or of '.join(dict.fromkeys(known))}. Got {a} and {b}. "
+            f"{self.name} multiplies two operands of {', of '.join(dict.fromkeys(known))}. Got {a} and {b}. "
             "Round the operands to one of these, or choose another unit (fl.units())."
         )
 

@@ -119,8 +119,16 @@ def configurations(folder: Path | str, files: str = "*.npz") -> Iterator[Rows]:
     """Yield what the vector files of a folder hold, file by file."""
     for path in sorted(Path(folder).glob(files)):
         reader = next((READERS[start] for start in READERS if path.name.startswith(start)), None)
-        if reader is not None:
-            yield from reader(path.name, _arrays(path))
+        if reader is None:
+            continue
+        try:
+            rows = list(reader(path.name, _arrays(path)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                "A file of recorded rows has its arrays, and a text, meta, that tells what they are. "
+                f"Got {path} (it stops at {error}). Fetch it again."
+            ) from None
+        yield from rows
 
 
 def _arrays(path: Path) -> dict[str, Array]:

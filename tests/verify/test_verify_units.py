@@ -205,6 +205,14 @@ def test_a_broken_file_of_rows_is_an_error_of_ours(tmp_path):
         vectors.compare(tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["meta", "v100 fp16 fp32|a"])
+def test_a_file_without_some_of_its_arrays_is_an_error_of_ours(tmp_path, lost):
+    with np.load(DATA / "model_nvidia.npz") as z:
+        np.savez(tmp_path / "model_nvidia.npz", **{key: z[key] for key in z.files if key != lost})
+    with pytest.raises(DataError, match=f"{lost.split('|')[0]}.*Fetch it again"):
+        vectors.compare(tmp_path)
+
+
 def test_the_command_of_vectors_writes_its_report_and_ends_well(tmp_path, capsys, monkeypatch):
     count = some_rows(tmp_path)
     from floatlab.cli import main
