@@ -358,7 +358,8 @@ def _by_unit(
     )
     scales = Scales(of_a, of_b, a.format.scale, sizes[0])
     factor = float(np.prod([float(x.tensor_scale) for x in (a, b) if x.tensor_scale is not None]))
-    factor = float(np.float32(factor))
+    with np.errstate(over="ignore", under="ignore"):
+        factor = float(np.float32(factor))
     total = unit.multiply_scaled(product.a, product.b, product.addend, (element_a, element_b), scales, factor)
     target = get_format(fmt)
     return quantize(total.reshape(shape), target, **options).astype(target.value_dtype)

@@ -32,7 +32,7 @@ def checked(x: Array, fmt: FloatFormat, what: str) -> Array:
     if count:
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DtypeError(
-            f"{what} is made of values of {fmt}, which a unit multiplies as they are. Got {count:,} of {x.size:,} "
+            f"{what} is made of values of {fmt}, which a unit takes as they are. Got {count:,} of {x.size:,} "
             f"numbers that are none; the first is {float(x[place])!r} at {list(place)}. "
             f'Round it first: fl.quantize(x, "{fmt.spec}").'
         )

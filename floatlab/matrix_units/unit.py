@@ -287,7 +287,7 @@ class MatrixUnit(Accumulator):
         if c.ndim == 2:
             return one(a, b, c)
         if b.ndim == 2:  # the rows of all matrices, one below the other
-            rows = a.reshape(-1, a.shape[-1])
+            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
             return one(rows, b, c.reshape(len(rows), b.shape[-1])).reshape(c.shape)
         size, count = c.shape[-2] * c.shape[-1], math.prod(c.shape[:-2])
         a = np.broadcast_to(a, (*c.shape[:-2], *a.shape[-2:])).reshape(count, *a.shape[-2:])
@@ -322,6 +322,10 @@ def _check_instructions(instructions: Any) -> None:
 
 
 def _check_promote(promote: Any, instructions: Sequence[Instruction]) -> None:
+    if any(isinstance(one, IntegerBlock) for one in instructions):
+        raise OptionError(
+            f"promote adds partial sums of floats in fp32. Got promote={promote!r} for integers. Leave it out."
+        )
     longest = max(one.block for one in instructions)
     whole = isinstance(promote, int | np.integer) and not isinstance(promote, bool)
     if not whole or promote < 1 or any(promote % one.block for one in instructions):

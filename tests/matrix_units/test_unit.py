@@ -262,6 +262,7 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
             "rounding",
         ),
         (lambda: fl.MatrixUnit("mine", fraction_bits=25, block=16, promote=24), OptionError, "multiple"),
+        (lambda: fl.get_unit("avx512_vnni:promote=128"), OptionError, "of floats"),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_words(call, error, words):

@@ -60,6 +60,12 @@ def test_nvfp4_is_multiplied_by_the_scales_of_its_tensors_at_the_end():
     assert np.array_equal(fl.matmul(a, b, unit="b200"), wanted.astype(np.float32) * factor)
 
 
+def test_scales_of_tensors_whose_product_fp32_lacks_overflow_without_a_warning():
+    a, b = (fl.encode(np.full((32, 32), 1e30), "nvfp4", axis=axis) for axis in (1, 0))
+    with np.errstate(all="raise"):
+        assert np.isposinf(fl.matmul(a, b, unit="b200")).all()
+
+
 def test_four_bits_take_the_wider_instruction_unless_told_otherwise():
     """32 products that cancel, and a small one: beside them it is cut off, after them it is not."""
     x = np.zeros((1, 64))

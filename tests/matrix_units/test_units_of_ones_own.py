@@ -208,6 +208,7 @@ def test_operands_of_a_unit_of_ones_own_may_be_one_text():
         ((2, 3, 4), (2, 4, 0)),
         ((2, 1, 3, 4), (0, 4, 2)),
         ((2, 3, 0), (2, 0, 4)),
+        ((2, 3, 0), (0, 4)),
     ],
 )
 def test_stacks_without_elements_have_the_shape_of_numpys_product(a, b):
