@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from floatlab.verify.vectors import configurations, unit_results
+
 DOCS = Path(__file__).parent
 TESTS = DOCS.parent / "tests"
 PAGE = DOCS / "units.md"
@@ -36,19 +38,13 @@ def folders(given: str | None) -> Iterator[tuple[Path, str]]:
 
 def counted(given: str | None) -> tuple[dict[tuple[str, str], int], Counter[str]]:
     """Return how many results of each unit and kind were compared, and how many of each unit differed."""
-    for place in (TESTS, TESTS / "matrix_units"):
-        sys.path.insert(0, str(place))
-    from matrix_unit_vectors import configurations
-    from test_units_vectors import dots, scaled_dots
-
     compared: Counter[tuple[str, str]] = Counter()
     wrong: Counter[str] = Counter()
     for folder, name in folders(given):
         kind = next(word for start, word in KINDS.items() if name.startswith(start))
         for rows in configurations(folder, name):
-            results = dots(rows) if rows.scales is None else scaled_dots(rows)
             compared[rows.unit, kind] += len(rows.d)
-            wrong[rows.unit] += len(rows.differing(results))
+            wrong[rows.unit] += len(rows.differing(unit_results(rows)))
     return compared, wrong
 
 
@@ -72,9 +68,10 @@ def _number(count: int) -> str:
 def main() -> None:
     """Write the table between its two marks."""
     given = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FLOATLAB_VECTORS")
+    made = table(given)  # some minutes, in which the page may change
     text = PAGE.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(BEGIN)[1].split(END, 1)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(given)}\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
