@@ -20,6 +20,7 @@ from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction
 from floatlab.matrix_units.operands import checked, cut
 from floatlab.matrix_units.scaled import BlockScaled, Scales
+from floatlab.matrix_units.shown import unit_in_html, unit_in_text
 from floatlab.matrix_units.tiles import chain
 from floatlab.matrix_units.whole_numbers import IntegerBlock
 from floatlab.rounding.options import checks_names
@@ -114,7 +115,10 @@ class MatrixUnit(Accumulator):
         return ":".join(parts)
 
     def __repr__(self) -> str:
-        return f"MatrixUnit({str(self)!r})"
+        return unit_in_text(self)
+
+    def _repr_html_(self) -> str:
+        return unit_in_html(self)
 
     @property
     def forms_products(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrix_unit_vectors import oracle, same
 
 import floatlab as fl
 from floatlab import nn, reference
 from floatlab.amp import MXFP4, MXFP6, MXFP8, NVFP4, Int8, Tiles, block_autocast
 from floatlab.errors import FloatlabError, FormatError, OptionError
+from floatlab.verify.chips import oracle, same
 
 RNG = np.random.default_rng(11)
 
