@@ -3,7 +3,7 @@
 python docs/make_unit_proofs.py [DIR]            some minutes with the GPUs' results
 
 The records are those of tests/data, and where DIR (or FLOATLAB_VECTORS) names a folder with more of them, its own: of
-two files with the same name the longer one. tests/matrix_unit_vectors.py says what they are, and where they come from.
+two files with the same name the longer one. floatlab/verify/vectors.py says what they are, and where they come from.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from floatlab.matrix_units import units
 from floatlab.verify.vectors import configurations, unit_results
 
 DOCS = Path(__file__).parent
@@ -51,7 +52,7 @@ def counted(given: str | None) -> tuple[dict[tuple[str, str], int], Counter[str]
 def table(given: str | None) -> str:
     """Return the table."""
     compared, wrong = counted(given)
-    names = list(dict.fromkeys(unit for unit, _ in compared))
+    names = [unit for unit in units() if any((unit, kind) in compared for kind in ("chip", "model"))]
     lines = ["| unit | results of the chip | results of a model of it | different |", "|---|---|---|---|"]
     for name in names:
         chip, model = (compared.get((name, kind), 0) for kind in ("chip", "model"))

@@ -193,9 +193,14 @@ class MatrixUnit(Accumulator):
         chosen = how
         first = np.zeros((a.shape[0], b.shape[1]))
         if addend is not None:
+            if self.bias_first and factor != 1.0:
+                raise OptionError(
+                    "The scales of whole tensors multiply the finished product, and a bias that comes first with it. "
+                    "Got bias_first with such scales. Leave bias_first out."
+                )
             addend = checked(addend, FLOAT32, "The bias")
-            if self.bias_first and factor == 1.0:
-                first = np.array(np.broadcast_to(addend, first.shape)) + 0.0
+            if self.bias_first:
+                first = np.array(np.broadcast_to(addend, first.shape))
 
         def part(k: slice, c: Array) -> Array:
             return chosen.chain_scaled(a[:, k], b[k], c, formats, scales.part(k))
@@ -204,7 +209,7 @@ class MatrixUnit(Accumulator):
             total = self._promoted(part, a.shape[1], first)
             if factor != 1.0:
                 total = quantize(total * factor, FLOAT32)
-            if addend is not None and not (self.bias_first and factor == 1.0):
+            if addend is not None and not self.bias_first:
                 total = _added(total, addend)
         return total
 

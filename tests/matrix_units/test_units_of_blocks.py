@@ -137,6 +137,7 @@ def pair(left="mxfp4", right=None, shape=(3, 64), unit="b200", **options):
         (lambda: pair(unit="b20"), OptionError, "b200"),
         (lambda: pair(shape=(2, 3, 64)), FloatlabError, "one by one"),
         (lambda: pair(bias=0.1), FloatlabError, "The bias"),
+        (lambda: pair("nvfp4", bias=1.0, bias_first=True), OptionError, "finished product"),
     ],
 )
 def test_what_a_unit_does_not_multiply_is_refused(call, error, words):
