@@ -108,19 +108,26 @@ class Conversion:
         return self.divided(blocks, scales, integers, words, out), scales
 
     def codes(
-        self, blocks: Array, integers: Array | None, columns: int, words: Array, out: Array
+        self,
+        blocks: Array,
+        integers: Array | None,
+        columns: int,
+        room: tuple[Array, Array],
+        out: Array | None,
     ) -> tuple[Array, Array]:
-        """Return the codes of the elements of blocks, and the scales; parameters as of `elements`.
+        """Return the codes of the elements of blocks, and the scales.
 
-        Quotients by powers of two are exact, so that their codes can be looked up.
+        Parameters are as of `elements`, whose `words` and `out` are the `room`; the codes may be in `out`, if it is
+        given. Quotients by powers of two are exact, so that their codes can be looked up.
         """
+        words, quotients = room
         if not (self._by_powers and blocks.size >= _MANY and self._has_codes_of_quotients(blocks.dtype)):
-            elements, scales = self.elements(blocks, integers, columns, words, out)
+            elements, scales = self.elements(blocks, integers, columns, words, quotients)
             return self.format.parts.encode(elements), scales
         _, scales = self.scales(blocks, words)
         with np.errstate(all="ignore"):
-            quotients = self._shifted(*_without_lost(blocks, scales)[:2], out)
-        codes = np.empty(blocks.shape, self.format.parts.code_dtype)
+            quotients = self._shifted(*_without_lost(blocks, scales)[:2], quotients)
+        codes = np.empty(blocks.shape, self.format.parts.code_dtype) if out is None else out
         encode_by_lookup(quotients.reshape(-1), codes.reshape(-1), self.rounding)
         return codes, scales
 

@@ -141,8 +141,10 @@ def encode_blocks(x: Any, fmt: Any, **options: Unpack[_BlockOptions]) -> BlockAr
     scales = np.empty(where.scale_shape, job.format.scale.code_dtype)
     target, places = codes.reshape(where.three), scales.reshape(where.three_of_scales)
     for chunk, blocks, integers, room in job.pieces():
-        part, found = job.conversion.codes(blocks, integers, chunk.block[1], *room)
-        chunk.put(target, part)
+        place = chunk.take(target) if where.in_order else None
+        part, found = job.conversion.codes(blocks, integers, chunk.block[1], room, place)
+        if part is not place:
+            chunk.put(target, part)
         part = places[chunk.scales]
         part[...] = encode_values(found, job.format.scale).reshape(part.shape)
     tensor = None if job.format.tensor_scale is None else np.float32(job.conversion.tensor.value)
