@@ -30,14 +30,16 @@ import numpy as np
 from floatlab.backend import Array
 from floatlab.errors import OptionError, check_option
 from floatlab.formats import FloatFormat
-from floatlab.matrix_units.instruction import Formats, Instruction, product
+from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction, product
 from floatlab.rounding.modes import MODES, draws
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import round_floats
 
 __all__ = ["Aligned", "aligned_total", "closed", "exponents", "nonfinite_total"]
 
-_MOST_FRACTION_BITS = 40  # so that 64 terms and what they carry stay below 2^53
+_MOST_FRACTION_BITS = 40
+_EXACT = 53  # bits of an integer that float64 holds
+_FARTHEST_ZERO = 512  # its distance from all exponents of operands stays within float64's
 _LOWEST = -(1 << 20)  # an exponent of zeros, so far down that their products rule nothing
 
 
@@ -48,9 +50,11 @@ class Aligned(Instruction):
     Parameters
     ----------
     operands, block, register
-        As of `Instruction`.
+        As of `Instruction`. Products are exact in float64: of formats of up to 26 bits. The register is no wider than
+        float32.
     fraction_bits : int
-        How many bits are kept below the largest exponent, F; at most 40.
+        How many bits are kept below the largest exponent, F; at most 40, and so many that float64 holds the sum of a
+        block.
     kept : str or FloatFormat, optional
         The format that the sum is rounded to, where it is narrower than the register.
     rounding : str
@@ -83,9 +87,41 @@ class Aligned(Instruction):
                 f"fraction_bits is how many bits stay below the largest exponent, 1 to {_MOST_FRACTION_BITS}. "
                 f"Got {bits!r}. A Hopper has 25."
             )
+        if self.block + 1 << bits + 2 > 1 << _EXACT:
+            longest = (1 << _EXACT - bits - 2) - 1
+            raise OptionError(
+                f"The terms of a block, of {bits} + 2 bits each, are added in {_EXACT} bits. Got block={self.block}. "
+                f"Use at most {longest}, or fewer fraction_bits."
+            )
         check_option("rounding", self.rounding, [mode for mode in MODES if not draws(mode)])
-        if self.zero_exponent is None:
+        assert self.kept is not None
+        for name, fmt, wide in (
+            ("register", self.register, FLOAT32),
+            ("kept", self.kept, self.register),
+        ):
+            if not _is_within(fmt, wide):
+                raise OptionError(
+                    f"{name} is a signed format whose values are values of {wide}. Got {fmt}. Leave it out, or use a "
+                    "narrower one."
+                )
+        make_rule(self.kept, self.rounding, "infinity", "gradual", False)  # refuses what lacks an infinity
+        for fmt in self.operands:
+            if not _multiplies_exactly(fmt, fmt):
+                raise OptionError(
+                    f"A product of two operands is a float64. Got operands of {fmt}. Use formats of up to 26 bits."
+                )
+        zero = self.zero_exponent
+        if zero is None:
             object.__setattr__(self, "zero_exponent", self.register.etiny)
+        elif isinstance(zero, bool) or not isinstance(zero, int) or abs(zero) > _FARTHEST_ZERO:
+            raise OptionError(
+                f"zero_exponent is an integer, at most {_FARTHEST_ZERO} of either sign. Got {zero!r}. "
+                "A Hopper has -133."
+            )
+
+    def multiplies(self, a: FloatFormat, b: FloatFormat) -> bool:
+        """Return whether the operands may have these formats."""
+        return super().multiplies(a, b) and _multiplies_exactly(a, b)
 
     def add(self, a: Array, b: Array, c: Array, formats: Formats) -> Array:
         """Return d of one block."""
@@ -95,6 +131,18 @@ class Aligned(Instruction):
         total, unit = aligned_total(self, a, b, c, formats)
         result = closed(np.ldexp(total, -unit), self)
         return result if special is None else np.where(special == 0, result, special)
+
+
+def _is_within(fmt: FloatFormat, wide: FloatFormat) -> bool:
+    """Return whether a signed format with zeros has no value that another lacks."""
+    narrow = fmt.precision <= wide.precision and fmt.etiny >= wide.etiny and fmt.max <= wide.max
+    return fmt.signed and fmt.has_zero and narrow
+
+
+def _multiplies_exactly(a: FloatFormat, b: FloatFormat) -> bool:
+    """Return whether every product of two finite values is a float64."""
+    bits, lowest, highest = a.precision + b.precision, a.etiny + b.etiny, a.emax + b.emax + 2
+    return bits <= _EXACT and lowest >= -1074 and highest <= 1024
 
 
 def aligned_total(

@@ -42,7 +42,7 @@ _UPPER = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)  
 
 def chain(how: Instruction, a: Array, b: Array, c: Array, formats: Formats) -> Array:
     """Return what `Instruction.chain` returns, in tiles where that is possible."""
-    if c.ndim == 2 and isinstance(how, Aligned):
+    if c.ndim == 2 and isinstance(how, Aligned) and type(how).add is Aligned.add:
         made = chain_in_tiles(how, a, b, c, formats)
         if made is not None:
             return made
@@ -52,9 +52,7 @@ def chain(how: Instruction, a: Array, b: Array, c: Array, formats: Formats) -> A
 def chain_in_tiles(how: Aligned, a: Array, b: Array, c: Array, formats: Formats) -> Array | None:
     """Return what `Aligned.chain` returns for matrices (M, K), (K, N) and (M, N), or None where it is not for that."""
     assert how.kept is not None
-    cuts = how.rounding == "toward_zero" and how.register is FLOAT32 and how.block < 1 << _STEP
-    bits = formats[0].precision + formats[1].precision
-    if not cuts or bits > FLOAT32.precision or _fitting(how) < 2 or not (a.size and b.size):
+    if not (_is_usual(how, formats) and a.size and b.size):
         return None
     length = -(-a.shape[1] // how.block) * how.block
     x, y = _longer(a.T, length), _longer(b, length)
@@ -71,6 +69,20 @@ def chain_in_tiles(how: Aligned, a: Array, b: Array, c: Array, formats: Formats)
             d = tile.add(start, d)
         out[rows, columns] = d
     return out.astype(np.float64)
+
+
+def _is_usual(how: Aligned, formats: Formats) -> bool:
+    """Return whether an instruction is computed in tiles, of operands whose exponents are ordinary."""
+    assert how.kept is not None and how.zero_exponent is not None
+    cuts = how.rounding == "toward_zero" and how.register.same_as(FLOAT32) and how.block < 1 << _STEP
+    wide = (how.kept.emin, how.kept.emax) == (
+        FLOAT32.emin,
+        FLOAT32.emax,
+    )  # so that a mask is all of the rounding
+    low = how.zero_exponent + _BIAS <= how.fraction_bits + 1  # a zero is never above what a tile takes
+    exact = formats[0].precision + formats[1].precision <= FLOAT32.precision
+    normal = all(fmt.emin >= FLOAT32.emin for fmt in formats)  # or float32 would not have their exponents
+    return cuts and wide and low and exact and normal and _fitting(how) >= 2
 
 
 def _fitting(how: Aligned) -> int:

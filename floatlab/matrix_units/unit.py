@@ -7,6 +7,7 @@ choose among them. Its results are those of the chip, bit for bit, wherever the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ __all__ = ["MatrixUnit"]
 
 _ALONE = 1 << 12  # matrices with so many results are computed one by one, smaller ones together
 _TOGETHER = 1 << 16  # so many results of small matrices
+_ANY = "formats of up to 26 bits"  # an instruction that names none
 
 
 @checks_names
@@ -53,7 +55,8 @@ class MatrixUnit(Accumulator):
     instructions : sequence of Instruction
         What it multiplies, and how; the first that multiplies two formats is the one.
     fraction_bits, block, rounding, operands
-        Those of one `Aligned` instruction, instead; by default it multiplies any formats of at most 24 bits.
+        Those of one `Aligned` instruction, instead; by default it multiplies any formats of up to 26 bits, whose
+        products float64 holds.
     promote : int, optional
         Begin anew after so many products, and add up what they leave in fp32, to nearest even: 128 in DeepSeek-V3 and
         DeepGEMM. A multiple of the block.
@@ -78,7 +81,7 @@ class MatrixUnit(Accumulator):
     fraction_bits: InitVar[int | None] = None
     block: InitVar[int | None] = None
     rounding: InitVar[str] = "toward_zero"
-    operands: InitVar[Sequence[Any]] = ()
+    operands: InitVar[Sequence[Any] | str] = ()
     promote: int | None = field(default=None, kw_only=True)
     bias_first: bool = field(default=False, kw_only=True)
     about: str = field(default="", kw_only=True, compare=False)
@@ -86,11 +89,16 @@ class MatrixUnit(Accumulator):
     proven: tuple[str, ...] = field(default=(), kw_only=True, compare=False)
 
     def __post_init__(
-        self, fraction_bits: int | None, block: int | None, rounding: str, operands: Sequence[Any]
+        self, fraction_bits: int | None, block: int | None, rounding: str, operands: Sequence[Any] | str
     ) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise OptionError(f'A unit has a name. Got {self.name!r}. Use MatrixUnit("mine", ...).')
         made = (fraction_bits, block) != (None, None)
+        if not made and (rounding != "toward_zero" or operands):
+            raise OptionError(
+                "rounding and operands belong to an instruction that fraction_bits and block make. "
+                f"Got them for {self.name!r} with instructions of its own. Give them to the instructions."
+            )
         if made == bool(self.instructions) or (made and None in (fraction_bits, block)):
             raise OptionError(
                 "A unit is made of instructions, or of fraction_bits and block. "
@@ -99,8 +107,10 @@ class MatrixUnit(Accumulator):
             )
         if made:
             assert fraction_bits is not None and block is not None
-            own = Aligned(tuple(operands), block, fraction_bits=fraction_bits, rounding=rounding)
+            formats = (operands,) if isinstance(operands, str) else tuple(operands)
+            own = Aligned(formats, block, fraction_bits=fraction_bits, rounding=rounding)
             object.__setattr__(self, "instructions", (own,))
+        _check_instructions(self.instructions)
         object.__setattr__(self, "instructions", tuple(self.instructions))
         object.__setattr__(self, "bias_first", check_switch("bias_first", self.bias_first))
         if self.promote is not None:
@@ -147,7 +157,7 @@ class MatrixUnit(Accumulator):
         for instruction in self.instructions:
             if instruction.multiplies(a, b):
                 return instruction
-        known = ["/".join(fmt.name for fmt in one.operands) for one in self.instructions if one.operands]
+        known = ["/".join(fmt.name for fmt in one.operands) or _ANY for one in self._of_floats()]
         if not known:
             raise FormatError(
                 f"{self.name} multiplies integers of 8 bits. Got {a} and {b}. Use fl.quantize_int(x)."
@@ -229,6 +239,9 @@ class MatrixUnit(Accumulator):
             '"maddubs".'
         )
 
+    def _of_floats(self) -> list[Instruction]:
+        return [one for one in self.instructions if not isinstance(one, IntegerBlock | BlockScaled)]
+
     def _scaled(self) -> list[BlockScaled]:
         return [one for one in self.instructions if isinstance(one, BlockScaled)]
 
@@ -275,9 +288,8 @@ class MatrixUnit(Accumulator):
             return one(a, b, c)
         if b.ndim == 2:  # the rows of all matrices, one below the other
             rows = a.reshape(-1, a.shape[-1])
-            return one(rows, b, c.reshape(len(rows), -1)).reshape(c.shape)
-        size = c.shape[-2] * c.shape[-1]
-        count = c.size // size if size else 0
+            return one(rows, b, c.reshape(len(rows), b.shape[-1])).reshape(c.shape)
+        size, count = c.shape[-2] * c.shape[-1], math.prod(c.shape[:-2])
         a = np.broadcast_to(a, (*c.shape[:-2], *a.shape[-2:])).reshape(count, *a.shape[-2:])
         b = np.broadcast_to(b, (*c.shape[:-2], *b.shape[-2:])).reshape(count, *b.shape[-2:])
         out = c.reshape(count, *c.shape[-2:])
@@ -298,6 +310,15 @@ class MatrixUnit(Accumulator):
         for k in range(step, count, step):
             total = _added(total, part(slice(k, k + step), np.zeros(c.shape)))
         return total
+
+
+def _check_instructions(instructions: Any) -> None:
+    listed = isinstance(instructions, list | tuple)
+    if not listed or not all(isinstance(one, Instruction) for one in instructions):
+        raise OptionError(
+            f"instructions are a list of Instruction. Got {instructions!r}. "
+            'Use fl.get_unit("h100").instructions, or fraction_bits and block.'
+        )
 
 
 def _check_promote(promote: Any, instructions: Sequence[Instruction]) -> None:
