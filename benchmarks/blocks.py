@@ -2,6 +2,7 @@
 
     python benchmarks/blocks.py                     what is on the page: results/blocks.json, docs/block-formats.md
     python benchmarks/blocks.py --blocks 1000000    the long comparison: so many blocks of each element and rule
+    python benchmarks/blocks.py --times             times alone, on a quiet machine; the comparisons stay
 
 torchao and gfloat are compared where they are installed. Times are of one thread, the least of several runs that take
 turns, as ratios to `floatlab.quantize` to the format of the elements on the same numbers.
@@ -65,6 +66,7 @@ def beside_the_oracle(count: int) -> dict[str, int]:
                 scales, values = oracle.blocks_in_float64(x, element, rule)
                 found = fl.encode(x, name, rule=rule)
                 wrong = (found.scales[:, 0] != scales) | (found.decode(np.float64) != values).any(axis=1)
+                wrong |= (fl.quantize(x, name, rule=rule) != values).any(axis=1)  # which has a way of its own
                 compared, differing = compared + len(x), differing + int(np.count_nonzero(wrong))
             print(f"{name:12} {rule:8} {compared:>12,} blocks, {differing} differ", flush=True)
     return {"compared": compared, "differing": differing}
@@ -220,6 +222,20 @@ def put_into(page: str, record: dict[str, Any]) -> str:
     return _MARKED.sub(lambda found: found[1] + page_of(record) + found[2], page)
 
 
+def compared(count: int) -> dict[str, Any]:
+    """Compare with the oracle, and with the libraries that are installed."""
+    record: dict[str, Any] = {"oracle": beside_the_oracle(count), "versions": {}}
+    for name, compare, blocks_of_each in (
+        ("torchao", beside_torchao, 20_000),
+        ("gfloat", beside_gfloat, 500),
+    ):
+        if importlib.util.find_spec(name):
+            record[name] = compare(blocks_of_each)
+            record["versions"][name] = metadata.version(name)
+            print(name, record[name], flush=True)
+    return record
+
+
 def main() -> None:
     """Compare, time, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -227,15 +243,13 @@ def main() -> None:
         "--blocks", type=int, default=100_000, help="of each element and rule, beside the oracle"
     )
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument(
+        "--times", action="store_true", help="take times alone; what was compared before stays"
+    )
     asked = parser.parse_args()
-    record: dict[str, Any] = {"oracle": beside_the_oracle(asked.blocks), "versions": {}}
-    for name, compare, count in (("torchao", beside_torchao, 20_000), ("gfloat", beside_gfloat, 500)):
-        if importlib.util.find_spec(name):
-            record[name] = compare(count)
-            record["versions"][name] = metadata.version(name)
-            print(name, record[name], flush=True)
-    record["speed"] = speed(asked.rounds)
     path = ROOT / "benchmarks" / "results" / "blocks.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if asked.times else compared(asked.blocks)
+    record["speed"] = speed(asked.rounds)
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     page = ROOT / "docs" / "block-formats.md"
     page.write_text(put_into(page.read_text(encoding="utf-8"), record), encoding="utf-8")

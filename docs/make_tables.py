@@ -1,6 +1,6 @@
 """Write the tables of the pages that show data of the code.
 
-Loss scales, autocast's lists, the rooms of the house, what the rules of block formats make of the same numbers.
+Loss scales, autocast's lists, the rooms of the house, what rules of block formats make of the same numbers, units.
 
     python docs/make_tables.py            write them
     python docs/make_tables.py --check    say which pages are out of date, and fail
@@ -23,9 +23,11 @@ from pathlib import Path
 from floatlab.amp.casting import AUTOCAST_TABLE
 from floatlab.amp.presets import PRESETS
 from floatlab.autograd.ops.table import TABLE
+from floatlab.matrix_units import get_unit, units
+from floatlab.matrix_units.shown import lines_of
 
 DOCS = Path(__file__).parent
-PAGES = ("loss-scaling.md", "autocast.md", "architecture.md", "block-formats.md")
+PAGES = ("loss-scaling.md", "autocast.md", "architecture.md", "block-formats.md", "units.md")
 
 _MARKED = re.compile(r"(<!-- table: (?P<name>.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -126,11 +128,25 @@ def block_differences() -> str:
     return markdown(["numbers", "rule or library", "the first one becomes"], found)
 
 
+def matrix_units() -> str:
+    """Return what each unit multiplies, and how it adds; units that do the same share their rows."""
+    same: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+    for name in units():
+        same.setdefault(tuple(line.cells() for line in lines_of(get_unit(name).instructions)), []).append(
+            name
+        )
+    rows = (
+        [", ".join(f"`{name}`" for name in names), *line] for lines, names in same.items() for line in lines
+    )
+    return markdown(["unit", "operands", "L", "F", "rounding", "result"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "loss scales": loss_scales,
     "autocast": autocast_lists,
     "rooms": rooms,
     "block differences": block_differences,
+    "matrix units": matrix_units,
 }
 
 

@@ -150,6 +150,11 @@ class Arithmetic:
 
     def of_reduction(self, **given: Any) -> dict[str, Any]:
         """Return the options that a sum takes; those that are given replace the context's."""
+        if "accumulator" in given and get_accumulator(given["accumulator"]).forms_products:
+            raise OptionError(
+                f"A matrix unit adds up products of matrices alone. Got {str(given['accumulator'])!r} for a sum. "
+                'Use accumulator="fp32", or leave it out.'
+            )
         return _with_generator(self.for_sums | given)
 
     def of_product(self, **given: Any) -> dict[str, Any]:

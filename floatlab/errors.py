@@ -115,9 +115,10 @@ def check_option(
     choices = list(choices)
     if isinstance(value, str | None) and value in choices:  # an array would be compared element by element
         return
-    guess = None
-    if isinstance(value, str):
-        guess = (meanings or {}).get(value.lower().replace("-", "_")) or nearest_name(value, choices)
+    guess = choices[0] if len(choices) == 1 else None
+    if isinstance(value, str) and guess is None:
+        guess = (meanings or {}).get(value.lower().replace("-", "_"))
+        guess = guess if guess in choices else nearest_name(value, choices)
     way_out = f'Use "{guess}".' if guess else "Use one of these names."
     raise error(f"{option} must be one of: {', '.join(choices)}. Got {value!r}. {way_out}")
 

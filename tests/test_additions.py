@@ -18,6 +18,7 @@ from floatlab.experiments import registry
 from floatlab.formats import formats
 from floatlab.functions.evaluate import FUNCTIONS
 from floatlab.functions.pairs import PAIRS
+from floatlab.matrix_units import units
 from floatlab.reference.rounding import MODES as ORACLE
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import OVERFLOW_POLICIES
@@ -60,6 +61,7 @@ LISTS: dict[str, tuple[Iterable[str], str]] = {
     "a block format": ([fmt.name for fmt in block_formats.formats()], "block_formats/test_block_array.py"),
     "a rule for scales": (block_formats.RULES, "block_formats"),
     "an accumulator": (kinds(accumulators, accumulators.Accumulator), "sums/test_accumulators.py"),
+    "a matrix unit": (units(), "matrix_unit_vectors.py matrix_units"),
     "an operation of autograd": (OPERATIONS, "autograd/test_autograd_ops.py"),
     "a layer": (kinds(nn, nn.Module), "nn"),
     "an optimizer": (kinds(optim, optim.Optimizer), "optim/test_optim_torch.py"),

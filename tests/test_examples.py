@@ -18,7 +18,7 @@ import floatlab as fl
 ROOT = Path(__file__).parent.parent
 MODULES = ["floatlab", *(info.name for info in pkgutil.walk_packages(fl.__path__, "floatlab."))]
 SCRIPTS = [path for folder in ("docs", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
-TAUGHT = [ROOT / "docs" / "block-formats.md", ROOT / "docs" / "int8.md"]
+TAUGHT = [ROOT / "docs" / "block-formats.md", ROOT / "docs" / "int8.md", ROOT / "docs" / "units.md"]
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
@@ -115,12 +115,21 @@ def test_the_pages_with_python_are_found():
             "add.md",
             "block-recipes.md",
             "checkpoint.md",
+            "chip-product.md",
             "chop.md",
             "data.md",
             "gallery.md",
             "large-jobs.md",
         ),
-        *("lecture.md", "loss-scaling.md", "ml-dtypes.md", "pytorch.md", "slides.md", "verification.md"),
+        *(
+            "lecture.md",
+            "loss-scaling.md",
+            "ml-dtypes.md",
+            "pytorch.md",
+            "slides.md",
+            "units.md",
+            "verification.md",
+        ),
     }
 
 

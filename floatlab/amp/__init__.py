@@ -1,7 +1,8 @@
 """How does training in low precision work? Autocast, policies, loss scaling, recipes for fp8 and blocks, schedules."""
 
+from floatlab.amp.block_operands import BlockRecipe, BlockScaling
 from floatlab.amp.block_products import block_autocast
-from floatlab.amp.block_recipes import MXFP4, MXFP6, MXFP8, NVFP4, BlockRecipe, BlockScaling, Tiles
+from floatlab.amp.block_recipes import MXFP4, MXFP6, MXFP8, NVFP4, Tiles
 from floatlab.amp.casting import (
     AUTOCAST_TABLE,
     autocast,

@@ -4,23 +4,73 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.amp.block_recipes import BlockRecipe
+from floatlab.amp.block_casts import in_product
+from floatlab.amp.block_operands import BlockRecipe
 from floatlab.amp.blocks import enter, leave
-from floatlab.autograd import Tensor, accumulator, apply, is_recording, scope
+from floatlab.autograd import Tensor, accumulator, apply, is_recording, observers, scope
+from floatlab.block_formats.block_array import matmul
 from floatlab.errors import OptionError, StateError, check_switch, nearest_name
+from floatlab.formats import FloatFormat
 from floatlab.nn import Module
 from floatlab.nn.functional import product_rule
 from floatlab.optim.parameters import is_whole
 
-__all__ = ["block_autocast"]
+__all__ = ["Operands", "block_autocast"]
 
 Array = NDArray[Any]
-Operands = Callable[[Array, Array, tuple[str, str]], tuple[Array, Array]]
+T = TypeVar("T")
+
+
+class Operands:
+    """What makes the operands of one layer's three products, once more the same if they are asked again.
+
+    Parameters
+    ----------
+    recipe : BlockRecipe
+    number : int
+        Which product of the run the forward one is.
+    groups : int
+        How many products a convolution has at a time.
+    layer : str
+        The place in the model.
+    """
+
+    def __init__(self, recipe: BlockRecipe, number: int, groups: int, layer: str) -> None:
+        self.recipe, self._number, self._groups, self._layer = recipe, number, groups, layer
+        self._seen: dict[tuple[str, str], int] = {}
+
+    def __call__(self, a: Array, b: Array, roles: tuple[str, str]) -> tuple[Array, Array]:
+        """Return what becomes of both operands of a product."""
+        return self._made(self.recipe.operands, a, b, roles)
+
+    def multiply(
+        self,
+        a: Array,
+        b: Array,
+        roles: tuple[str, str],
+        fmt: FloatFormat,
+        bias: Array | None,
+        options: dict[str, Any],
+    ) -> Array:
+        """Return the product of two operands' blocks as a matrix unit, the accumulator among the options, forms it."""
+        blocks = self._made(self.recipe.blocks, a, b, roles)
+        return matmul(*blocks, fmt, bias=bias, **options)
+
+    def _made(
+        self, make: Callable[..., tuple[T, T]], a: Array, b: Array, roles: tuple[str, str]
+    ) -> tuple[T, T]:
+        group = self._seen.get(roles, 0)
+        self._seen[roles] = (group + 1) % self._groups
+        rng = np.random.default_rng((self.recipe.seed, self._number, group, int("weight" in roles)))
+        if not observers.get():
+            return make(a, b, roles, rng)
+        with in_product(self._layer, roles):
+            return make(a, b, roles, rng)
 
 
 class block_autocast(contextlib.ContextDecorator):  # noqa: N801 - beside autocast and fp8_autocast
@@ -91,16 +141,8 @@ class block_autocast(contextlib.ContextDecorator):  # noqa: N801 - beside autoca
             return apply(op, x, weight, bias, operands=operands, **params)
 
     def _operands(self, groups: int) -> Operands:
-        """Return what makes the operands of one layer's three products, once more the same if they are asked again."""
-        recipe, number, seen = self.recipe, self._count, dict[tuple[str, str], int]()
+        operands = Operands(self.recipe, self._count, groups, scope.get())
         self._count += is_recording()
-
-        def operands(a: Array, b: Array, roles: tuple[str, str]) -> tuple[Array, Array]:
-            group = seen.get(roles, 0)
-            seen[roles] = (group + 1) % groups
-            rng = np.random.default_rng((recipe.seed, number, group, int("weight" in roles)))
-            return recipe.operands(a, b, roles, rng)
-
         return operands
 
     def state_dict(self) -> dict[str, int]:

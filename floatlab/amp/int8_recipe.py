@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from floatlab.amp.block_recipes import BlockRecipe
+from floatlab.amp.block_casts import is_watched, tell
+from floatlab.amp.block_operands import BlockRecipe
+from floatlab.block_formats.elements import element_of
 from floatlab.block_formats.integers import quantize_int
 from floatlab.errors import check_option
 from floatlab.rounding.options import checks_names
@@ -28,6 +30,7 @@ from floatlab.rounding.options import checks_names
 __all__ = ["Int8"]
 
 Array = NDArray[Any]
+_OTHER_WORDS = {"channel": "row", "axis": "row", "token": "row", "column": "row", "layer": "tensor"}
 
 
 @checks_names
@@ -60,23 +63,47 @@ class Int8(BlockRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_option("gradient_rounding", self.gradient_rounding, ("stochastic", "nearest_even"))
-        check_option("granularity", self.granularity, ("row", "tensor"))
+        check_option(
+            "gradient_rounding", self.gradient_rounding, ("stochastic", "nearest_even"), meanings=_OTHER_WORDS
+        )
+        check_option("granularity", self.granularity, ("row", "tensor"), meanings=_OTHER_WORDS)
 
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return the numbers that an operand's integers stand for, in float64."""
         if not values.size:
             return values
         finite = np.isfinite(values)
+        lost = None
         if not finite.all():
             lost = ~finite.all(axis=axis if self.granularity == "row" else None, keepdims=True)
-            found: Array = np.where(
-                lost, np.nan, self.quantize(np.where(finite, values, 0), axis, operand, rng)
-            )
-            return found
+            values = np.where(finite, values, 0)
         options: dict[str, Any] = {}
         if self.granularity == "row":
             options |= {"granularity": "channel", "axis": 1 - axis}
         if operand == "gradient" and self.gradient_rounding == "stochastic":
             options |= {"rounding": "stochastic", "rng": rng}
-        return quantize_int(values, "int8", **options).decode("float64")
+        integers = quantize_int(values, "int8", **options)
+        found: Array = integers.decode("float64")
+        if lost is not None:
+            found = np.where(lost, np.nan, found)
+        if is_watched():
+            scales = (
+                integers.scale
+                if lost is None
+                else np.where(lost.reshape(integers.scale.shape), np.nan, integers.scale)
+            )
+            tell(
+                f"int8:{self.granularity}",
+                operand,
+                element_of(integers.fmt),
+                values,
+                integers.codes,
+                scales,
+                scales,
+            )
+        return found
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return the name and the bytes of what a device keeps of an operand: codes, and float32 scales."""
+        scales = shape[1] if self.granularity == "row" else 1
+        return f"int8:{self.granularity}", shape[0] * shape[1] + 4 * scales

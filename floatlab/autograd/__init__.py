@@ -3,7 +3,7 @@
 from floatlab.autograd.backward import grad
 from floatlab.autograd.check import gradcheck
 from floatlab.autograd.function import Function
-from floatlab.autograd.graph import Event, Observer, cast_policy, observers, scope
+from floatlab.autograd.graph import BlockCast, Event, Observer, cast_policy, observers, scope
 from floatlab.autograd.ops.joining import cat, maximum, minimum, stack, where
 from floatlab.autograd.randomness import manual_seed
 from floatlab.autograd.recomputation import checkpoint
@@ -15,6 +15,7 @@ is_grad_enabled = is_recording  # PyTorch's name
 
 __all__ = [
     "Arithmetic",
+    "BlockCast",
     "Event",
     "Function",
     "Observer",

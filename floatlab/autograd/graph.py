@@ -35,7 +35,15 @@ from floatlab.rounding.inputs import as_source, plain_option
 from floatlab.rounding.quantize import quantize
 from floatlab.system.environment import check_environment
 
-__all__ = ["Event", "Observer", "apply", "cast_policy", "connect", "observers", "scope"]
+__all__ = ["BlockCast", "Event", "Observer", "apply", "cast_policy", "connect", "observers", "scope"]
+
+
+class BlockCast(NamedTuple):
+    """What there is to say of a cast to blocks, beside its elements."""
+
+    format: str
+    operand: str  # "input", "weight" or "gradient"
+    scales: Array  # NaN of a block that is lost
 
 
 class Event(NamedTuple):
@@ -43,7 +51,8 @@ class Event(NamedTuple):
 
     ``before`` is the result in wide precision (in float32, where the kernel rounds for itself), or None where
     nothing was rounded; ``after`` holds values of ``format``. In the phase "backward" it is the gradient of
-    input number ``position``, and ``inputs`` are the operation's inputs all the same.
+    input number ``position``, and ``inputs`` are the operation's inputs all the same. Of a cast to blocks, ``before``
+    and ``after`` are the elements: numbers over their scales.
     """
 
     phase: str  # "forward" or "backward"
@@ -54,6 +63,7 @@ class Event(NamedTuple):
     after: Array
     format: FloatFormat
     position: int = 0
+    block_cast: BlockCast | None = None
 
 
 CastPolicy = Callable[[str, tuple[Any, ...]], tuple[Any, ...]]  # of tensors
@@ -287,9 +297,11 @@ def unrounded(node: Node, kernel: Kernel, data: Array, arguments: list[Array]) -
     rules = node.arithmetic
     if rules.for_results["rng"] is not None:  # what is drawn to watch must not be missing when it counts
         node.arithmetic = replace(rules, rng=copy.deepcopy(rules.for_results["rng"]))
+    token = observers.set(())  # who watches has seen the first time what goes on inside
     try:
         return _computed_again(node, kernel, arguments)
     finally:
+        observers.reset(token)
         node.arithmetic = rules
 
 

@@ -2,6 +2,7 @@
 
 Integers:
 
+- `coded.py`: what arrays of codes have in common.
 - `integer_format.py`: an integer type, and fixed point.
 - `whole_numbers.py`: a quotient, rounded once to a whole number.
 - `groups.py`: which elements share a scale.
@@ -18,8 +19,10 @@ Blocks:
 - `block_format.py`: element, block and scale in one format.
 - `catalogue.py`: the block formats that people use.
 - `magnitudes.py`: the largest number of a block, by its words.
+- `units.py`: a float32, rounded to few bits.
 - `scales.py`: the scale of a block, exactly or by a library's steps.
 - `conversion.py`: some blocks, converted.
+- `values.py`: their values.
 - `layout.py`: where the blocks of an array lie.
 - `block_array.py`: codes and scales in one array; the product of two.
 - `quantize.py`: arrays to block formats.

@@ -6,21 +6,28 @@ does this room: `matmul` of two arrays whose blocks lie along the axis that it s
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from floatlab.backend import Array
 from floatlab.block_formats.block_format import BlockFormat
+from floatlab.block_formats.coded import Coded
 from floatlab.block_formats.layout import Layout
 from floatlab.codes.decode import decode
 from floatlab.errors import DtypeError, FormatMismatchError, OptionError, ShapeError
+from floatlab.formats import FloatFormat, get_format
+from floatlab.matrix_units import MatrixUnit, get_unit
+from floatlab.matrix_units.scaled import Scales
+from floatlab.rounding.quantize import quantize
 from floatlab.sums.matmul import matmul as matmul_of_numbers
+from floatlab.sums.names import get_accumulator
 
 __all__ = ["BlockArray", "matmul"]
 
 
-class BlockArray:
+class BlockArray(Coded):
     """Numbers of a block format: codes, and a scale for each block. Made by `floatlab.encode` and `floatlab.array`.
 
     It is there to be looked at, decoded and multiplied as a matrix. There is no other arithmetic on blocks.
@@ -50,7 +57,6 @@ class BlockArray:
     """
 
     __slots__ = ("axes", "codes", "format", "rule", "scales", "tensor_scale")
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -74,21 +80,6 @@ class BlockArray:
     # -- what it looks like --------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.codes.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return self.codes.ndim
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return self.codes.size
-
-    @property
     def axis(self) -> int | tuple[int, ...]:
         """The axis that blocks lie along; of tiles, both."""
         return self.axes[0] if len(self.axes) == 1 else self.axes
@@ -109,9 +100,7 @@ class BlockArray:
     @property
     def nbytes(self) -> int:
         """The bytes that elements, packed, and scales take, and the tensor's scale."""
-        elements = -(-self.size * self.format.parts.bits // 8)
-        scales = -(-self.scales.size * self.format.scale.bits // 8)
-        return elements + scales + (0 if self.tensor_scale is None else 4)
+        return self.format.nbytes(self.size, self.scales.size)
 
     @property
     def bits_per_value(self) -> float:
@@ -206,23 +195,10 @@ class BlockArray:
 
     # -- what it does not do -------------------------------------------------------------------------------
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise FormatMismatchError(
-            f"There is no arithmetic on blocks but the product of matrices. Got one of {self.format}. "
+    def _refusal(self, what: str) -> Exception:
+        return FormatMismatchError(
+            f"There is no arithmetic on blocks but the product of matrices, and no {what}. Got one of {self.format}. "
             "Use a.decode(), or floatlab.matmul(a, b)."
-        )
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __pow__ = __rpow__ = __neg__ = __abs__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _refuse
-    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __pos__ = _refuse
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __getitem__ = __setitem__ = _refuse
-    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __invert__ = __round__ = _refuse
-    __float__ = __int__ = __array_ufunc__ = _refuse
-
-    def __eq__(self, other: object) -> bool:
-        raise FormatMismatchError(
-            f"Blocks are not compared number by number. Got one of {self.format}. "
-            "Compare a.codes and a.scales, or a.decode()."
         )
 
     def __matmul__(self, other: Any) -> Array:
@@ -271,10 +247,13 @@ def _float_type(dtype: Any) -> np.dtype[Any]:
     return found
 
 
-def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", **options: Any) -> Array:
+def matmul(
+    a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", unit: Any = None, **options: Any
+) -> Array:
     """Return the product of two matrices of blocks: the sum of all products, rounded once.
 
-    OCP leaves open how the sum over blocks is rounded; here it is exact by default.
+    OCP leaves open how the sum over blocks is rounded; here it is exact by default. With a matrix unit that multiplies
+    scaled blocks it is what the chip computes: elements and scales go to it as they are.
 
     Parameters
     ----------
@@ -284,6 +263,9 @@ def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", 
         The format of the result.
     accumulator, **options
         As of `floatlab.matmul`: how it adds up, and how the result is rounded.
+    unit : str or MatrixUnit, optional
+        A matrix unit, as "b200"; it may be named as the accumulator as well. A tensor's scales multiply the finished
+        product in fp32, before the bias.
 
     Returns
     -------
@@ -317,6 +299,58 @@ def matmul(a: Any, b: Any, fmt: Any = "float32", *, accumulator: Any = "exact", 
                 f"Blocks of a product lie along the axis that it sums. Got blocks along {x.axis} of shape {x.shape}. "
                 f"Encode the original again, with axis={axis - x.ndim}."
             )
-    return matmul_of_numbers(
-        a.decode(np.float64), b.decode(np.float64), fmt, accumulator=accumulator, **options
+    how = get_accumulator(accumulator) if unit is None else get_unit(unit)
+    if isinstance(how, MatrixUnit):
+        return _by_unit(a, b, fmt, how, **options)
+    return matmul_of_numbers(a.decode(np.float64), b.decode(np.float64), fmt, accumulator=how, **options)
+
+
+def _by_unit(
+    a: BlockArray,
+    b: BlockArray,
+    fmt: Any,
+    unit: MatrixUnit,
+    *,
+    bias: Any = None,
+    bias_first: bool | None = None,
+    **options: Any,
+) -> Array:
+    """Return the product as a matrix unit forms it, of two matrices or vectors, rounded once more to the format."""
+    if a.ndim > 2 or b.ndim > 2:
+        raise ShapeError(
+            f"A unit multiplies two matrices of blocks. Got shapes {a.shape} and {b.shape}. Multiply one by one."
+        )
+    element_a, element_b = a.format.element, b.format.element
+    if not isinstance(element_a, FloatFormat) or not isinstance(element_b, FloatFormat):
+        raise FormatMismatchError(
+            f"{unit} multiplies floats that share scales. Got {a.format} and {b.format}. Leave the unit out, or use "
+            "mxfp8_e4m3."
+        )
+    sizes = a.format.block[-1], b.format.block[0]
+    if not a.format.scale.same_as(b.format.scale) or sizes[0] != sizes[1]:
+        raise FormatMismatchError(
+            f"A unit multiplies blocks whose scales have one format, and as many numbers each. Got {a.format} and "
+            f"{b.format}. Use one block format for both, but for the elements."
+        )
+    if bias_first is not None:
+        unit = replace(unit, bias_first=bias_first)
+    left, right = (x.elements.astype(np.float64) for x in (a, b))
+    of_a, of_b = (
+        Layout(x.shape, x.axes, x.format.block).spread(x.scale_values.astype(np.float64)) for x in (a, b)
     )
+    if a.ndim == 1:
+        left, of_a = left[None], of_a[None]
+    if b.ndim == 1:
+        right, of_b = right[:, None], of_b[:, None]
+    scales = Scales(of_a, of_b, a.format.scale, sizes[0])
+    shape = (*a.shape[:-1], *b.shape[1:])
+    addend = (
+        None
+        if bias is None
+        else np.broadcast_to(np.asarray(bias, np.float64), shape).reshape(len(left), right.shape[1])
+    )
+    factor = float(np.prod([float(x.tensor_scale) for x in (a, b) if x.tensor_scale is not None]))
+    factor = float(np.float32(factor))
+    total = unit.multiply_scaled(left, right, addend, (element_a, element_b), scales, factor)
+    target = get_format(fmt)
+    return quantize(total.reshape(shape), target, **options).astype(target.value_dtype)

@@ -113,6 +113,15 @@ class BlockFormat:
         """Bits of an element, and its share of those of the scale."""
         return self.parts.bits + self.scale.bits / self.block_size
 
+    def nbytes(self, elements: int, blocks: int) -> int:
+        """Return the bytes of so many elements, packed, and of the scales of so many blocks, and the tensor's.
+
+        >>> BlockFormat("mine", "e2m1", 32, "e8m0").nbytes(100, 4)
+        54
+        """
+        tensor = 0 if self.tensor_scale is None else 4
+        return -(-elements * self.parts.bits // 8) + -(-blocks * self.scale.bits // 8) + tensor
+
     @property
     def max(self) -> float:
         """The largest number, at the largest scale; the tensor's scale comes besides."""

@@ -21,7 +21,10 @@ from floatlab.block_formats.block_format import BlockFormat
 from floatlab.block_formats.magnitudes import largest_words
 from floatlab.block_formats.scale_rules import ScaleRule
 from floatlab.block_formats.scales import TensorScale, block_scales, candidates, marked
+from floatlab.block_formats.units import round_by_units
+from floatlab.codes.encode import encode_by_lookup
 from floatlab.operations.operate import operate
+from floatlab.rounding.kernels.lookup import has_keys
 from floatlab.rounding.modes import MODES
 from floatlab.rounding.options import Rule
 from floatlab.rounding.plan import plan
@@ -32,6 +35,7 @@ __all__ = ["Conversion"]
 _F = np.float32
 _UNSEEN_BITS = 16  # so many random bits leave the quotient in float64 far enough from what they decide
 _TINY = 2.0**-1000
+_MANY = 1 << 13  # numbers, from which on a table of codes is worth being made
 _NEAR = 4  # units of a float32 beside which a quotient is taken again: twice what it may be off by
 
 
@@ -97,20 +101,60 @@ class Conversion:
         array of float64
             The scales, NaN of such a block, without the tensor's.
         """
-        amax = largest_words(blocks, words).view(blocks.dtype)
         if self.rule.name == "nvfp4_4over6":
+            amax = largest_words(blocks, words).view(blocks.dtype)
             return self._four_over_six(blocks, amax, integers, columns)
-        scales = block_scales(amax, self.format, self.rule, self.arithmetic, self.tensor, self.nonfinite)
-        return self._divided(blocks, scales, integers, out), scales
+        _, scales = self.scales(blocks, words)
+        return self.divided(blocks, scales, integers, words, out), scales
 
-    def _divided(
-        self, blocks: Array, scales: Array, integers: Array | None, out: Array | None = None
+    def codes(
+        self, blocks: Array, integers: Array | None, columns: int, words: Array, out: Array
+    ) -> tuple[Array, Array]:
+        """Return the codes of the elements of blocks, and the scales; parameters as of `elements`.
+
+        Quotients by powers of two are exact, so that their codes can be looked up.
+        """
+        if not (self._by_powers and blocks.size >= _MANY and self._has_codes_of_quotients(blocks.dtype)):
+            elements, scales = self.elements(blocks, integers, columns, words, out)
+            return self.format.parts.encode(elements), scales
+        _, scales = self.scales(blocks, words)
+        with np.errstate(all="ignore"):
+            quotients = self._shifted(*_without_lost(blocks, scales)[:2], out)
+        codes = np.empty(blocks.shape, self.format.parts.code_dtype)
+        encode_by_lookup(quotients.reshape(-1), codes.reshape(-1), self.rounding)
+        return codes, scales
+
+    def _has_codes_of_quotients(self, source: np.dtype[Any]) -> bool:
+        parts = self.format.parts
+        plain = self.arithmetic == "exact" and self.random_bits is None and not parts.is_integer
+        return plain and self.quotient_dtype(source) == _F and has_keys(parts.grid)
+
+    @property
+    def rounds_by_units(self) -> bool:
+        """Whether a float32 quotient may be rounded by `floatlab.block_formats.units`."""
+        rounding, parts = self.rounding, self.format.parts
+        usual = rounding.rounding == "nearest_even" and rounding.subnormals == "gradual"
+        return usual and self._is_short and not parts.is_integer and parts.grid.mantissa_bits >= 1
+
+    def rounds_in_place(self, source: np.dtype[Any]) -> bool:
+        """Whether float32 numbers may be rounded where they are (`floatlab.block_formats.values`)."""
+        return self.rounds_by_units and self._by_powers and self.arithmetic == "exact" and source == _F
+
+    def scales(self, blocks: Array, words: Array | None = None) -> tuple[Array, Array]:
+        """Return the largest magnitudes of blocks, and their scales by a rule that needs no more."""
+        amax = largest_words(blocks, words).view(blocks.dtype)
+        return amax, block_scales(amax, self.format, self.rule, self.arithmetic, self.tensor, self.nonfinite)
+
+    def divided(
+        self,
+        blocks: Array,
+        scales: Array,
+        integers: Array | None,
+        words: Array | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Return each number over the scale of its block, rounded to the element."""
-        lost = np.isnan(scales)
-        if lost.any():
-            blocks = np.where(lost[:, None], blocks.dtype.type(0), blocks)
-            scales = np.where(lost, 1.0, scales)
+        blocks, scales, lost = _without_lost(blocks, scales)
         with np.errstate(all="ignore"):
             if self.arithmetic != "exact":
                 quotients = self._as_others(blocks, scales.astype(_F))
@@ -118,7 +162,7 @@ class Conversion:
             elif self._by_powers:
                 quotients = self._shifted(blocks, scales, out)
             elif blocks.dtype == _F and self._is_short and (self.random_bits or 0) <= _UNSEEN_BITS:
-                return self._watched(blocks, scales * self.tensor.value, integers, out)
+                return self._watched(blocks, scales * self.tensor.value, integers, words, out)
             else:
                 return self._divided_exactly(blocks, scales * self.tensor.value, integers)
             return self._rounded(quotients, integers)
@@ -158,7 +202,9 @@ class Conversion:
         self.format.parts.settle(quotients)
         return quotients
 
-    def _watched(self, blocks: Array, scales: Array, integers: Array | None, out: Array | None) -> Array:
+    def _watched(
+        self, blocks: Array, scales: Array, integers: Array | None, words: Array | None, out: Array | None
+    ) -> Array:
         """Return float32 numbers over scales with a mantissa, rounded: by float32 products where these are enough.
 
         A product with the reciprocal is off by two units of a float32. That matters only next to a number of one bit
@@ -173,18 +219,21 @@ class Conversion:
         if zero.any():
             factors[zero] = 0.0
         found: Array = np.multiply(blocks, factors[:, None], out=out)
-        words = found.view(np.int32) + np.int32(_NEAR)
-        words &= np.int32((1 << 23 - self.rounding.fmt.precision) - 1)
-        if words.size and words.min() < 2 * _NEAR:
-            near = np.flatnonzero(words.reshape(-1) < 2 * _NEAR)
-            if near.size > found.size // 16:
-                return self._rounded(_over(blocks, scales), integers)
-            rows = near // found.shape[1]
-            exact = _over(blocks.reshape(-1)[near, None], scales[rows])
+        words = np.add(found.view(np.int32), np.int32(_NEAR), out=words)
+        np.bitwise_and(words, np.int32((1 << 23 - self.rounding.fmt.precision) - 1), out=words)
+        near = np.flatnonzero(words.reshape(-1) < 2 * _NEAR)
+        if near.size > found.size // 16:
+            return self._rounded(_over(blocks, scales), integers)
+        exact = _over(blocks.reshape(-1)[near, None], scales[near // found.shape[1]])
+        if self.rounds_by_units:
+            parts = self.format.parts
+            round_by_units(found, _F(parts.grid.smallest_normal), parts.grid.mantissa_bits, words, found)
+            np.clip(found, -parts.max, parts.max, out=found)
+        else:
             self._rounded(found, integers)
+        if near.size:
             found.reshape(-1)[near] = self._rounded(exact, None)[:, 0]
-            return found
-        return self._rounded(found, integers)
+        return found
 
     def _divided_exactly(self, blocks: Array, scales: Array, integers: Array | None) -> Array:
         options: dict[str, Any] = {"rounding": self.rounding.rounding, "subnormals": self.rounding.subnormals}
@@ -223,7 +272,7 @@ class Conversion:
         with np.errstate(all="ignore"):
             six, four = candidates(sizes, self.format, self.arithmetic, self.tensor)
         six, four = (marked(s, amax, self.format, self.nonfinite) for s in (six, four))
-        elements = [self._divided(blocks, s, integers) for s in (six, four)]
+        elements = [self.divided(blocks, s, integers) for s in (six, four)]
         if self.arithmetic == "te":
             take = self._errors_in_float32(blocks, elements, (six, four), columns) & finite
         else:
@@ -269,6 +318,15 @@ class Conversion:
                     rows = rows[:, :half] + rows[:, half:]
                 sums.append(rows[:, 0])
         return sums[1] < sums[0]
+
+
+def _without_lost(blocks: Array, scales: Array) -> tuple[Array, Array, Array]:
+    """Return numbers and scales with zeros and 1 in blocks that are lost, and which these are."""
+    lost = np.isnan(scales)
+    if lost.any():
+        blocks = np.where(lost[:, None], blocks.dtype.type(0), blocks)
+        scales = np.where(lost, 1.0, scales)
+    return blocks, scales, lost
 
 
 def _over(blocks: Array, scales: Array) -> Array:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from floatlab.backend import Array
-from floatlab.errors import OptionError, ShapeError
+from floatlab.errors import OptionError, ShapeError, nearest_name
 
 __all__ = ["Groups", "groups_of", "in_small_parts"]
 
 GRANULARITIES = ("tensor", "channel")
+_OTHER_WORDS = {"row": "channel", "column": "channel", "axis": "channel", "layer": "tensor"}
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,12 @@ def groups_of(shape: tuple[int, ...], granularity: Any, axis: Any) -> Groups:
     whole = isinstance(granularity, int | np.integer) and not isinstance(granularity, bool)
     named = isinstance(granularity, str) and granularity in GRANULARITIES
     if not named and not (whole and granularity >= 1):
+        guess = isinstance(granularity, str) and (
+            _OTHER_WORDS.get(granularity.lower()) or nearest_name(granularity, GRANULARITIES)
+        )
         raise OptionError(
             'granularity is "tensor", "channel", or the length of a block, a positive integer. '
-            f"Got {granularity!r}. Use one of these."
+            f"Got {granularity!r}. " + (f'Use "{guess}".' if guess else "Use one of these.")
         )
     if named and granularity == "tensor":
         if axis is not None:

@@ -7,11 +7,12 @@ such arrays would need a scale of its own, and whoever adds them chooses it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from floatlab.backend import Array
+from floatlab.block_formats.coded import Coded, refused
 from floatlab.block_formats.groups import Groups
 from floatlab.block_formats.integer_format import IntFormat
 from floatlab.block_formats.integer_matmul import matmul
@@ -23,18 +24,8 @@ from floatlab.system.html import number, table
 __all__ = ["IntArray"]
 
 
-def _refuse(what: str) -> Any:
-    def refused(self: IntArray, *others: Any, **options: Any) -> NoReturn:
-        raise DtypeError(
-            f"An IntArray stands for real numbers by scales of its own, and has no {what}. Got one of {self.fmt}. "
-            "Use x.decode() for the numbers, x.codes for the integers, or floatlab.matmul for a product."
-        )
-
-    return refused
-
-
 @dataclass(frozen=True, eq=False)
-class IntArray:
+class IntArray(Coded):
     """Integers that stand for real numbers: what `floatlab.quantize_int` returns.
 
     Attributes
@@ -66,21 +57,6 @@ class IntArray:
     scale: Array
     zero_point: Array
     groups: Groups
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the codes."""
-        return self.codes.shape
-
-    @property
-    def ndim(self) -> int:
-        """How many dimensions there are."""
-        return self.codes.ndim
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return self.codes.size
 
     @property
     def axis(self) -> int | None:
@@ -178,7 +154,7 @@ class IntArray:
         everything = (*operands, *options.values())
         own = next(x for x in everything if isinstance(x, IntArray))
         if name != "matmul":
-            return _refuse(f"{name} of its own")(own)
+            raise own._refusal(f"{name} of its own")
         both = [*operands[:2], *(options[key] for key in ("x", "y") if key in options)]
         if not all(isinstance(x, IntArray) for x in both):
             raise DtypeError(
@@ -187,17 +163,15 @@ class IntArray:
             )
         return matmul(*operands, **options)
 
-    __array_ufunc__ = _refuse("function of NumPy")
-    __array_function__ = _refuse("function of NumPy")
-    __array__ = _refuse("numbers that NumPy could take")
-    __iter__ = __getitem__ = _refuse("elements without their scales")
-    __len__ = _refuse("length but its shape")
-    __bool__ = _refuse("truth value")
-    __float__ = __int__ = _refuse("single value")
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = __abs__ = _refuse("arithmetic")
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse("arithmetic")
-    __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse("arithmetic")
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse("order")
+    def _refusal(self, what: str) -> Exception:
+        return DtypeError(
+            f"An IntArray stands for real numbers by scales of its own, and has no {what}. Got one of {self.fmt}. "
+            "Use x.decode() for the numbers, x.codes for the integers, or floatlab.matmul for a product."
+        )
+
+    __array_function__ = refused("function of NumPy")
+    __array__ = refused("numbers that NumPy could take")
+    __len__ = refused("length but its shape")
 
     def __matmul__(self, other: Any) -> Array:
         return IntArray.answer_floatlab("matmul", (self, other), {})

@@ -29,6 +29,7 @@ from floatlab.backend import Array
 from floatlab.block_formats.groups import Groups
 from floatlab.block_formats.integer_format import IntFormat
 from floatlab.errors import DtypeError, OptionError, ShapeError, check_option
+from floatlab.matrix_units import MatrixUnit, get_unit, units
 from floatlab.operations.operate import operate
 from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
@@ -55,7 +56,8 @@ def matmul(
     y: Quantized,
     fmt: Any = "float32",
     *,
-    accumulator: str | None = None,
+    accumulator: Any = None,
+    unit: Any = None,
     **options: Unpack[RoundingOptions],
 ) -> Array:
     """Return the product of two arrays of integers as the numbers that it stands for.
@@ -73,6 +75,9 @@ def matmul(
         How the integers are summed; the file says what each of them is. "int32" is exact as long as the sum is an
         int32, which 8-bit integers are sure of up to K = 32768 products, and 16-bit ones of none; beyond, it wraps, as
         the processor does. Default: exact.
+    unit : str or MatrixUnit, optional
+        "avx512_vnni", which is "int32", "avx512_vnni:saturate" or "maddubs"; it may be named as the accumulator as
+        well.
     **options
         Those of `floatlab.quantize`: how the result is rounded.
 
@@ -94,10 +99,8 @@ def matmul(
     >>> matmul(a, b)
     array([[11.]], dtype=float32)
     """
-    check_names("matmul", options, (*RoundingOptions.__annotations__, "fmt", "accumulator"))
-    if accumulator is None:
-        accumulator = "exact"
-    check_option("accumulator", accumulator, ACCUMULATORS)
+    check_names("matmul", options, (*RoundingOptions.__annotations__, "fmt", "accumulator", "unit"))
+    accumulator = _sums_of(accumulator, unit)
     rows, columns = _as_matrix(x, left=True), _as_matrix(y, left=False)
     (a, a_scale, a_zero), (b, b_scale, b_zero) = rows, columns
     if a.shape[-1] != b.shape[-2]:
@@ -121,6 +124,21 @@ def matmul(
     result = _scaled(total, a_scale, b_scale, fmt, options)
     gone = tuple(axis for axis, one in ((-2, x.codes.ndim == 1), (-1, y.codes.ndim == 1)) if one)
     return result.squeeze(gone)
+
+
+def _sums_of(accumulator: Any, unit: Any) -> str:
+    """Return one of `ACCUMULATORS`: the one that is named, or that of a matrix unit."""
+    if unit is not None and accumulator is not None:
+        raise OptionError(
+            f"Integers are summed in one way. Got accumulator={accumulator!r} and unit={str(unit)!r}. Use one of them."
+        )
+    if unit is None and accumulator not in ACCUMULATORS and isinstance(accumulator, str | MatrixUnit):
+        named = str(accumulator).partition(":")[0].strip().lower()
+        unit = accumulator if isinstance(accumulator, MatrixUnit) or named in units() else None
+    if unit is not None:
+        return get_unit(unit).integer_sums()
+    check_option("accumulator", "exact" if accumulator is None else accumulator, ACCUMULATORS)
+    return accumulator or "exact"
 
 
 def _as_matrix(x: Quantized, left: bool) -> tuple[Array, Array, Array]:

@@ -70,7 +70,7 @@ def quantize_int(
     axis: int | None = None,
     scale: Any = None,
     zero_point: Any = None,
-    scale_format: Any = "float32",
+    scale_format: Any = None,
     rounding: str = "nearest_even",
     overflow: str = "saturate",
     rng: np.random.Generator | int | None = None,
@@ -97,9 +97,9 @@ def quantize_int(
         Default: the first for "channel" (that of the outputs in a weight), the last for blocks.
     scale, zero_point : array_like, optional
         Given ones, one for all or one for each group, instead of computed ones. Scales are float64 numbers.
-    scale_format : str or FloatFormat
+    scale_format : str or FloatFormat, optional
         What a computed scale is rounded to: to nearest, ties to even, or up where the format has fewer bits than the
-        codes; at most 24 bits long.
+        codes; at most 24 bits long. Default: "float32".
     rounding, rng, random_bits, random_integers
         Those of `floatlab.quantize`.
     overflow : {"saturate", "wrap"}
@@ -210,6 +210,11 @@ def _scales(
     preset: str | None,
 ) -> Scales:
     """Return the scales and zero points: fixed, given, or computed from the extremes."""
+    if of is not None and (fmt.frac_bits is not None or scale is not None or preset is not None):
+        raise OptionError(
+            "scale_format is what a computed scale is rounded to. "
+            f"Got scale_format={of!r} where the scale is given, fixed, or PyTorch's float32. Leave it out."
+        )
     if fmt.frac_bits is not None:
         if scale is not None or zero_point is not None or scheme is not None or groups.axis is not None:
             raise OptionError(
@@ -232,7 +237,9 @@ def _scales(
     check_option("scheme", scheme, _SCHEMES)
     if preset == "torch":
         return torch_scales(low, high, fmt, scheme)
-    return (symmetric if scheme == "symmetric" else affine)(low, high, fmt, scale_format(of))
+    return (symmetric if scheme == "symmetric" else affine)(
+        low, high, fmt, scale_format("float32" if of is None else of)
+    )
 
 
 # -- rounding ----------------------------------------------------------------------------------------------------

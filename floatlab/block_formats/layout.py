@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from floatlab.backend import Array
-from floatlab.errors import OptionError, ShapeError
+from floatlab.errors import ShapeError, check_option
 
 __all__ = ["Chunk", "Layout", "layout"]
 
@@ -200,10 +200,7 @@ def layout(
     (4, 4)
     """
     dimensions = len(shape)
-    if tail not in ("short", "error"):
-        raise OptionError(
-            f'tail says what becomes of numbers that fill no block: "short" or "error". Got {tail!r}. Use "short".'
-        )
+    check_option("tail", tail, ("short", "error"))
     if len(block) == 2:
         if dimensions < 2:
             raise ShapeError(

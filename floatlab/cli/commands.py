@@ -1,4 +1,4 @@
-"""Which commands are there? formats, show, compute, chart, inspect, bench, verify, demo, run; and those of `files.py`.
+"""Which commands are there? Those of numbers, formats and units, of files (see `files.py`), of proofs and experiments.
 
 The exit status is 1 where a proof finds a disagreement, or a claim of an experiment does not come true.
 """
@@ -33,6 +33,7 @@ from floatlab.cli.options import (
     experiment_names,
     format_names,
     scheduler_of,
+    unit_names,
 )
 from floatlab.errors import OptionError
 
@@ -45,6 +46,20 @@ def list_formats(as_json: JsonOption = False) -> None:
     from floatlab.cli.catalogue import formats_command
 
     formats_command(as_json=as_json)
+
+
+@app.command("units", epilog="Examples: floatlab units; floatlab units h100; floatlab units --dot")
+def list_units(
+    name: Annotated[
+        str, typer.Argument(help="One unit, in full: h100, h100:mma.sync.", autocompletion=unit_names)
+    ] = "",
+    dot: Annotated[bool, typer.Option("--dot", help="What each makes of the same dot product.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List matrix units: what they multiply, how many products they add at a time, which bits they keep."""
+    from floatlab.cli.units import units_command
+
+    raise typer.Exit(units_command(name, dot=dot, as_json=as_json))
 
 
 @app.command(

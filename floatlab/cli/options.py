@@ -36,6 +36,7 @@ __all__ = [
     "path_of",
     "print_version",
     "scheduler_of",
+    "unit_names",
 ]
 
 
@@ -59,6 +60,13 @@ def experiment_names(incomplete: str) -> list[str]:
     from floatlab.experiments.registry import EXPERIMENTS
 
     return [name for name in EXPERIMENTS if name.startswith(incomplete)]
+
+
+def unit_names(incomplete: str) -> list[str]:
+    """Return the matrix units that begin so."""
+    from floatlab.matrix_units import units
+
+    return [name for name in units() if name.startswith(incomplete)]
 
 
 def chart_names(incomplete: str) -> list[str]:

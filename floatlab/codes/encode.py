@@ -29,7 +29,7 @@ from floatlab.rounding.quantize import prepare, put_exact
 from floatlab.rounding.random_integers import RandomIntegers
 from floatlab.system.environment import check_environment
 
-__all__ = ["encode", "encode_values"]
+__all__ = ["encode", "encode_by_lookup", "encode_values"]
 
 
 @overload
@@ -133,7 +133,7 @@ def encode(
 
     def work(piece: slice, integers: RandomIntegers | None) -> None:
         if looked_up:
-            _encode_by_lookup(flat_source[piece], flat_codes[piece], rule)
+            encode_by_lookup(flat_source[piece], flat_codes[piece], rule)
         else:
             _encode_in_blocks(flat_source[piece], flat_codes[piece], conversion, integers, piece.start)
 
@@ -161,8 +161,11 @@ def _encode_in_blocks(
             _encode_block(part, codes[block], fmt)
 
 
-def _encode_by_lookup(source: Array, codes: Array, rule: Rule) -> None:
-    """Look the codes up by the first 16 bits of each number; see `floatlab.rounding.kernels.lookup`."""
+def encode_by_lookup(source: Array, codes: Array, rule: Rule) -> None:
+    """Look the codes of flat arrays up by the first 16 bits of each number.
+
+    For numbers of float32 and formats that `has_keys` says; see `floatlab.rounding.kernels.lookup`.
+    """
     lookup, table = _code_table(rule)
     words = scratch(1 << 15)
     for block in blocks(source.size, words.size):

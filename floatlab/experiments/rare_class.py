@@ -32,14 +32,13 @@ from floatlab.errors import check_option
 from floatlab.experiments.harness.common import Claim, Experiment, Inside, Record, Run, Sweep, record
 from floatlab.experiments.harness.criterion import LEAST_PROGRESS
 from floatlab.experiments.harness.loop import Watcher, fit
-from floatlab.optim import SGD
+from floatlab.optim import SGD, Optimizer
 from floatlab.optim.lr_scheduler import ExponentialLR
 
-__all__ = ["EXPERIMENT", "RareClass", "predict", "train"]
+__all__ = ["EXPERIMENT", "Believed", "RareClass", "logit", "loss_at", "predict", "train"]
 
 Array = NDArray[Any]
 _LAST = 20  # steps over which the learned p is taken
-_DECAY = 0.97  # of the learning rate in a step: near its end p shall not jump to and fro
 _CANDIDATES = 600  # that a prediction tries
 
 
@@ -50,6 +49,10 @@ class GradientsAlone(BlockScaling):
     def quantize(self, values: Array, axis: int, operand: str, rng: np.random.Generator) -> Array:
         """Return what an operand becomes."""
         return super().quantize(values, axis, operand, rng) if operand == "gradient" else values
+
+    def kept(self, shape: tuple[int, int], operand: str) -> tuple[str, int] | None:
+        """Return that inputs and weights are kept themselves."""
+        return None
 
 
 RECIPES: dict[str, GradientsAlone | None] = {
@@ -89,8 +92,13 @@ def labels_of(config: RareClass) -> Array:
     return np.random.default_rng(config.seed).permuted(labels, axis=0)
 
 
-def _first_weight(config: RareClass) -> float:
-    return math.log(config.first / (1.0 - config.first))
+def logit(p: float) -> float:
+    """Return the weight that believes p.
+
+    >>> logit(0.5)
+    0.0
+    """
+    return math.log(p / (1.0 - p))
 
 
 def loss_at(p: float, rate: float) -> float:
@@ -120,36 +128,51 @@ def predict(config: RareClass) -> Record:
     """Predict a run from the labels, and its first loss from an fp32 step."""
     labels = labels_of(config)
     start = nn.functional.binary_cross_entropy_with_logits(
-        Tensor(np.full(labels.shape, _first_weight(config), np.float32)), Tensor(labels)
+        Tensor(np.full(labels.shape, logit(config.first), np.float32)), Tensor(labels)
     ).item()
     rate, p = float(labels.mean()), resting_point(config)
     fallen = (start - loss_at(p, rate)) / (start - loss_at(rate, rate))
     return {"expected": p, "predicted_failure": fallen < LEAST_PROGRESS}
 
 
-class _Believed(Watcher):
-    """Notes p after each step, and lets the learning rate fall."""
+class Believed(Watcher):
+    """Notes after each step what the last output believes, and lets the learning rate fall.
 
-    def __init__(self, weight: Tensor, optimizer: SGD) -> None:
-        self.weight, self.schedule = weight, ExponentialLR(optimizer, _DECAY)
-        self.found: list[float] = []
+    Parameters
+    ----------
+    weight : Tensor
+        Of a layer with one constant input.
+    optimizer : Optimizer
+        Whose learning rate falls.
+    decay : float
+        To what part of it, in each step: near its end p shall not jump to and fro.
+    """
+
+    def __init__(self, weight: Tensor, optimizer: Optimizer, decay: float = 0.97) -> None:
+        self.weight, self.schedule = weight, ExponentialLR(optimizer, decay)
+        self._found: list[float] = []
 
     def after_step(self, step: int) -> None:
         """Note it."""
-        self.found.append(1.0 / (1.0 + math.exp(-float(self.weight.array.item()))))
+        self._found.append(1.0 / (1.0 + math.exp(-float(self.weight.array[-1, 0]))))
         self.schedule.step()
+
+    @property
+    def in_the_end(self) -> float:
+        """The mean of the last steps."""
+        return float(np.mean(self._found[-_LAST:]))
 
 
 def train(config: RareClass) -> Record:
     """Do one run."""
     labels, recipe = labels_of(config), RECIPES[config.recipe]
     layer = nn.Linear(1, 1, bias=False, rng=0)
-    layer.load_state_dict({"weight": [[_first_weight(config)]]})
+    layer.load_state_dict({"weight": [[logit(config.first)]]})
     block = block_autocast(recipe or GradientsAlone(), enabled=recipe is not None)
     block.load_state_dict({"products": config.seed * config.epochs})  # each seed draws numbers of its own
     network, ones = Inside(layer, lambda: block), np.ones(labels.shape, np.float32)
     optimizer = SGD(network.parameters(), lr=config.learning_rate)
-    believed = _Believed(layer.weight, optimizer)
+    believed = Believed(layer.weight, optimizer)
     history = fit(
         network,
         lambda: [(ones, Tensor(labels))],
@@ -159,7 +182,7 @@ def train(config: RareClass) -> Record:
         epochs=config.epochs,
         watcher=believed,
     )
-    learned = float(np.mean(believed.found[-_LAST:]))
+    learned = believed.in_the_end
     return record(
         config,
         network,

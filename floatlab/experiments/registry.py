@@ -16,11 +16,13 @@ from floatlab.experiments import (
     block_training,
     cnn,
     fp8_recipes,
+    int8_training,
     loss_scaling,
     lstm,
     optimizer_state,
     precision_schedule,
     rare_class,
+    rare_class_fp8,
     small_units,
     stagnation,
     through_time,
@@ -50,7 +52,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         transformer.EXPERIMENT,
         precision_schedule.EXPERIMENT,
         rare_class.EXPERIMENT,
+        rare_class_fp8.EXPERIMENT,
         block_training.EXPERIMENT,
+        int8_training.EXPERIMENT,
     )
 }
 

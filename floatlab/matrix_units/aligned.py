@@ -35,7 +35,7 @@ from floatlab.rounding.modes import MODES, draws
 from floatlab.rounding.options import make_rule
 from floatlab.rounding.quantize import round_floats
 
-__all__ = ["Aligned", "closed", "exponents", "nonfinite_total"]
+__all__ = ["Aligned", "aligned_total", "closed", "exponents", "nonfinite_total"]
 
 _MOST_FRACTION_BITS = 40  # so that 64 terms and what they carry stay below 2^53
 _LOWEST = -(1 << 20)  # an exponent of zeros, so far down that their products rule nothing
@@ -92,19 +92,30 @@ class Aligned(Instruction):
         special = nonfinite_total(a, b, c)
         if special is not None:
             a, b, c = (np.where(np.isfinite(x), x, 0.0) for x in (a, b, c))
-        zero = self.zero_exponent
-        assert zero is not None
-        e_a = np.where(a == 0, _LOWEST, exponents(a, formats[0]))
-        e_b = np.where(b == 0, _LOWEST, exponents(b, formats[1]))
-        largest = np.where(c == 0, zero, np.maximum(exponents(c, self.register), zero))
-        for k in range(self.block):
-            np.maximum(largest, e_a[..., :, k, None] + e_b[..., k, None, :], out=largest)
-        unit = self.fraction_bits - largest
-        total = np.trunc(np.ldexp(c, unit))
-        for k in range(self.block):
-            total += np.trunc(np.ldexp(product(a, b, k), unit))
+        total, unit = aligned_total(self, a, b, c, formats)
         result = closed(np.ldexp(total, -unit), self)
         return result if special is None else np.where(special == 0, result, special)
+
+
+def aligned_total(
+    how: Aligned, a: Array, b: Array, c: Array, formats: Formats, scale: Array | int = 0
+) -> tuple[Array, Array]:
+    """Return the sum of the aligned terms of a block, all finite, as an integer, and the exponent that makes it one.
+
+    `scale` is what the exponents of all products of a result have besides those of its operands.
+    """
+    zero = how.zero_exponent
+    assert zero is not None
+    e_a = np.where(a == 0, _LOWEST, exponents(a, formats[0]))
+    e_b = np.where(b == 0, _LOWEST, exponents(b, formats[1]))
+    largest = np.where(c == 0, zero, np.maximum(exponents(c, how.register), zero))
+    for k in range(how.block):
+        np.maximum(largest, e_a[..., :, k, None] + e_b[..., k, None, :] + scale, out=largest)
+    unit = how.fraction_bits - largest
+    total = np.trunc(np.ldexp(c, unit))
+    for k in range(how.block):
+        total += np.trunc(np.ldexp(product(a, b, k), unit + scale))
+    return total, unit
 
 
 def exponents(x: Array, fmt: FloatFormat) -> Array:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from floatlab.errors import OptionError, nearest_name
-from floatlab.matrix_units.catalogue import CHIPS, Chip
+from floatlab.matrix_units.catalogue import CHIPS, Chip, proofs
 from floatlab.matrix_units.unit import MatrixUnit
 from floatlab.sums.names import know
 
@@ -91,7 +91,13 @@ def _by_name(text: str) -> MatrixUnit | None:
     if chosen:
         instructions = _variant(name, chip, ":".join(chosen))
         name = ":".join([name, *chosen])
-    made = MatrixUnit(name, instructions, about=chip.about, sources=chip.sources, proven=chip.proven)
+    made = MatrixUnit(
+        name,
+        instructions,
+        about=chip.about,
+        sources=chip.sources,
+        proven=proofs(text.strip().lower().partition(":")[0]),
+    )
     return replace(made, **fields) if fields else made
 
 

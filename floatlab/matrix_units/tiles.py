@@ -29,7 +29,10 @@ __all__ = ["chain", "chain_in_tiles"]
 
 _TILE = 1 << 14  # results: some arrays of them, and of products, stay in the second-level cache
 _TERMS = 8  # products that are held at a time for each result
-_ORDINARY = 90  # products between 2^-90 and 2^90 leave float32 room for every scale
+_LOWEST, _HIGHEST = (
+    -126,
+    90,
+)  # exponents of products that are normal in float32, and leave it room for their sums
 _LARGE = 2.0**100  # sums below are far from overflow
 _BIAS, _MANTISSA, _FIELD = 127, 23, 255 << 23  # of float32
 _SUM_BITS = 31  # of an int32, without its sign
@@ -100,13 +103,13 @@ def _are_ordinary(fields: tuple[Array, Array], formats: Formats) -> bool:
     if max(tops) > 254:  # an infinity or a NaN
         return False
     low, high = sum(fmt.emin for fmt in formats), sum(tops) - 2 * _BIAS
-    if low < -_ORDINARY:  # of formats with a wide range the numbers at hand decide
+    if low < _LOWEST:  # of formats with a wide range the numbers at hand decide
         low = sum(int(np.where(field, field, 255).min()) for field in fields) - 2 * _BIAS
-    return low >= -_ORDINARY and high <= _ORDINARY
+    return low >= _LOWEST and high <= _HIGHEST
 
 
 def _powers(fields: Array, rest: int) -> Array:
-    """Return the float64 numbers whose exponent fields are 8 times the given ones, and the rest; 0 where those are 0."""
+    """Return float64 numbers whose exponent fields are 8 times the given ones, and the rest; 0 where those are 0."""
     wide = fields.astype(np.int64)
     powers = wide * _STEP
     if rest:
@@ -145,7 +148,7 @@ class _Tile:
         np.maximum(e, self.own, out=e)
         lowest = bits + 1 << _MANTISSA  # below, the scale would leave float32
         if int(e.min()) < lowest:
-            if ((e < lowest) & (c != 0)).any():
+            if ((e < lowest) & ((c != 0) | (sums_of_powers != 0))).any():
                 return self._readable(block, c)
             np.maximum(e, lowest, out=e)  # all terms are zero
         np.subtract(bits + 2 * _BIAS << _MANTISSA, e, out=self.scale.view(np.uint32))  # 2^(F - E)

@@ -7,7 +7,7 @@ choose among them. Its results are those of the chip, bit for bit, wherever the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
@@ -17,9 +17,12 @@ from floatlab.backend import Array
 from floatlab.errors import FormatError, OptionError, check_switch
 from floatlab.formats import FloatFormat
 from floatlab.matrix_units.aligned import Aligned
-from floatlab.matrix_units.instruction import FLOAT32, Instruction
+from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction
 from floatlab.matrix_units.operands import checked, cut
+from floatlab.matrix_units.scaled import BlockScaled, Scales
+from floatlab.matrix_units.shown import unit_in_html, unit_in_text
 from floatlab.matrix_units.tiles import chain
+from floatlab.matrix_units.whole_numbers import IntegerBlock
 from floatlab.rounding.options import checks_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.accumulators import Accumulator
@@ -112,7 +115,10 @@ class MatrixUnit(Accumulator):
         return ":".join(parts)
 
     def __repr__(self) -> str:
-        return f"MatrixUnit({str(self)!r})"
+        return unit_in_text(self)
+
+    def _repr_html_(self) -> str:
+        return unit_in_html(self)
 
     @property
     def forms_products(self) -> bool:
@@ -141,11 +147,90 @@ class MatrixUnit(Accumulator):
         for instruction in self.instructions:
             if instruction.multiplies(a, b):
                 return instruction
-        known = ["/".join(fmt.name for fmt in one.operands) for one in self.instructions]
+        known = ["/".join(fmt.name for fmt in one.operands) for one in self.instructions if one.operands]
+        if not known:
+            raise FormatError(
+                f"{self.name} multiplies integers of 8 bits. Got {a} and {b}. Use fl.quantize_int(x)."
+            )
         raise FormatError(
             f"{self.name} multiplies {', '.join(dict.fromkeys(known))}. Got {a} and {b}. "
             "Round the operands to one of these, or choose another unit (fl.units())."
         )
+
+    def multiply_scaled(
+        self, a: Array, b: Array, addend: Array | None, formats: Formats, scales: Scales, factor: float = 1.0
+    ) -> Array:
+        """Return the product of matrices whose numbers share scales, as the unit leaves it, in float64.
+
+        Parameters
+        ----------
+        a, b : array
+            Elements without their scales, (M, K) and (K, N), values of `formats`.
+        addend : array, optional
+            The bias, which broadcasts to (M, N).
+        scales : Scales
+            What they are multiplied by.
+        factor : float
+            What the finished product is multiplied by, in fp32: the scales of whole tensors.
+
+        Raises
+        ------
+        FormatError
+            If it has no instruction for such elements and scales; the message lists those it has.
+        """
+        how = next((one for one in self._scaled() if one.scales_as(formats, scales)), None)
+        if how is None:
+            known = [
+                f"{'/'.join(fmt.name for fmt in one.operands)} with {'/'.join(fmt.name for fmt in one.scale_formats)} "
+                f"for {' or '.join(map(str, one.scale_blocks))}"
+                for one in self._scaled()
+            ]
+            raise FormatError(
+                f"{self.name} multiplies scaled blocks of {', or of '.join(known) or 'no kind'}. "
+                f"Got {formats[0]} and {formats[1]} with {scales.fmt} for {scales.block}. Use another block format, or "
+                'another unit: "b200".'
+            )
+        chosen = how
+        first = np.zeros((a.shape[0], b.shape[1]))
+        if addend is not None:
+            if self.bias_first and factor != 1.0:
+                raise OptionError(
+                    "The scales of whole tensors multiply the finished product, and a bias that comes first with it. "
+                    "Got bias_first with such scales. Leave bias_first out."
+                )
+            addend = checked(addend, FLOAT32, "The bias")
+            if self.bias_first:
+                first = np.array(np.broadcast_to(addend, first.shape))
+
+        def part(k: slice, c: Array) -> Array:
+            return chosen.chain_scaled(a[:, k], b[k], c, formats, scales.part(k))
+
+        with np.errstate(all="ignore"):
+            total = self._promoted(part, a.shape[1], first)
+            if factor != 1.0:
+                total = quantize(total * factor, FLOAT32)
+            if addend is not None and not self.bias_first:
+                total = _added(total, addend)
+        return total
+
+    def integer_sums(self) -> str:
+        """Return how it sums products of integers, as `floatlab.matmul` of these calls it.
+
+        Raises
+        ------
+        FormatError
+            If it multiplies none.
+        """
+        for one in self.instructions:
+            if isinstance(one, IntegerBlock):
+                return one.sums
+        raise FormatError(
+            f'{self.name} is no unit of integers here. Got it for a product of them. Use unit="avx512_vnni" or '
+            '"maddubs".'
+        )
+
+    def _scaled(self) -> list[BlockScaled]:
+        return [one for one in self.instructions if isinstance(one, BlockScaled)]
 
     def multiply(self, a: Array, b: Array, addend: Array | None, formats: Sequence[FloatFormat]) -> Array:
         """Return ``a @ b + addend`` as the unit leaves it, in float64; shapes as for `numpy.matmul`, of matrices.
@@ -178,15 +263,19 @@ class MatrixUnit(Accumulator):
                 total = _added(total, addend)
         return total
 
-    def _of_stack(
-        self, how: Instruction, a: Array, b: Array, c: Array, formats: tuple[FloatFormat, FloatFormat]
-    ) -> Array:
+    def _of_stack(self, how: Instruction, a: Array, b: Array, c: Array, formats: Formats) -> Array:
         """Return the accumulators of a stack of products: of large matrices one by one, of small ones together."""
+
+        def one(a: Array, b: Array, c: Array) -> Array:
+            return self._promoted(
+                lambda k, c: chain(how, a[..., k], b[..., k, :], c, formats), a.shape[-1], c
+            )
+
         if c.ndim == 2:
-            return self._promoted(how, a, b, c, formats)
+            return one(a, b, c)
         if b.ndim == 2:  # the rows of all matrices, one below the other
             rows = a.reshape(-1, a.shape[-1])
-            return self._promoted(how, rows, b, c.reshape(len(rows), -1), formats).reshape(c.shape)
+            return one(rows, b, c.reshape(len(rows), -1)).reshape(c.shape)
         size = c.shape[-2] * c.shape[-1]
         count = c.size // size if size else 0
         a = np.broadcast_to(a, (*c.shape[:-2], *a.shape[-2:])).reshape(count, *a.shape[-2:])
@@ -194,24 +283,20 @@ class MatrixUnit(Accumulator):
         out = c.reshape(count, *c.shape[-2:])
         if size >= _ALONE:
             for i in range(count):
-                out[i] = self._promoted(how, a[i], b[i], out[i], formats)
+                out[i] = one(a[i], b[i], out[i])
         else:
             step = max(1, _TOGETHER // max(size, 1))
             for i in range(0, count, step):
                 some = slice(i, i + step)
-                out[some] = self._promoted(how, a[some], b[some], out[some], formats)
+                out[some] = one(a[some], b[some], out[some])
         return out.reshape(c.shape)
 
-    def _promoted(
-        self, how: Instruction, a: Array, b: Array, c: Array, formats: tuple[FloatFormat, FloatFormat]
-    ) -> Array:
-        count = a.shape[-1]
-        if self.promote is None or count <= self.promote:
-            return chain(how, a, b, c, formats)
-        total = chain(how, a[..., : self.promote], b[..., : self.promote, :], c, formats)
-        for k in range(self.promote, count, self.promote):
-            part = slice(k, k + self.promote)
-            total = _added(total, chain(how, a[..., part], b[..., part, :], np.zeros(c.shape), formats))
+    def _promoted(self, part: Callable[[slice, Array], Array], count: int, c: Array) -> Array:
+        """Return the sum of `count` products; `part` adds those of a slice to an accumulator."""
+        step = self.promote or max(count, 1)
+        total = part(slice(0, step), c)
+        for k in range(step, count, step):
+            total = _added(total, part(slice(k, k + step), np.zeros(c.shape)))
         return total
 
 

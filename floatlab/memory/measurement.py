@@ -6,11 +6,16 @@ bits of its format.
 
     weights      the model's parameters
     buffers      what a model keeps besides, such as running means
-    casts        copies of weights in a narrower format, kept for backward (autocast, fp8 recipes)
+    casts        copies of weights in a narrower format, kept for backward (autocast, recipes of fp8 and of blocks)
     master       the optimizer's fp32 copy of narrow weights
     gradients    one for each parameter that asks for one
     state        what the optimizer remembers: momentum, moments
     activations  all else that the graph keeps for backward: results, inputs, masks, indices
+
+A linear layer on blocks (`floatlab.amp.block_autocast`) keeps its input and its weight as its backward products want
+them, cast along the batch and along outputs: so does Transformer Engine, and the numbers are the same, for both are
+rounded to nearest. Each is there only if its product is. A convolution on blocks keeps image and kernel as they are:
+the blocks of its weight's gradient lie along the positions of windows, of which the image has each number many times.
 
 Not counted: what lives for one operation only (workspaces), what a framework's allocator leaves unused, and the
 interpreter itself. The gradients and the activations count as if all were there at once; on a device the
@@ -20,7 +25,8 @@ activations go while the gradients come.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -28,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from floatlab import amp
+from floatlab.amp.block_products import Operands
 from floatlab.autograd import Tensor
 from floatlab.autograd.function import Context
 from floatlab.autograd.operation import Node
@@ -184,7 +191,9 @@ def _activations(root: Tensor, model: Module) -> Iterator[Item]:
     owned = {id(_storage(t.array)) for _, t in [*model.named_parameters(), *model.named_buffers()]}
     seen = set(owned)
     for node in _nodes(root):
-        for array, fmt, source in _kept(node):
+        casts = _block_casts(node)
+        yield from (item for item in casts.values() if item is not None)
+        for array, fmt, source in _kept(node, casts.keys()):
             storage = _storage(array)
             if id(storage) in seen:
                 continue
@@ -194,6 +203,25 @@ def _activations(root: Tensor, model: Module) -> Iterator[Item]:
             size, name = _size(array, elements, fmt)
             kind = "casts" if is_cast else "activations"
             yield Item(node.scope, kind, node.op.name, name, elements, size)
+
+
+def _block_casts(node: Node) -> dict[int, Item | None]:
+    """Return what stands for the operands of a linear layer on blocks, by their places: an item, or nothing."""
+    operands = node.params.get("operands")
+    found: dict[int, Item | None] = {}
+    if node.op.name != "linear" or not isinstance(operands, Operands):
+        return found
+    x, weight = node.inputs[:2]
+    # Each is an operand of the gradient of the other.
+    for place, (operand, kind, tensor, other) in enumerate(
+        (("input", "activations", x, weight), ("weight", "casts", weight, x))
+    ):
+        rows = math.prod(tensor.shape[:-1])
+        kept = operands.recipe.kept((rows, tensor.shape[-1]), operand)
+        if kept is not None:
+            item = Item(node.scope, kind, node.op.name, kept[0], tensor.size, kept[1])
+            found[place] = item if other.requires_grad else None
+    return found
 
 
 def _nodes(root: Tensor) -> list[Node]:
@@ -208,9 +236,11 @@ def _nodes(root: Tensor) -> list[Node]:
     return sorted(found, key=lambda node: node.depth)
 
 
-def _kept(node: Node) -> Iterator[tuple[Array, FloatFormat, Tensor | None]]:
-    """Yield the arrays that a node keeps, each with its format, and what it is a cast copy of."""
-    for tensor, array in zip(node.inputs, node.kept or (), strict=False):
+def _kept(node: Node, without: Container[int]) -> Iterator[tuple[Array, FloatFormat, Tensor | None]]:
+    """Yield the arrays that a node keeps, each with its format, and what it is a cast copy of; not of some inputs."""
+    for place, (tensor, array) in enumerate(zip(node.inputs, node.kept or (), strict=False)):
+        if place in without:
+            continue
         number = tensor.ndim == 0 and tensor.is_leaf and not tensor.requires_grad  # held by the host
         if array is not None and not number:
             cast = tensor._node is not None and tensor._node.op.name == "cast"

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from floatlab.block_formats.block_format import BlockFormat
+from floatlab.block_formats.catalogue import block_format, is_block_format
 from floatlab.errors import OptionError
 from floatlab.formats import FloatFormat, get_format
 from floatlab.system.html import table as html_table
@@ -15,14 +17,20 @@ __all__ = ["KINDS", "Item", "Report", "size_of"]
 KINDS = ("weights", "buffers", "casts", "master", "gradients", "state", "activations")
 
 
-def size_of(elements: int, fmt: FloatFormat | str) -> int:
+def size_of(elements: int, fmt: FloatFormat | BlockFormat | str) -> int:
     """Return the bytes that a tensor occupies: its format's bits for each element, without gaps.
 
-    tf32 has 19 bits and takes 32, as on the hardware that has it.
+    tf32 has 19 bits and takes 32, as on the hardware that has it. Blocks have their scales besides: here those of a row
+    of so many elements, or of whole tiles.
 
     >>> size_of(1000, "fp16"), size_of(1000, "tf32"), size_of(3, "fp4_e2m1")
     (2000, 4000, 2)
+    >>> size_of(1024, "mxfp4"), size_of(1024, "nvfp4")  # 4.25 bits each; 4.5 and a float32
+    (544, 580)
     """
+    if isinstance(fmt, BlockFormat) or (isinstance(fmt, str) and is_block_format(fmt)):
+        blocks = block_format(fmt)
+        return blocks.nbytes(elements, math.ceil(elements / blocks.block_size))
     fmt = get_format(fmt)
     bits = 32 if fmt.same_as(get_format("tf32")) else fmt.bits
     return math.ceil(elements * bits / 8)
@@ -41,7 +49,8 @@ class Item:
     what : str
         The name of the parameter (and of its state), or the operation that keeps it for its derivative.
     format : str
-        Its format, as `FloatFormat.spec` writes it; "bool" and "int64" for masks and indices.
+        Its format, as `FloatFormat.spec` writes it, or the name of a block format; "bool" and "int64" for masks and
+        indices.
     elements, bytes : int
         Its size.
     """

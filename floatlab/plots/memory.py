@@ -11,8 +11,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from floatlab.block_formats.catalogue import block_format, is_block_format
 from floatlab.errors import ExperimentError, FormatError, check_option
-from floatlab.formats import get_format
+from floatlab.formats import FloatFormat, get_format
 from floatlab.plots.colours import Theme, format_styles
 from floatlab.plots.figure import Figure
 from floatlab.plots.style import Canvas, Size, canvas, tidy
@@ -129,15 +130,25 @@ def _pieces(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, int]:
 
 
 def _looks_of_formats(names: Sequence[str], theme: Theme) -> dict[str, tuple[str, str]]:
-    """Return fill and hatch of each format; masks and indices are no formats, and plain."""
+    """Return fill and hatch of each format: blocks are hatched; masks and indices are no formats, and plain."""
     looks = {}
     for name in names:
         try:
             style = format_styles([name])[get_format(name)]
             looks[name] = (style.colour(theme), "")
         except FormatError:
-            looks[name] = (_PLAIN[theme.is_dark], "...")
+            looks[name] = (
+                _look_of_blocks(name, theme) if is_block_format(name) else (_PLAIN[theme.is_dark], "...")
+            )
     return looks
+
+
+def _look_of_blocks(name: str, theme: Theme) -> tuple[str, str]:
+    """Return the fill of the element's format, hatched."""
+    element = block_format(name).element
+    if not isinstance(element, FloatFormat):
+        return _PLAIN[theme.is_dark], "///"
+    return format_styles([element])[element].colour(theme), "///"
 
 
 def _bar(

@@ -9,6 +9,8 @@ An accumulator is named by a short string, or built from the classes here::
     chunked:fp16:fp32:64 chunks of 64 terms in fp16, their sums in fp32          Chunked("fp16", "fp32", 64)
     kahan:bf16           one after the other, with the lost part carried along   Kahan("bf16")
 
+Products of matrices may be added up by a chip's matrix unit besides, "h100" (`floatlab.matrix_units`).
+
 A *term* of a matrix product is the exact product of two operands, as in a fused multiply-add: each addition
 rounds the exact sum of a partial sum and a product once. With a `product_format` the products are rounded first. All
 elements of the result are accumulated side by side.

@@ -11,7 +11,7 @@ What is compared is the result of one operation before its rounding and after it
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import Any
 
@@ -53,6 +53,12 @@ class Counts:
         A histogram of magnitudes before rounding (after it, where that is all there is): pairs of an exponent e
         and how many numbers have a magnitude from ``2**e`` up to ``2**(e + 1)``. Zeros, infinities and NaNs are
         in no bin.
+    blocks : int
+        How many blocks of numbers that share a scale there were. Of such a cast all other counts are of the elements:
+        of numbers over the scale of their block.
+    scales : tuple of (int, int)
+        How many blocks have a scale from ``2**e`` up to ``2**(e + 1)``, as in `bins`; those that are lost, and of a
+        scale that is 0, are in none.
     """
 
     values: int = 0
@@ -65,17 +71,14 @@ class Counts:
     infinities: int = 0
     nans: int = 0
     bins: tuple[tuple[int, int], ...] = ()
+    blocks: int = 0
+    scales: tuple[tuple[int, int], ...] = ()
 
     def __add__(self, other: Counts) -> Counts:
-        if other.bins == () or self.bins == ():
-            bins = self.bins or other.bins
-        else:
-            total = dict(self.bins)
-            for exponent, n in other.bins:
-                total[exponent] = total.get(exponent, 0) + n
-            bins = tuple(sorted(total.items()))
         sums = {name: getattr(self, name) + getattr(other, name) for name in NUMBERS}
-        return Counts(**sums, bins=bins)
+        return Counts(
+            **sums, bins=_together(self.bins, other.bins), scales=_together(self.scales, other.scales)
+        )
 
     @staticmethod
     def total(many: Iterable[Counts]) -> Counts:
@@ -96,10 +99,33 @@ class Counts:
         return number / self.values if self.values else 0.0
 
 
-NUMBERS = tuple(field.name for field in fields(Counts) if field.name != "bins")
+NUMBERS = tuple(field.name for field in fields(Counts) if field.name not in ("bins", "scales"))
 
 
-def count(before: Array | None, after: Array, fmt: FloatFormat, *, histogram: bool = True) -> Counts:
+def _together(
+    one: tuple[tuple[int, int], ...], other: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """Add two histograms.
+
+    >>> _together(((-1, 2),), ((-1, 1), (3, 1)))
+    ((-1, 3), (3, 1))
+    """
+    if one == () or other == ():
+        return one or other
+    total = dict(one)
+    for exponent, n in other:
+        total[exponent] = total.get(exponent, 0) + n
+    return tuple(sorted(total.items()))
+
+
+def count(
+    before: Array | None,
+    after: Array,
+    fmt: FloatFormat,
+    *,
+    histogram: bool = True,
+    scales: Array | None = None,
+) -> Counts:
     """Count what the rounding of `before` to `after` did, and what `after` holds.
 
     Parameters
@@ -112,6 +138,8 @@ def count(before: Array | None, after: Array, fmt: FloatFormat, *, histogram: bo
         The format.
     histogram : bool
         Whether to count magnitudes too.
+    scales : ndarray, optional
+        Of a cast to blocks: the scale of each. The numbers are those over their scales then.
 
     Returns
     -------
@@ -131,14 +159,17 @@ def count(before: Array | None, after: Array, fmt: FloatFormat, *, histogram: bo
     (2, 1, 2, 1)
     """
     with np.errstate(all="ignore"):
-        return _count(before, after, fmt, histogram)
+        found = _count(before, after, fmt, histogram)
+        if scales is None:
+            return found
+        return replace(found, blocks=scales.size, scales=_bins(np.abs(scales)))
 
 
 def _count(before: Array | None, after: Array, fmt: FloatFormat, histogram: bool) -> Counts:
     size = np.abs(after)
     zero = size == 0
     infinite, nan = np.isinf(after), np.isnan(after)
-    found = {
+    found: dict[str, Any] = {
         "values": after.size,
         "zeros": _number(zero),
         "subnormals": _number((size < np.float64(fmt.smallest_normal)) & ~zero),

@@ -55,7 +55,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("rms_norm", "prelu"), ("input", "weight")),
     "embedding": ("weight",),
 }
-_Key = tuple[str, str, str, str, FloatFormat]  # phase, layer, operation, of, format
+_Key = tuple[str, str, str, str, FloatFormat, str]  # phase, layer, operation, of, format, block format
 
 
 class Log:
@@ -200,13 +200,17 @@ class Log:
         observers.set((*others, self._hear) if self._recording else others)
 
     def _hear(self, event: Event) -> None:
-        found = count(event.before, event.after, event.format, histogram=self._histograms)
-        of = ""
-        if event.phase == "backward":
+        cast = event.block_cast
+        found = count(
+            event.before, event.after, event.format, histogram=self._histograms,
+            scales=None if cast is None else cast.scales,
+        )  # fmt: skip
+        of = "" if cast is None else cast.operand
+        if event.phase == "backward" and cast is None:
             of = "input" if event.position == 0 else f"input {event.position}"
             if event.op in _PARTS:
                 of = _PARTS[event.op][event.position]
-        key = (event.phase, event.scope, event.op, of, event.format)
+        key = (event.phase, event.scope, event.op, of, event.format, "" if cast is None else cast.format)
         calls, sofar = self._now.get(key, (0, None))
         self._now[key] = (calls + 1, found if sofar is None else sofar + found)
         for name, fate in FATES.items():
@@ -223,9 +227,10 @@ class Log:
                 of=of,
                 format=fmt.spec,
                 calls=calls,
+                block_format=blocks,
                 **vars(counts),
             )
-            for (phase, layer, op, of, fmt), (calls, counts) in self._now.items()
+            for (phase, layer, op, of, fmt, blocks), (calls, counts) in self._now.items()
         ]
 
     # -- the optimizer

@@ -34,9 +34,13 @@ class OperationRecord(Counts):
     op : str
         The operation's name.
     of : str
-        In the phase "backward", what the gradient is of: "input", "weight", "bias", or "input 1" and so on.
+        In the phase "backward", what the gradient is of: "input", "weight", "bias", or "input 1" and so on. Of a cast
+        to blocks, the operation "quantize", in both phases what was cast: "input", "weight" or "gradient".
     format : str
-        The format of the results: its `FloatFormat.spec`, which is its name where that says it all.
+        The format of the results: its `FloatFormat.spec`, which is its name where that says it all. Of a cast to
+        blocks, that of the elements.
+    block_format : str
+        Of a cast to blocks, their format, as "mxfp4"; else "".
     calls : int
         How often it ran.
     """
@@ -48,6 +52,7 @@ class OperationRecord(Counts):
     of: str
     format: str
     calls: int
+    block_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,9 @@ class First:
         if self.phase == "update":
             return f"step {self.step}, update of {self.op}"
         what = f"{self.op} of {self.layer}" if self.layer else self.op
-        gradient = f", gradient of the {self.of}" if self.of else ""
-        return f"step {self.step}, {self.phase}, {what}{gradient}"
+        kind = "its" if self.op == "quantize" else "gradient of the"
+        part = f", {kind} {self.of}" if self.of else ""
+        return f"step {self.step}, {self.phase}, {what}{part}"
 
 
 class Records(NamedTuple):

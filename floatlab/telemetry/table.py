@@ -25,6 +25,7 @@ _LAYERS = (
     "inf",
     "NaN",
     "magnitudes",
+    "scales",
 )
 _PARAMETERS = ("parameter", "format", "weights", "updates lost", "never moved")
 _LOUD = {"made here", "overflows", "saturated", "inf", "NaN", "updates lost", "never moved"}
@@ -35,19 +36,33 @@ def _layer_rows(log: Records, step: int | None) -> list[Row]:
     groups: dict[tuple[str, str], Counts] = {}
     for record in log.operations:
         if step is None or record.step == step:
-            key = (record.layer, record.phase)
+            # Of elements over their scales: other magnitudes than those of results.
+            key = (record.layer, f"{record.phase} casts" if record.block_format else record.phase)
             groups[key] = groups.get(key, Counts()) + record
     layers = {layer: i for i, layer in enumerate(dict.fromkeys(layer for layer, _ in groups))}
-    ordered = sorted(groups.items(), key=lambda item: (item[0][1] == "backward", layers[item[0][0]]))
+    ordered = sorted(groups.items(), key=lambda item: (item[0][1].startswith("backward"), layers[item[0][0]]))
     return [(layer or "(none)", phase, *_cells(c)) for (layer, phase), c in ordered]
 
 
 def _cells(c: Counts) -> Row:
-    exponents = [e for e, _ in c.bins]
-    span = f"2^{exponents[0]}..2^{exponents[-1] + 1}" if exponents else ""
     shares = (_percent(c.share("zeros")), _percent(c.share("underflows")))
     numbers = (c.overflows, c.saturations, c.infinities, c.nans)
-    return (f"{c.values:,}", *shares, *(f"{n:,}" if n else "" for n in numbers), span)
+    return (
+        f"{c.values:,}",
+        *shares,
+        *(f"{n:,}" if n else "" for n in numbers),
+        _span(c.bins),
+        _span(c.scales),
+    )
+
+
+def _span(bins: tuple[tuple[int, int], ...]) -> str:
+    """Write from where to where a histogram reaches.
+
+    >>> _span(((-3, 1), (2, 5)))
+    '2^-3..2^3'
+    """
+    return f"2^{bins[0][0]}..2^{bins[-1][0] + 1}" if bins else ""
 
 
 def _parameter_rows(log: Records, step: int | None) -> list[Row]:

@@ -94,3 +94,9 @@ def test_a_row_with_an_infinity_becomes_nan_and_an_empty_batch_nothing() -> None
 def test_an_unknown_option_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(OptionError, match=r"stochastic|row"):
         Int8(**options)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("channel", "row"), ("rows", "row"), ("layer", "tensor")])
+def test_another_word_for_a_granularity_is_told_the_right_one(name, meant):
+    with pytest.raises(OptionError, match=f'Use "{meant}"'):
+        fl.amp.Int8(granularity=name)

@@ -252,6 +252,12 @@ def test_what_cannot_be_transformed_is_refused_with_the_way_out(options, error):
         fl.hadamard(np.ones((3, 16)), **options)
 
 
+@pytest.mark.parametrize("name", ["te", "transformer_engin", "nvidia"])
+def test_a_misspelt_name_of_signs_is_told_the_right_one(name):
+    with pytest.raises(OptionError, match='Use "transformer_engine"'):
+        fl.hadamard(np.ones(16), signs=name)
+
+
 @pytest.mark.parametrize(
     "stranger", [None, "one", np.ones(16) + 1j, [[1.0], [1.0, 2.0]], [2**70 + 1] * 16], ids=str
 )

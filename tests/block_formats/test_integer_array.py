@@ -86,7 +86,9 @@ def test_memory_counts_packed_codes_scales_and_zero_points():
     assert (q.shape, q.ndim, q.size, q.axis) == ((4, 64), 2, 256, 1)
 
 
-@pytest.mark.parametrize("what", ["add", "sub", "mul", "truediv", "pow", "lt", "ge", "floordiv", "mod"])
+@pytest.mark.parametrize(
+    "what", ["add", "sub", "mul", "truediv", "pow", "lt", "ge", "eq", "ne", "floordiv", "mod"]
+)
 def test_arithmetic_is_refused_with_the_way_out(what):
     q = fl.quantize_int(X)
     for pair in ((q, q), (q, 1.0), (1.0, q), (q, X), (X, q)):
@@ -103,6 +105,12 @@ def test_arithmetic_is_refused_with_the_way_out(what):
         lambda q: bool(q),
         lambda q: float(q),
         lambda q: -q,
+        lambda q: divmod(q, 2),
+        lambda q: round(q),
+        lambda q: q & q,
+        lambda q: 1 in q,
+        lambda q: [10, 20][q],
+        lambda q: complex(q),
         lambda q: np.asarray(q),
         lambda q: np.exp(q),
         lambda q: np.concatenate([q, q]),

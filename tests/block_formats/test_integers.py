@@ -450,7 +450,13 @@ def test_an_infinity_saturates_where_the_scale_is_given_and_a_nan_is_refused():
         ({"preset": "pytorch"}, '"torch"'),
         ({"roundng": "to_odd"}, '"rounding"'),
         ({"zero_points": 1}, '"zero_point"'),
-        ({"granularity": "row"}, "length of a block"),
+        ({"granularity": "row"}, '"channel"'),
+        ({"granularity": "chanel"}, '"channel"'),
+        ({"granularity": "rows of 4"}, "length of a block"),
+        ({"scale": 1.0, "scale_format": "bf16"}, "Leave it out"),
+        ({"scale": 1.0, "scale_format": "float32"}, "Leave it out"),
+        ({"scale": 1.0, "scale_format": "no such"}, "Leave it out"),
+        ({"fmt": "q8.8", "scale_format": "bf16"}, "Leave it out"),
         ({"granularity": 0}, "length of a block"),
         ({"granularity": True}, "length of a block"),
         ({"granularity": "channel", "axis": 2}, "-2 to 1"),
@@ -470,6 +476,11 @@ def test_an_option_that_is_none_is_refused_with_the_way_out(options, said):
     with pytest.raises(FloatlabError) as found:
         fl.quantize_int([[1.0, -2.0]], **options)
     assert said in str(found.value) and str(found.value).count(". ") >= 2
+
+
+def test_the_scale_of_pytorch_has_the_format_that_it_has():
+    with pytest.raises(OptionError, match="Leave it out"):
+        fl.quantize_int(np.float32([1.0, -2.0]), preset="torch", scale_format="bf16")
 
 
 def test_a_range_beyond_float32_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from block_oracle import FLOATS, NAMES, RULES, blocks_in_float64, magnitudes, mx
 
 import floatlab as fl
 from floatlab.block_formats.layout import layout
-from floatlab.errors import DtypeError, FormatError, FormatMismatchError, OptionError, ShapeError
+from floatlab.errors import (
+    DtypeError,
+    FloatlabError,
+    FormatError,
+    FormatMismatchError,
+    OptionError,
+    ShapeError,
+)
 
 MODES = ("nearest_even", "nearest_away", "toward_zero", "toward_positive", "toward_negative", "to_odd")
 
@@ -381,6 +389,26 @@ def test_scales_with_a_mantissa_divide_exactly_in_every_mode(rounding, dtype):
 def test_what_cannot_be_is_refused_with_a_way_out(options, error, says):
     with pytest.raises(error, match=says):
         fl.quantize(np.ones((2, 40), np.float32), "mxfp4", **options)
+
+
+@pytest.mark.parametrize("given", [{"rng": "none"}, {"random_bits": 99}, {"random_integers": [0.5]}], ids=str)
+def test_randomness_that_rounding_to_nearest_does_not_need_is_taken_as_for_single_numbers(given):
+    """What a float format leaves alone, a block, an integer and a transform leave alone; else each of them says so."""
+    x = np.ones(16, np.float32)
+    calls = (fl.quantize, fl.encode)
+    all_of_them = [partial(call, x, fmt) for call in calls for fmt in ("e4m3", "mxfp4", "nvfp4")]
+    for call in (*all_of_them, partial(fl.quantize_int, x), partial(fl.hadamard, x)):
+        call(rounding="nearest_even", **given)
+        with pytest.raises(FloatlabError, match="Got"):
+            call(rounding="stochastic", **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("transformer_engine", "te"), ("torch_ao", "torchao"), ("exct", "exact")]
+)
+def test_a_misspelt_arithmetic_is_told_the_right_one(name, meant):
+    with pytest.raises(OptionError, match=f'Use "{meant}"'):
+        fl.quantize(np.ones(16, np.float32), "nvfp4", arithmetic=name)
 
 
 @pytest.mark.parametrize("scale", [0, -1.0, np.inf, np.nan, 0.1, True, "1"])

@@ -10,6 +10,7 @@ import pytest
 
 import floatlab as fl
 from floatlab.errors import DtypeError, FormatError, OptionError
+from floatlab.sums import matmul as accumulate
 
 RNG = np.random.default_rng(5)
 A = fl.array(RNG.standard_normal((6, 70)), "fp16")
@@ -90,7 +91,10 @@ def test_large_matrices_of_a_stack_give_the_same():
     assert np.array_equal(product("h100", a, b)[1], product("h100", a[1], b[1]))
 
 
-@pytest.mark.parametrize("unit", fl.units())
+OF_FLOATS = [unit for unit in fl.units() if unit not in ("avx512_vnni", "maddubs")]
+
+
+@pytest.mark.parametrize("unit", OF_FLOATS)
 def test_no_terms_leave_the_bias_or_zero(unit):
     fmt = fl.get_unit(unit).multiplied()[0]
     a, b = np.zeros((2, 0)), np.zeros((0, 3))
@@ -228,8 +232,11 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
         (lambda: fl.matmul(A, B, "fp32", unit="h100", bias=[0.1] * 5), DtypeError, "The bias"),
         (lambda: product("h100", product_format="fp16"), OptionError, "products of its own"),
         (lambda: product("h100", return_flags=True), OptionError, "Flags"),
-        (lambda: fl.sum(A, accumulator="h100"), OptionError, "no sum"),
-        (lambda: fl.mean(A, accumulator="h100"), OptionError, "no mean"),
+        (lambda: fl.sum(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: fl.mean(A, accumulator="h100"), OptionError, "no mean|alone"),
+        (lambda: fl.var(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: fl.norm(A, accumulator="h100"), OptionError, "alone"),
+        (lambda: accumulate.sum(A.values, "fp16", accumulator="h100"), OptionError, "no sum"),
         (lambda: fl.sum(A, unit="h100"), OptionError, "unit"),
         (lambda: fl.Arithmetic(accumulator="h100"), OptionError, "unit="),
         (lambda: fl.Arithmetic(unit="h1000"), OptionError, "h100"),
@@ -251,3 +258,32 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
 def test_what_has_no_meaning_is_refused_in_words(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# -- integers --------------------------------------------------------------------------------------------------
+
+
+def test_units_of_integers_are_sums_of_integers_by_another_name():
+    a = fl.quantize_int(RNG.random((4, 40)) * 200, "uint8", scale=1.0, zero_point=0)
+    b = fl.quantize_int(RNG.standard_normal((40, 3)) * 90, "int8", scale=1.0)
+    for unit, sums in (
+        ("avx512_vnni", "int32"),
+        ("avx512_vnni:saturate", "int32_saturate"),
+        ("maddubs", "maddubs"),
+    ):
+        wanted = fl.matmul(a, b, accumulator=sums)
+        assert np.array_equal(fl.matmul(a, b, unit=unit), wanted)
+        assert np.array_equal(fl.matmul(a, b, accumulator=fl.get_unit(unit)), wanted)
+    assert not np.array_equal(fl.matmul(a, b, unit="maddubs"), fl.matmul(a, b, unit="avx512_vnni"))
+
+
+def test_floats_and_integers_have_units_of_their_own():
+    a, b = fl.quantize_int(np.eye(4)), fl.quantize_int(np.eye(4))
+    with pytest.raises(FormatError, match="avx512_vnni"):
+        fl.matmul(a, b, unit="h100")
+    with pytest.raises(FormatError, match="quantize_int"):
+        product("maddubs")
+    with pytest.raises(OptionError, match="one way"):
+        fl.matmul(a, b, unit="maddubs", accumulator="int32")
+    with pytest.raises(OptionError, match="int32"):
+        fl.matmul(a, b, accumulator="int23")

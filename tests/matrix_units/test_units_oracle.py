@@ -107,3 +107,26 @@ def test_accumulators_near_underflow_take_the_readable_way_block_by_block(monkey
     c = np.array([[2.0**-110]])
     fast = chain_in_tiles(how, a, b, c, (fmt, fmt))
     assert fast is not None and fast[0, 0] == Instruction.chain(how, a, b, c, (fmt, fmt))[0, 0]
+
+
+@pytest.mark.parametrize("shift", [-45, -55, -60, -63, 20, 44])
+def test_products_near_the_ends_of_float32_are_cut_as_elsewhere(shift):
+    rng = np.random.default_rng(shift + 100)
+    fmt = fl.get_format("bf16")
+    for name in ("a100", "h100"):
+        how = fl.get_unit(name).instruction(fmt, fmt)
+        a = fl.quantize(rng.standard_normal((9, 64)) * 2.0 ** rng.uniform(shift - 3, shift + 3, (9, 64)), fmt)
+        b = fl.quantize(
+            rng.standard_normal((64, 11)) * 2.0 ** rng.uniform(shift - 3, shift + 20, (64, 11)), fmt
+        )
+        a[rng.random(a.shape) < 0.5] = 0.0
+        a[:, 16:32] = 0.0
+        c = fl.quantize(rng.standard_normal((9, 11)) * 2.0 ** rng.uniform(-149, -90, (9, 11)), "fp32").astype(
+            float
+        )
+        a, b = a.astype(float), b.astype(float)
+        for start in (np.zeros(c.shape), c):
+            fast = chain_in_tiles(how, a, b, start, (fmt, fmt))
+            slow = Instruction.chain(how, a, b, start, (fmt, fmt))
+            assert fast is not None or not -50 < shift < 40
+            assert fast is None or np.array_equal(fast.view(np.int64), slow.view(np.int64))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from matrix_unit_vectors import DATA, VARIABLE, configurations, gpu_folder
 
 from floatlab.formats import get_format
+from floatlab.matrix_units.catalogue import _COMPARED
 from floatlab.verify.vectors import unit_results
 
-CONFIGURATIONS = [rows for rows in configurations(DATA) if rows.scales is None]
+CONFIGURATIONS = list(configurations(DATA))
 
 
 @pytest.mark.parametrize("rows", CONFIGURATIONS, ids=lambda rows: rows.name)
@@ -51,3 +54,13 @@ def test_a_row_that_is_wrong_would_be_seen(rows):
     results[7] = np.nextafter(np.float32(results[7]), np.float32(np.inf)) if np.isfinite(results[7]) else 1.0
     assert rows.differing(results) == [7]
     assert get_format(rows.result)
+
+
+@pytest.mark.skipif(gpu_folder() is None, reason=f"the files are not here: {VARIABLE} names their folder")
+def test_as_many_rows_were_compared_as_the_catalogue_says():
+    counts = Counter()
+    for rows in [*configurations(gpu_folder()), *configurations(DATA, "matrix_units_*.npz")]:
+        counts[rows.unit, rows.source.startswith("model")] += len(rows.d)
+    for unit, (silicon, models) in _COMPARED.items():
+        if unit not in ("avx512_vnni", "maddubs"):  # tests/block_formats
+            assert (counts[unit, False], counts[unit, True]) == (silicon, models), unit

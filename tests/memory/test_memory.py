@@ -1,5 +1,6 @@
 """Memory: byte for byte what can be counted by hand, and the claims that circulate about fp16."""
 
+import contextlib
 import copy
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from torch_answers import answers
 
 import floatlab as fl
-from floatlab import memory, nn
-from floatlab.amp import CurrentScaling, autocast, fp8_autocast, get_policy
+from floatlab import amp, memory, nn
+from floatlab.amp import CurrentScaling, autocast, block_autocast, fp8_autocast, get_policy
 from floatlab.autograd import Function, Tensor
 from floatlab.errors import AutogradError, FormatError, OptionError
 from floatlab.memory import KINDS, Item, Report, measure, size_of
@@ -50,6 +51,26 @@ def kept(report, kind="activations"):
 )
 def test_ten_numbers_take_their_bits_and_tf32_takes_32(fmt, expected):
     assert size_of(10, fmt) == expected  # 10 * 6 bits = 7.5 bytes take 8
+
+
+@pytest.mark.parametrize(
+    ("fmt", "expected"),
+    [
+        ("mxfp8_e4m3", 1000 + 32),
+        ("mxfp6_e2m3", 750 + 32),
+        ("mxfp4", 500 + 32),
+        ("nvfp4", 500 + 63 + 4),
+        ("nvfp4_16x16", 500 + 4 + 4),
+        ("mxint8", 1000 + 32),
+        ("fp8_1x128", 1000 + 8 * 4),
+        ("fp8_128x128", 1000 + 4),
+        ("int4:32", 500 + 32 * 4),
+    ],
+)
+def test_a_thousand_numbers_in_blocks_take_their_scales_besides(fmt, expected):
+    assert size_of(1000, fmt) == size_of(1000, fl.get_format(fmt)) == expected
+    if not fl.get_format(fmt).is_tile:
+        assert fl.encode(np.ones(1000), fmt).nbytes == expected
 
 
 # -- a small network, by hand --------------------------------------------------------------------
@@ -211,6 +232,122 @@ def test_fp8_recipes_keep_one_byte_a_number():
         ("2", "_ScaledProduct", "float8_e4m3fn", 20),
     ]
     assert ("1", "relu", "float32", 80) in kept(report)  # what the ReLU keeps is as wide as ever
+
+
+# -- what is kept in blocks ----------------------------------------------------------------------
+
+
+def wide_mlp(fmt="fp32"):
+    """Return 70-40-33 with a ReLU, which no block divides."""
+    return nn.Sequential(nn.Linear(70, 40, rng=0), nn.ReLU(), nn.Linear(40, 33, rng=1)).to(fmt)
+
+
+def on_blocks(recipe, model=None, x=None, **options):
+    x = Tensor(np.ones((50, 70)), requires_grad=True) if x is None else x
+    return measure(model or wide_mlp(), x, autocast=block_autocast(recipe), **options)
+
+
+def test_mxfp4_keeps_four_bits_and_a_byte_for_each_32_along_batch_and_outputs():
+    report = on_blocks(amp.MXFP4(), optimizer=Adam)
+    # x is (50, 70), along the batch 2 blocks in each of 70 columns; the ReLU's output (50, 40).
+    assert [i for i in kept(report) if i[1] == "linear"] == [
+        ("0", "linear", "mxfp4", 50 * 70 // 2 + 2 * 70),
+        ("2", "linear", "mxfp4", 50 * 40 // 2 + 2 * 40),
+    ]
+    # Weights (40, 70) and (33, 40), along the outputs: two blocks to a column, the second one short.
+    assert kept(report, "casts") == [
+        ("0", "linear", "mxfp4", 40 * 70 // 2 + 2 * 70),
+        ("2", "linear", "mxfp4", 33 * 40 // 2 + 2 * 40),
+    ]
+    # What is not in blocks: weights, gradients, state, and the output that the ReLU keeps.
+    assert ("1", "relu", "float32", 4 * 50 * 40) in kept(report)
+    assert report.bytes_per_parameter == 16.0
+
+
+def test_nvfp4_keeps_tiles_of_the_weight_and_a_transformed_input_filled_up_to_sixteen():
+    report = on_blocks(amp.NVFP4())
+    assert kept(report)[0] == ("0", "linear", "nvfp4", 64 * 70 // 2 + 4 * 70 + 4)
+    assert kept(report, "casts")[0] == ("0", "linear", "nvfp4_16x16", 40 * 70 // 2 + 3 * 5 + 4)
+    plain = on_blocks(amp.NVFP4(rht=False, two_d_weights=False))
+    assert kept(plain)[0] == ("0", "linear", "nvfp4", 50 * 70 // 2 + 4 * 70 + 4)
+    assert kept(plain, "casts")[0] == ("0", "linear", "nvfp4", 40 * 70 // 2 + 3 * 70 + 4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "inputs", "weight"),
+    [
+        (amp.MXFP8(), ("mxfp8_e4m3", 50 * 70 + 2 * 70), ("mxfp8_e4m3", 40 * 70 + 2 * 70)),
+        (amp.MXFP6(), ("mxfp6_e2m3", 50 * 70 * 3 // 4 + 2 * 70), ("mxfp6_e2m3", 40 * 70 * 3 // 4 + 2 * 70)),
+        (amp.Tiles(), ("fp8_1x128", 50 * 70 + 4 * 70), ("fp8_128x128", 40 * 70 + 4)),
+        (amp.Int8(), ("int8:row", 50 * 70 + 4 * 70), ("int8:row", 40 * 70 + 4 * 70)),
+        (amp.Int8(granularity="tensor"), ("int8:tensor", 50 * 70 + 4), ("int8:tensor", 40 * 70 + 4)),
+        (amp.BlockScaling("int4:32"), ("int4:32", 25 * 70 + 8 * 70), ("int4:32", 20 * 70 + 8 * 70)),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_every_recipe_keeps_its_own_bytes(recipe, inputs, weight):
+    report = on_blocks(recipe)
+    assert kept(report)[0][2:] == inputs and kept(report, "casts")[0][2:] == weight
+
+
+@pytest.mark.parametrize("recipe", [amp.MXFP4(), amp.MXFP6(), amp.NVFP4(rht=False), amp.Tiles()])
+def test_what_is_kept_takes_the_bytes_of_its_encoding(recipe):
+    report = on_blocks(recipe)
+    for kind, operand, shape in (("activations", "input", (50, 70)), ("casts", "weight", (40, 70))):
+        fmt = recipe.format_of(operand)
+        encoded = fl.encode(np.ones(shape), fmt, **({} if fmt.is_tile else {"axis": 0}))
+        assert kept(report, kind)[0][3] == encoded.nbytes
+
+
+def test_nothing_is_kept_for_a_product_that_is_not_computed():
+    report = on_blocks(
+        amp.MXFP4(), x=Tensor(np.ones((50, 70)))
+    )  # no gradient of the input: no dgrad in layer 0
+    assert [i[0] for i in kept(report, "casts")] == ["2"]
+    frozen = wide_mlp()
+    frozen[0].weight.requires_grad_(False)
+    report = on_blocks(amp.MXFP4(), frozen)  # no gradient of its weight: no wgrad
+    assert [i[0] for i in kept(report) if i[1] == "linear"] == ["2"]
+
+
+def test_layers_that_a_recipe_keeps_and_convolutions_stay_as_they_are():
+    model = wide_mlp()
+    x = Tensor(np.ones((50, 70)), requires_grad=True)
+    report = measure(model, x, autocast=block_autocast(amp.MXFP4(keep="2"), model))
+    assert [(i[0], i[2]) for i in kept(report) if i[1] == "linear"] == [("0", "mxfp4")]
+    assert ("1", "relu", "float32", 8000) in kept(report)  # which layer 2 keeps too
+    images = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1, rng=0))
+    report = on_blocks(amp.MXFP4(), images, batch((2, 3, 8, 8)))
+    assert kept(report) == [("0", "conv2d", "float32", 4 * 2 * 3 * 8 * 8)] and not kept(report, "casts")
+
+
+def test_under_autocast_blocks_are_kept_and_no_narrow_copy_of_what_they_are_cast_from():
+    model, x = wide_mlp(), Tensor(np.ones((50, 70)), requires_grad=True)
+
+    class Both(contextlib.ExitStack):
+        def __enter__(self):
+            self.enter_context(autocast("bf16"))
+            self.enter_context(block_autocast(amp.MXFP4()))
+            return self
+
+    report = measure(model, x, autocast=Both())
+    assert {i[2] for i in kept(report, "casts")} == {"mxfp4"}
+    assert ("1", "relu", "bfloat16", 2 * 50 * 40) in kept(report)
+
+
+def test_a_recipe_of_ones_own_keeps_the_operands_themselves():
+    class Halves(amp.BlockRecipe):
+        def quantize(self, values, axis, operand, rng):
+            return np.rint(2 * values) / 2
+
+    assert on_blocks(Halves()) == measure(wide_mlp(), Tensor(np.ones((50, 70)), requires_grad=True))
+
+
+def test_bytes_by_format_name_the_blocks():
+    by = on_blocks(amp.MXFP4()).by("format")
+    assert set(by) == {"float32", "mxfp4"} and "in mxfp4" in str(on_blocks(amp.MXFP4()))
+    pytest.importorskip("matplotlib")
+    fl.plots.plot_memory({"blocks": on_blocks(amp.NVFP4()), "int8": on_blocks(amp.Int8())}, by="format")
 
 
 def test_a_policy_counts_as_the_formats_it_names():

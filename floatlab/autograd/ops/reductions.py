@@ -128,13 +128,17 @@ def product(
     `roles` says which operand is a gradient, if one is; the others are values of the node's format. Sums of few bits
     are exact in float64, so the accumulator is told. An operation that was given `operands` multiplies what that
     function makes of the two and their roles: a block format's values, say (amp.block_recipes). If it has `formats`,
-    that says which these are then.
+    that says which these are then; if it has `multiply`, a matrix unit is left to that.
     """
+    options = node.arithmetic.for_products
     formats = [node.gradient_format if role == "gradient" else node.format for role in roles]
     if bias is not None:
         formats.append(node.format)
     replace = node.params.get("operands")
     if replace is not None:
+        if options["accumulator"].forms_products and hasattr(replace, "multiply"):
+            whole: Array = replace.multiply(a, b, roles, fmt or node.target, bias, options)
+            return whole
         a, b = replace(a, b, roles)
         formats = replace.formats(roles) if hasattr(replace, "formats") else []
     out: Array = accumulate.matmul(
@@ -143,7 +147,7 @@ def product(
         fmt or node.target,
         bias=bias,
         formats=formats,
-        **node.arithmetic.for_products,
+        **options,
     )
     return out
 
