@@ -15,7 +15,7 @@ import numpy as np
 
 from floatlab.array import FloatArray, matmul
 from floatlab.codes.encode import encode_values
-from floatlab.errors import ShapeError, check_switch
+from floatlab.errors import FormatError, ShapeError, check_switch
 from floatlab.explain.text import beside, code_text, decimal, value_text
 from floatlab.explain.unit_facts import DotBlock, DotExplanation
 from floatlab.explain.unit_steps import Number, Part, UnitStep, add_in_float32, steps_of
@@ -119,6 +119,11 @@ def explain_dot(
 
 def _given(v: Any, what: str) -> Any:
     """Return numbers as float64, for their shape and their story; `matmul` judges them."""
+    if hasattr(v, "scales") or hasattr(v, "zero_point"):
+        raise FormatError(
+            f"A dot product is told of floats without scales. Got {what}, {type(v).__name__}. "
+            "Pass elements as plain numbers, with formats=."
+        )
     values = v.values if isinstance(v, FloatArray) else v
     try:
         return np.asarray(values, np.float64)

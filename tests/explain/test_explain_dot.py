@@ -279,6 +279,12 @@ def test_bad_input_is_refused_as_by_matmul(a, b, options, error, message):
         fl.explain_dot(a, b, **options)
 
 
+def test_blocks_with_scales_are_refused():
+    block = fl.encode(np.ones(64), "mxfp8_e4m3")
+    with pytest.raises(FormatError, match="without scales"):
+        fl.explain_dot(block, block, unit="b200")
+
+
 def test_float_arrays_tell_their_formats():
     a, b = (fl.array(x, "e5m2") for x in PUBLISHED[:2])
     told = fl.explain_dot(a, b, PUBLISHED[2])
