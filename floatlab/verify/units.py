@@ -87,7 +87,7 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
         for fmt in how.operands:
             if any(fmt.same_as(kind) for kind in kinds):
                 chip, detail = name.partition(":")[0], f"{called} {scale.spec}"
-                part, seconds = f"{chip}, scales, {_BY_INTEGERS}", INTEGERS[full] * 0.08
+                part, seconds = f"{chip}, scales, {_BY_INTEGERS}", INTEGERS[full] * 0.15
                 found.append(Task("units", part, fmt.name, (), seconds, full=full, detail=detail))
     for name, instruction, fmt in instructions():
         if not any(fmt.same_as(kind) for kind in kinds):
@@ -96,7 +96,7 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
         seconds = INTEGERS[full] * 0.06
         found.append(Task("units", f"{chip}, {_BY_INTEGERS}", fmt.name, (), seconds, full=full, detail=name))
         if isinstance(instruction, Aligned) and instruction.register.same_as(FLOAT32):
-            seconds = TILES[full] * 0.2
+            seconds = TILES[full] * 0.04
             found.append(
                 Task("units", f"{chip}, {_BY_READING}", fmt.name, (), seconds, full=full, detail=name)
             )
