@@ -69,9 +69,10 @@ def _number(count: int) -> str:
 def main() -> None:
     """Write the table between its two marks."""
     given = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FLOATLAB_VECTORS")
+    made = table(given)  # some minutes, in which the page may change
     text = PAGE.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(BEGIN)[1].split(END, 1)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(given)}\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

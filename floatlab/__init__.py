@@ -165,7 +165,7 @@ __all__ = [
     "clone", "compare_rules", "cos", "cosh", "course", "cumprod", "cumsum", "data", "decode", "deg2rad",
     "device", "divide", "dot",
     "einsum", "empty", "enable_grad", "encode", "equal", "erf", "exp", "exp2", "experiments", "explain",
-    "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
+    "explain_dot", "expm1", "eye", "finfo", "flatten", "flip", "floor_divide", "fma", "fmod", "formats", "from_codes",
     "from_numpy", "full", "full_like", "gather", "gelu", "get_format", "get_unit", "hadamard", "hypot", "index_select",
     "inference_mode", "inspect", "is_grad_enabled", "isfinite", "isinf", "isnan", "ldexp", "linspace", "load",
     "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logaddexp2", "manual_seed", "masked_fill",

@@ -83,7 +83,7 @@ from floatlab.border import open_to_all, with_blocks
 from floatlab.codes import decode as _decode
 from floatlab.codes import encode as _encode
 from floatlab.codes.neighbours import classify, next_down, next_up, spacing, ulp
-from floatlab.explain import Explanation, explain
+from floatlab.explain import Explanation, explain, explain_dot
 from floatlab.formats import FloatFormat, formats, get_format
 from floatlab.formats.info import finfo
 from floatlab.rounding import quantize as _quantize
@@ -94,7 +94,7 @@ __all__ = [
     "Arithmetic", "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "add", "arccos",
     "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "arithmetic", "array", "asarray",
     "average", "cbrt", "classify", "cos", "cosh", "cumprod", "cumsum", "decode", "deg2rad", "divide",
-    "dot", "einsum", "encode", "erf", "exp", "exp2", "explain", "expm1", "finfo", "floor_divide",
+    "dot", "einsum", "encode", "erf", "exp", "exp2", "explain", "explain_dot", "expm1", "finfo", "floor_divide",
     "fma", "fmod", "formats", "from_codes", "gelu", "get_format", "hypot", "ldexp", "linspace", "log",
     "log1p", "log2", "log10", "logaddexp", "logaddexp2", "matmul", "mean", "median", "multiply",
     "nanmean", "nansum", "next_down", "next_up", "norm", "power", "prod", "quantile", "quantize",
@@ -112,7 +112,7 @@ del recorded
 # Types, contexts and what is wrapped above; all else takes numbers, and other libraries' arrays of them.
 _AS_THEY_ARE = {
     "Arithmetic", "Explanation", "FlagRecord", "Flags", "FloatArray", "FloatFormat", "arithmetic",
-    "array", "asarray", "classify", "decode", "encode", "explain", "finfo", "formats", "from_codes",
+    "array", "asarray", "classify", "decode", "encode", "explain", "explain_dot", "finfo", "formats", "from_codes",
     "get_format", "quantize", "threads", "track_flags",
 }  # fmt: skip
 

@@ -61,7 +61,7 @@ LISTS: dict[str, tuple[Iterable[str], str]] = {
     "a block format": ([fmt.name for fmt in block_formats.formats()], "block_formats/test_block_array.py"),
     "a rule for scales": (block_formats.RULES, "block_formats"),
     "an accumulator": (kinds(accumulators, accumulators.Accumulator), "sums/test_accumulators.py"),
-    "a matrix unit": (units(), "matrix_unit_vectors.py matrix_units"),
+    "a matrix unit": (units(), "matrix_units reference"),
     "an operation of autograd": (OPERATIONS, "autograd/test_autograd_ops.py"),
     "a layer": (kinds(nn, nn.Module), "nn"),
     "an optimizer": (kinds(optim, optim.Optimizer), "optim/test_optim_torch.py"),

@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 RECORD = json.loads((BENCHMARKS / "results" / "numeric.json").read_text(encoding="utf-8"))
 
 
-FILES = ("agreement", "blocks", "cases", "machine", "numeric", "page", "peers", "training")
+FILES = ("agreement", "blocks", "cases", "machine", "numeric", "page", "peers", "training", "units")
 
 
 @pytest.fixture
@@ -174,3 +174,38 @@ def test_one_case_of_training_runs():
     command = [sys.executable, str(BENCHMARKS / "training.py"), "--quick", "--only", "SGD"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "floatlab pure bf16" in done.stdout, done.stderr
+
+
+def test_units_are_compared_with_the_readable_version_before_they_are_timed(script, monkeypatch):
+    units = script("units")
+    monkeypatch.setattr(units, "SIZE", 48)
+    monkeypatch.setattr(units, "operands", lambda fmt, made=units.operands: made(fmt, 48))
+    for unit, fmt, _ in units.PRODUCTS:
+        units.compare(unit, fmt)
+    matmul = fl.matmul
+    monkeypatch.setattr(fl, "matmul", lambda *args, **options: matmul(*args, **options) * 1.25)
+    with pytest.raises(AssertionError, match="v100, fp16"):
+        units.compare("v100", "fp16")
+
+
+def test_a_unit_is_as_many_times_slower_as_its_fastest_rounds_say(script):
+    units = script("units")
+    case = f"{units.SIZE} x {units.SIZE} x {units.SIZE}"
+    names = ["NumPy float64", *(f"{unit}, {fmt}" for unit, fmt, _ in units.PRODUCTS)]
+    steps = {name: {"wide": 1.0, "h100": 2.0, "v100": 3.0} for name, *_ in units.STEPS}
+    runs = [{case: dict.fromkeys(names, 4.0) | {names[0]: slow}} | steps for slow in (2.0, 1.0)]
+    one = units.fastest(runs)
+    default = {name: {who: 2 * seconds for who, seconds in times.items()} for name, times in one.items()}
+    rows = units.report(one, default)
+    assert [row["ratio"] for row in rows] == [4.0] * 4 + [2.0, 3.0] * 2  # mmasim is not there
+    assert all(row["ratio, BLAS alone"] == row["ratio"] for row in rows)
+    assert all(row["time, BLAS alone over one thread"] == 2.0 for row in rows)
+
+
+def test_the_step_that_is_timed_is_computed_on_the_unit(script, monkeypatch):
+    seen, arithmetic = [], fl.arithmetic
+    monkeypatch.setattr(fl, "arithmetic", lambda unit: (seen.append(unit), arithmetic(unit=unit))[1])
+    steps = script("units").steps((16, 8, 4), 8)
+    losses = {name: [step() for _ in range(3)][-1] for name, step in steps.items()}
+    assert seen == [None] * 3 + ["h100"] * 3 + ["v100"] * 3
+    assert all(loss == pytest.approx(losses["wide"], rel=0.02) for loss in losses.values())

@@ -21,6 +21,7 @@ from floatlab.names import PLACES
 NOT_NUMERIC = {
     "arithmetic",
     "explain",
+    "explain_dot",  # tests/explain/test_explain_dot.py
     "finfo",
     "formats",
     "get_format",

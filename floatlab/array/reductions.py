@@ -25,7 +25,7 @@ from floatlab.rounding.options import RoundingOptions, check_names
 from floatlab.rounding.quantize import quantize
 from floatlab.sums import matmul as accumulate
 from floatlab.sums.names import get_accumulator
-from floatlab.sums.operands import axes_of
+from floatlab.sums.operands import axes_of, check_formats
 from floatlab.sums.signatures import ProductOptions, ReductionOptions, of_axes, of_matrices
 
 __all__ = ["cumprod", "cumsum", "dot", "matmul", "mean", "prod", "sum"]
@@ -108,6 +108,7 @@ def _product(name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any
         more["bias"] = of_format(name, bias, call.fmt) if fmt is None else _plain(bias)
         call.formats.append(_format_of(bias) if fmt is not None else call.fmt)
     said = call.options.pop("formats", ())
+    check_formats(said)
     if bias is not None and get_accumulator(call.options["accumulator"]).forms_products:
         call.formats.pop()  # which chooses no instruction of a matrix unit
         said = said[:2]
@@ -139,6 +140,7 @@ def _format_of(x: Any) -> FloatFormat | None:
 
 def _known(found: Sequence[FloatFormat | None], said: Sequence[Any]) -> Sequence[Any]:
     """Return the formats of the operands, if all are known: their own, or else what the caller says."""
+    check_formats(said)
     if len(said) and len(said) != len(found):
         return said  # which `accumulate` refuses, with their number
     formats: list[FloatFormat | None] = [get_format(fmt) for fmt in said] or list(found)

@@ -16,9 +16,11 @@ from floatlab.explain.facts import Explanation, Neighbour
 from floatlab.explain.numbers import exact_number, exact_result, format_of, read, rounded
 from floatlab.explain.story import Story
 from floatlab.explain.sums import SumExplanation, explain_sum
+from floatlab.explain.unit_facts import DotExplanation
+from floatlab.explain.units import explain_dot
 from floatlab.rounding.options import RoundingOptions, check_names, make_rule
 
-__all__ = ["Explanation", "Neighbour", "SumExplanation", "explain"]
+__all__ = ["DotExplanation", "Explanation", "Neighbour", "SumExplanation", "explain", "explain_dot"]
 
 
 @overload

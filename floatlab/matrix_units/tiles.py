@@ -28,6 +28,9 @@ from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction, pie
 __all__ = ["chain", "chain_in_tiles"]
 
 _TILE = 1 << 14  # results: some arrays of them, and of products, stay in the second-level cache
+_ONE_THREAD = (
+    1 << 18
+)  # multiply-adds of a product, up to which OpenBLAS calls no other threads, which would spin
 _TERMS = 8  # products that are held at a time for each result
 _LOWEST, _HIGHEST = (
     -126,
@@ -62,7 +65,7 @@ def chain_in_tiles(how: Aligned, a: Array, b: Array, c: Array, formats: Formats)
     # The field of a product is the sum of both, less 1023: with 7 more, 8 times the field of 2^(e_a + e_b) in float32.
     powers = _powers(fields[0], 0), _powers(fields[1], 1023 - _STEP * _BIAS)
     out = c.astype(np.float32)
-    for rows, columns in pieces(c.shape, _TILE):
+    for rows, columns in pieces(c.shape, min(_TILE, _ONE_THREAD // how.block)):
         tile = _Tile(how, (x[:, rows], y[:, columns]), (powers[0][:, rows], powers[1][:, columns]), formats)
         d = out[rows, columns].copy()
         for start in range(0, length, how.block):

@@ -23,7 +23,17 @@ from floatlab.rounding.inputs import as_array, as_source
 from floatlab.sums.accumulators import Accumulator, Exact, Wide
 from floatlab.sums.certified import coarse_quantum, highest, with_addend
 
-__all__ = ["MatrixProduct", "Rows", "as_rows", "axes_of", "fixed_quanta", "product_of", "rows_of", "shape_of"]
+__all__ = [
+    "MatrixProduct",
+    "Rows",
+    "as_rows",
+    "axes_of",
+    "check_formats",
+    "fixed_quanta",
+    "product_of",
+    "rows_of",
+    "shape_of",
+]
 
 _FEW_BITS = 24  # products of no more bits leave 53 - 24 for their range and number: worth a look
 _EXACT_INTEGERS = 2**53
@@ -147,7 +157,21 @@ def rows_of(
     return Rows(rows, count, narrow, _known_formats(formats, 1) if formats else ()), shape
 
 
+def check_formats(formats: Any) -> None:
+    """Raise an error if the formats of operands are one, and not one each.
+
+    >>> check_formats("fp16")
+    Traceback (most recent call last):
+    ...
+    floatlab.errors.OptionError: formats has one entry for each operand. Got 'fp16'. Use ("fp16", "fp16").
+    """
+    if isinstance(formats, str | FloatFormat):
+        name = formats if isinstance(formats, str) else formats.spec
+        raise OptionError(f'formats has one entry for each operand. Got {name!r}. Use ("{name}", "{name}").')
+
+
 def _known_formats(formats: Sequence[str | FloatFormat], count: int) -> tuple[FloatFormat, ...]:
+    check_formats(formats)
     if formats and len(formats) != count:
         raise OptionError(
             f"formats has one entry for each operand. Got {len(formats)} for {count}. Leave it out if in doubt."

@@ -8,8 +8,8 @@ Every section compares floatlab's fast rooms with an oracle that shares no code 
 softfloatpy. Where a package is not installed, the report says that its comparisons were skipped. What the proof of sums
 takes for granted is looked at, too: the floating-point environment before every task, and the BLAS in a section.
 
-`floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`. `floatlab verify --vectors
-DIR` computes what chips have computed, as far as it is recorded in a folder; see `floatlab.verify.vectors`.
+`floatlab verify --fuzz MINUTES` tries random calls beside these; see `floatlab.verify.fuzz`. With ``--vectors DIR`` it
+computes what chips have computed, as far as it is recorded in a folder; see `floatlab.verify.vectors`.
 
 A run may be interrupted; the same command goes on where it stopped. The results are written to a folder: the journal
 of finished tasks, `report.md` and `report.json`. Each line of a report has a digest of floatlab's results, which is

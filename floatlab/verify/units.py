@@ -1,8 +1,8 @@
 """Is a matrix unit's product what its instruction says? Dot products of every size, against integers and fractions.
 
-Every instruction of the catalogue, on chains of several blocks that begin with an accumulator. The numbers are of one
-size, of every size, all codes with infinities and NaNs, such as cancel, and such as have products near the smallest
-number of the accumulator. Two comparisons:
+Every instruction of the catalogue for floats, with scales and without, on chains of several blocks that begin with an
+accumulator. The numbers are of one size, of every size, all codes with infinities and NaNs, such as cancel, and such as
+have products near the smallest number of the accumulator. Two comparisons:
 
 - *integers*: `floatlab.matmul`, as it is called and by the readable version, against `floatlab.verify.chips`, which is
   `floatlab.reference` with parameters that were typed apart. It takes a fraction of a millisecond a block, so the long
@@ -25,13 +25,14 @@ from floatlab.matrix_units import MatrixUnit, get_unit
 from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.catalogue import CHIPS
 from floatlab.matrix_units.instruction import FLOAT32, Instruction
+from floatlab.matrix_units.scaled import BlockScaled, GroupScaled, Scales
 from floatlab.matrix_units.tiles import chain_in_tiles
 from floatlab.rounding.quantize import quantize
 from floatlab.sums.matmul import matmul
-from floatlab.verify.chips import oracle, short_name
+from floatlab.verify.chips import SCALED, oracle, short_name
 from floatlab.verify.tasks import Array, Outcome, Tally, Task
 
-__all__ = ["check", "instructions", "operands", "tasks"]
+__all__ = ["check", "instructions", "operands", "scaled", "tasks"]
 
 KINDS = ("of one size", "of every size", "all codes", "cancelling", "near underflow")
 FAST_KINDS = ("of one size", "of many sizes", "cancelling")  # those that the fast way takes
@@ -45,7 +46,15 @@ _BY_INTEGERS, _BY_READING = "integers", "readable version"
 
 
 def instructions() -> Iterator[tuple[str, Instruction, FloatFormat]]:
-    """Yield every instruction of the catalogue once: the name of a unit that has it, itself, a format of operands."""
+    """Yield every instruction for floats without scales: the name of a unit, itself, a format of its operands."""
+    for name, instruction in _each():
+        yield from (
+            (name, instruction, fmt) for fmt in instruction.operands if instruction.multiplies(fmt, fmt)
+        )
+
+
+def _each() -> Iterator[tuple[str, Instruction]]:
+    """Yield every instruction of the catalogue once, with the name of a unit that has it."""
     for chip in CHIPS:
         seen: list[Instruction] = []
         for suffix in ("", *CHIPS[chip]().variants):
@@ -53,12 +62,33 @@ def instructions() -> Iterator[tuple[str, Instruction, FloatFormat]]:
             for instruction in get_unit(name).instructions:
                 if instruction not in seen:
                     seen.append(instruction)
-                    yield from ((name, instruction, fmt) for fmt in instruction.operands)
+                    yield name, instruction
+
+
+def scaled() -> Iterator[tuple[str, str, BlockScaled, FloatFormat]]:
+    """Yield every block-scaled instruction: a unit, a name in `floatlab.verify.chips`, itself, a format of scales."""
+    for name, how in _each():
+        if isinstance(how, BlockScaled):
+            for size in how.scale_blocks:
+                called = next(
+                    called
+                    for called, (block, scale_block, grouped) in SCALED.items()
+                    if (block, scale_block, grouped) == (how.block, size, isinstance(how, GroupScaled))
+                )
+                for fmt in how.scale_formats:
+                    if size != 32 or fmt.name != "float8_e4m3fn":  # which has a scale for every 16 numbers
+                        yield name, called, how, fmt
 
 
 def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
     """Return the tasks: for each instruction and format of operands one or two."""
     found = []
+    for name, called, how, scale in scaled():
+        for fmt in how.operands:
+            if any(fmt.same_as(kind) for kind in kinds):
+                chip, detail = name.partition(":")[0], f"{called} {scale.spec}"
+                part, seconds = f"{chip}, scales, {_BY_INTEGERS}", INTEGERS[full] * 0.15
+                found.append(Task("units", part, fmt.name, (), seconds, full=full, detail=detail))
     for name, instruction, fmt in instructions():
         if not any(fmt.same_as(kind) for kind in kinds):
             continue
@@ -66,7 +96,7 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
         seconds = INTEGERS[full] * 0.06
         found.append(Task("units", f"{chip}, {_BY_INTEGERS}", fmt.name, (), seconds, full=full, detail=name))
         if isinstance(instruction, Aligned) and instruction.register.same_as(FLOAT32):
-            seconds = TILES[full] * 0.2
+            seconds = TILES[full] * 0.04
             found.append(
                 Task("units", f"{chip}, {_BY_READING}", fmt.name, (), seconds, full=full, detail=name)
             )
@@ -75,6 +105,8 @@ def tasks(full: bool, kinds: Sequence[FloatFormat]) -> list[Task]:
 
 def check(task: Task) -> Outcome:
     """Run one task."""
+    if ", scales, " in task.part:
+        return _check_scaled(task)
     unit, fmt, tally = get_unit(task.detail), get_format(task.subject), Tally()
     how = unit.instruction(fmt, fmt)
     others = [other for other in how.operands if not other.same_as(fmt)] or [fmt]
@@ -101,6 +133,9 @@ def operands(
     m, k, n = shape
     a, b = _numbers(formats[0], (m, k), kind, rng), _numbers(formats[1], (k, n), kind, rng)
     c = _numbers(how.register, (m, n), kind, rng)
+    if kind == "of many sizes":
+        c = _numbers(how.register, (m, n), "of every size", rng)
+        c[np.abs(c) >= 2.0**100] = 0.0
     if kind == "near underflow":
         a, b, c = _near_underflow(how, formats, shape, rng)
     if kind == "cancelling" and k > 1:
@@ -121,7 +156,7 @@ def _numbers(fmt: FloatFormat, shape: tuple[int, int], kind: str, rng: np.random
         x = decode(rng.integers(0, 1 << fmt.bits, shape, np.uint64).astype(fmt.code_dtype), fmt)
         x = x.astype(np.float64)
     if kind == "of many sizes":
-        x[~((np.abs(x) > 2.0**-44) & (np.abs(x) < 2.0**44))] = 0.0
+        x[~((np.abs(x) >= 2.0**-63) & (np.abs(x) < 2.0**45))] = 0.0
     if kind in ("of every size", "of many sizes"):
         x[~np.isfinite(x)] = 0.0
         x[rng.random(shape) < 0.2] = 0.0
@@ -152,6 +187,72 @@ def _near_underflow(
         for x, fmt in zip((a, b), formats, strict=True)
     )
     return a, b, np.ldexp(1.0, last) * rng.integers(-3, 4, (m, n)) * (rng.random((m, n)) < 0.2)
+
+
+def _check_scaled(task: Task) -> Outcome:
+    """Compare products of blocks that share scales with the integers."""
+    called, _, spec = task.detail.partition(" ")
+    chip, fmt, scale = task.part.partition(",")[0], get_format(task.subject), get_format(spec)
+    how = next(
+        how
+        for name, found, how, its in scaled()
+        if (name.partition(":")[0], found, its.spec) == (chip, called, spec)
+    )
+    size, tally = SCALED[called][1], Tally()
+    rng = np.random.default_rng([fmt.bits, fmt.mantissa_bits, *map(ord, task.part + task.detail)])
+    names = short_name(fmt), short_name(fmt)
+    dot = oracle(chip, called, names, "fp32", "e8m0" if scale.name.endswith("e8m0fnu") else "e4m3")
+    for i in range(INTEGERS[task.full]):
+        for kind in KINDS:
+            length = how.block * (1 + i % 2)
+            a, b, c = operands(how, (fmt, fmt), (4, length, 4), kind, rng)
+            of_a, of_b = (_scales(scale, kind, (4, length // size), rng) for _ in "ab")
+            wanted = np.array(
+                [
+                    [
+                        reference.to_float(
+                            dot(
+                                _exact(a[row]),
+                                _exact(b[:, column]),
+                                reference.exact(c[row, column]),
+                                scales=(_exact(of_a[row]), _exact(of_b[column])),
+                            )
+                        )
+                        for column in range(4)
+                    ]
+                    for row in range(4)
+                ]
+            )
+            shared = Scales(np.repeat(of_a, size, 1), np.repeat(of_b, size, 1).T, scale, size)
+            unit = MatrixUnit(chip, (how,), bias_first=True)
+            found = unit.multiply_scaled(a, b, c, (fmt, fmt), shared)
+
+            def describe(place: int, kind: str = kind) -> str:
+                return f"{chip}:{called}, {fmt} by {scale} for {size}, {kind}: result {place} of 16"
+
+            tally.compare(_bits(found, chip), _bits(wanted, chip), describe)
+    return tally.outcome()
+
+
+def _scales(fmt: FloatFormat, kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Return scales about 1, or any that there are."""
+    if kind in ("of one size", "cancelling"):
+        return quantize(np.exp2(rng.integers(-3, 4, shape)) * rng.uniform(1, 2, shape), fmt).astype(
+            np.float64
+        )
+    return np.abs(_numbers(fmt, shape, kind, rng)) if fmt.has_zero else _codes(fmt, shape, kind, rng)
+
+
+def _codes(fmt: FloatFormat, shape: tuple[int, int], kind: str, rng: np.random.Generator) -> Array:
+    """Return powers of two of every size, rarely NaN."""
+    codes = rng.integers(0, 1 << fmt.bits, shape, np.uint64)
+    codes[rng.random(shape) < 0.5] = 127
+    x: Array = decode(codes.astype(fmt.code_dtype), fmt).astype(np.float64)
+    return x if kind == "all codes" else np.where(np.isnan(x), 1.0, x)
+
+
+def _exact(x: Array) -> list[reference.Number]:
+    return [reference.exact(number) for number in x.tolist()]
 
 
 # -- the two comparisons -------------------------------------------------------------------------------

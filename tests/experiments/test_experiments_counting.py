@@ -29,9 +29,8 @@ def test_the_counts_are_the_published_ones():
     assert {name: predicted(CASES[name])[0] for name in published} == {n: 2**k for n, k in published.items()}
 
 
-@pytest.mark.parametrize("unit", ["h100", "ada"])
-def test_with_no_block_left_out_the_count_is_the_same(unit):
-    case = Case(unit, "e5m2")
+def test_with_no_block_left_out_the_count_is_the_same():
+    case = Case("h100", "e5m2")
     assert measured(case, whole=True) == measured(case) == 2**14
 
 

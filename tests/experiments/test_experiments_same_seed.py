@@ -17,7 +17,7 @@ SEED = 23  # on which no prediction was looked at
 
 @pytest.fixture(scope="module")
 def found():
-    return compared(SEED, epochs=4)
+    return compared(SEED, epochs=3)
 
 
 def test_each_unit_has_weights_of_its_own(found):

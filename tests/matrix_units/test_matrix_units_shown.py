@@ -29,6 +29,11 @@ def test_the_tables_are_the_published_ones():
     assert rows("h100:mma.sync")[0] == ("e4m3 e5m2", "32", "25", "in two steps, then nearest even", "fp32")
 
 
+def test_chips_of_one_generation_add_alike():
+    for one, other in (("a100", "a2"), ("ada", "l40s"), ("h100", "h200"), ("b200", "rtx_blackwell")):
+        assert rows(one) == rows(other)
+
+
 @pytest.mark.parametrize("name", fl.units())
 def test_every_unit_shows_all_its_formats_its_name_and_its_sources(name):
     unit = fl.get_unit(name)

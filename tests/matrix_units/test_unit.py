@@ -239,6 +239,12 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
         ),
         (lambda: fl.matmul([[2.0**17]], [[1.0]], "fp32", unit="h100", **PLAIN), DtypeError, "1 of 1"),
         (lambda: fl.matmul(A, B, "fp32", unit="h100", bias=[0.1] * 5), DtypeError, "The bias"),
+        (
+            lambda: fl.matmul(A.values, B.values, "fp32", unit="h100", formats="fp16"),
+            OptionError,
+            '"fp16", "fp16"',
+        ),
+        (lambda: fl.sum(A.values, "fp32", formats=fl.get_format("fp16")), OptionError, "one entry"),
         (lambda: product("h100", product_format="fp16"), OptionError, "products of its own"),
         (lambda: product("h100", return_flags=True), OptionError, "Flags"),
         (lambda: fl.sum(A, accumulator="h100"), OptionError, "alone"),

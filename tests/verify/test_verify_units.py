@@ -15,6 +15,7 @@ from floatlab.formats import get_format
 from floatlab.matrix_units.aligned import Aligned
 from floatlab.matrix_units.catalogue import CHIPS
 from floatlab.matrix_units.instruction import Instruction
+from floatlab.matrix_units.scaled import BlockScaled
 from floatlab.verify import chips, units, vectors
 from floatlab.verify.fuzz.case import difference
 from floatlab.verify.fuzz.checks import CHECKS
@@ -35,14 +36,40 @@ def with_other_bits(how, more):
 
 
 def test_every_instruction_of_the_catalogue_has_its_task():
-    planned = {(t.detail, t.subject) for t in proof.plan(sections=["units"])}
+    planned = {(t.detail, t.subject) for t in proof.plan(sections=["units"]) if "scales" not in t.part}
     for chip in CHIPS:
         for suffix in ("", *CHIPS[chip]().variants):
             unit = fl.get_unit(f"{chip}:{suffix}".rstrip(":"))
-            for how in unit.instructions:
+            for how in (one for one in unit.instructions if not isinstance(one, BlockScaled)):
                 for fmt in how.operands:
                     names = [name for name, subject in planned if subject == fmt.name]
                     assert any(how in fl.get_unit(name).instructions for name in names), (unit, fmt)
+
+
+def test_every_instruction_with_scales_has_its_task_and_a_task_one_name():
+    planned = proof.plan(sections=["units"])
+    assert len({t.id for t in planned}) == len(planned)
+    with_scales = {(t.part, t.detail, t.subject) for t in planned if ", scales, " in t.part}
+    assert len(with_scales) == 2 * (3 + 5)  # two chips; four bits in three ways, and five formats in one
+    assert {detail for _, detail, _ in with_scales} >= {"mxf4nvf4 float8_e4m3fn", "mxf8f6f4 float8_e8m0fnu"}
+
+
+@pytest.mark.parametrize(
+    ("called", "operand", "more"),
+    [("mxf4nvf4 float8_e4m3fn", "e2m1", -2), ("mxf8f6f4", "e4m3", -2), ("mxf8f6f4", "e4m3", 2)],
+)
+def test_another_cut_of_scaled_blocks_is_found_by_name(monkeypatch, called, operand, more):
+    fmt = get_format(operand)
+    asked = next(t for t in units.tasks(False, [fmt]) if t.detail.startswith(called) and "b200" in t.part)
+    assert units.check(asked).disagreements == 0
+    each = list(units._each())
+    wrong = [
+        (name, with_other_bits(how, more) if isinstance(how, BlockScaled) else how) for name, how in each
+    ]
+    monkeypatch.setattr(units, "_each", lambda: iter(wrong))
+    outcome = units.check(asked)
+    assert outcome.disagreements > 0
+    assert outcome.examples[0].startswith(f"b200:{called.partition(' ')[0]}, {fmt} by ")
 
 
 @pytest.mark.parametrize("unit", ["v100", "h100:mma.sync", "mi300", "avx512_bf16"])
@@ -108,7 +135,7 @@ def test_random_calls_of_units_agree_and_have_all_that_can_be_said():
     cases = [check.draw(draw) for _ in range(40)]
     assert not [found for case in cases if (found := difference(case, check))]
     assert {case.what for case in cases} == {"plain", "no bias", "arrays", "context"}
-    assert {case.kinds[3] for case in cases} == {0, 32, 64} and {case.kinds[4] for case in cases} == {
+    assert {case.kinds[3] for case in cases} == {0, 64, 128} and {case.kinds[4] for case in cases} == {
         True,
         False,
     }

@@ -36,7 +36,7 @@ _OF_OTHERS = {
     "mi300": ("fp16", "bf16", "tf32", "e4m3fnuz", "e5m2fnuz"),
 }
 _WITHOUT_FP16 = ("bf16", "tf32")  # operands of which no result is fp16
-_PROMOTED = (32, 64)  # multiples of every block
+_PROMOTED = (64, 128)  # multiples of every block
 
 #: The unit, its instruction, the format of its operands.
 _INSTRUCTIONS = [
@@ -58,7 +58,7 @@ def _draw_unit(draw: Random) -> Case:
     first = draw.random() < 0.5
     promote = draw.choice(_PROMOTED) if draw.random() < 0.25 else 0
     name = ":".join(part for part in (unit, suffix, "fp16" if half else None) if part)
-    m, k, n = draw.randint(1, 3), draw.choice([1, 2, 5, 16, 33, 40, 70, 100]), draw.randint(1, 3)
+    m, k, n = draw.randint(1, 3), draw.choice([1, 2, 5, 16, 33, 40, 70, 140]), draw.randint(1, 3)
     kinds = (name, operand, second, promote, first)
     formats = [get_format(operand), get_format(second), FP16 if half and first else FP32]
     if core and draw.random() < 0.5:  # its tf32 operands are fp32 numbers, of which it reads some bits
