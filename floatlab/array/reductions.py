@@ -111,7 +111,7 @@ def _product(name: str, function: Callable[..., Array], a: Any, b: Any, fmt: Any
     check_formats(said)
     if bias is not None and get_accumulator(call.options["accumulator"]).forms_products:
         call.formats.pop()  # which chooses no instruction of a matrix unit
-        said = said[:2]
+        said = said[:2] if len(said) == 3 else said
     known = _known(call.formats, said)
     return call.run(function, *call.values, call.fmt, formats=known, **more)
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
+from floatlab.errors import OptionError
 from floatlab.explain.numbers import rounded
 from floatlab.explain.text import binary_exponent, power_of_two
 from floatlab.formats import FloatFormat, get_format
@@ -103,8 +104,13 @@ def steps_of(
     how: Instruction, a: Sequence[Number], b: Sequence[Number], c: Number, formats: Formats
 ) -> tuple[UnitStep, ...]:
     """Return the steps of one block; the value of the last one is the next accumulator."""
+    story = _STORIES.get(type(how))
+    if story is None:
+        raise OptionError(
+            f"Steps are told of the instructions of floatlab. Got {type(how).__name__}. Use fl.matmul for the result."
+        )
     products = [(str(k), _product(x, y), x, y) for k, (x, y) in enumerate(zip(a, b, strict=True))]
-    return tuple(_STORIES[type(how)](how, products, c, formats))
+    return tuple(story(how, products, c, formats))
 
 
 def add_in_float32(name: str, x: Number, y: Number) -> UnitStep:

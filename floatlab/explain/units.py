@@ -15,6 +15,7 @@ import numpy as np
 
 from floatlab.array import FloatArray, matmul
 from floatlab.codes.encode import encode_values
+from floatlab.context import DEFAULT, using
 from floatlab.errors import FormatError, ShapeError, check_switch
 from floatlab.explain.text import beside, code_text, decimal, value_text
 from floatlab.explain.unit_facts import DotBlock, DotExplanation
@@ -102,7 +103,8 @@ def explain_dot(
     named = _formats(a, b, formats)
     register = unit.instruction(*named).register if named else _FLOAT32
     bias = start.reshape(())[()]
-    result = matmul(a, b, register, bias=float(bias), unit=unit, bias_first=True, **options)
+    with using(DEFAULT):  # the unit's accumulator, whatever results are rounded to outside
+        result = matmul(a, b, register, bias=float(bias), unit=unit, bias_first=True, **options)
     value = float(np.asarray(result.values if isinstance(result, FloatArray) else result))
     assert named is not None  # or the product was refused
     how = unit.instruction(*named)
@@ -126,6 +128,8 @@ def _given(v: Any, what: str) -> Any:
         )
     values = v.values if isinstance(v, FloatArray) else v
     try:
+        if values is None:  # a NaN for NumPy
+            raise TypeError
         return np.asarray(values, np.float64)
     except (TypeError, ValueError):
         raise ShapeError(

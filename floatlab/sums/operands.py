@@ -168,6 +168,10 @@ def check_formats(formats: Any) -> None:
     if isinstance(formats, str | FloatFormat):
         name = formats if isinstance(formats, str) else formats.spec
         raise OptionError(f'formats has one entry for each operand. Got {name!r}. Use ("{name}", "{name}").')
+    if not isinstance(formats, list | tuple):
+        raise OptionError(
+            f'formats has one entry for each operand. Got {formats!r}. Use ("fp16", "fp16"), or leave it out.'
+        )
 
 
 def _known_formats(formats: Sequence[str | FloatFormat], count: int) -> tuple[FloatFormat, ...]:

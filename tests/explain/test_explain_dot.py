@@ -13,6 +13,7 @@ import floatlab as fl
 from floatlab.errors import DtypeError, FormatError, OptionError, ShapeError
 from floatlab.explain import DotExplanation
 from floatlab.explain.text import BIT_COLOURS
+from floatlab.matrix_units.aligned import Aligned
 from floatlab.verify import units
 
 PUBLISHED = [-(2.0**13), -0.5, -0.25, -0.125], [2.0**10, 1.0, 1.0, 1.0], 2.0**23
@@ -266,11 +267,19 @@ def test_the_table_marks_what_is_kept_and_what_is_lost():
         ([1.1], [1.0], {"formats": ("fp16", "fp16")}, DtypeError, "Got 1 of 1 numbers"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": 1 + 2.0**-30}, DtypeError, "The bias"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "unit": "h10"}, OptionError, 'Did you mean "h100"'),
-        ([1.0], [1.0], {"formats": ("bf16", "bf16"), "unit": "v100"}, FormatError, "v100 multiplies float16"),
+        (
+            [1.0],
+            [1.0],
+            {"formats": ("bf16", "bf16"), "unit": "v100"},
+            FormatError,
+            "v100 multiplies two operands",
+        ),
         ([1.0, 2.0], [1.0], {"formats": ("fp16", "fp16")}, ShapeError, "two rows of as many numbers"),
         ([[1.0]], [[1.0]], {"formats": ("fp16", "fp16")}, ShapeError, "Choose a row"),
         ("x", [1.0], {"formats": ("fp16", "fp16")}, ShapeError, "rows of numbers"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": [1.0, 2.0]}, ShapeError, "one accumulator"),
+        ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": None}, ShapeError, "c=None"),
+        ([1.0], [1.0], {"formats": 3}, OptionError, "one entry for each"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "full": "yes"}, OptionError, "full"),
     ],
 )
@@ -290,3 +299,22 @@ def test_float_arrays_tell_their_formats():
     told = fl.explain_dot(a, b, PUBLISHED[2])
     assert isinstance(told, DotExplanation) and told.value == 0.0
     assert told.title.startswith("dot product of 4 terms on h100: float8_e5m2 * float8_e5m2")
+
+
+def test_the_arithmetic_around_it_does_not_change_what_is_told():
+    a, b = [60000.0, 1.0], [60000.0, 1.0]
+    for unit in ("h100", "h100:fp16"):
+        wanted = fl.explain_dot(a, b, 1.0, unit=unit, formats=("fp16", "fp16"))
+        with fl.arithmetic(
+            rounding="toward_positive", overflow="saturate", subnormals="flush", accumulator="fp16"
+        ):
+            assert fl.explain_dot(a, b, 1.0, unit=unit, formats=("fp16", "fp16")).value == wanted.value
+    assert wanted.value == float("inf") == wanted.blocks[-1].value
+
+
+def test_an_instruction_of_ones_own_has_no_story():
+    class Own(Aligned):
+        pass
+
+    with pytest.raises(OptionError, match="Own"):
+        fl.explain_dot([1.0], [1.0], unit=fl.MatrixUnit("own", [Own("fp16", 4)]), formats=("fp16", "fp16"))
