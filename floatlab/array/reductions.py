@@ -75,7 +75,9 @@ def matmul(a: Any, b: Any, fmt: Any = None, **options: Unpack[ProductOptions]) -
     fmt : str, FloatFormat or dtype, optional
         The format of the result; with it, the operands may have any formats.
     **options
-        Those of `sum`, return_flags among them; also bias and product_format, as in `floatlab.sums.matmul.matmul`.
+        Those of `sum`, return_flags among them; also bias and product_format, as in `floatlab.sums.matmul.matmul`;
+        unit, a matrix unit that forms the product, as "h100" (`floatlab.units` lists them), and bias_first. The
+        operands of a unit are FloatArrays, or plain numbers with their `formats`.
 
     Examples
     --------

@@ -71,8 +71,8 @@ def matmul(
     fmt : str or FloatFormat
         The format of the result.
     bias : array_like, optional
-        Added before anything is rounded; for accumulators with an order it is the first term. It must
-        broadcast to the result's shape.
+        Added before anything is rounded; for accumulators with an order it is the first term, and with a matrix unit
+        it is added to the finished fp32 result (see `floatlab.MatrixUnit`). It must broadcast to the result's shape.
     product_format : str or FloatFormat, optional
         Round each product to this format before it is added. Only for accumulators with an order; by default
         products are exact (and rounded to float64 if the operands have more than 26 bits).

@@ -38,9 +38,10 @@ class SumOptions(TypedDict, total=False):
     """The options of everything that adds up.
 
     accumulator is "wide" by default, "exact", a format for sequential accumulation, or any other name or object that
-    `get_accumulator` knows. formats are those that the operands are known to have, one each: they change no result,
-    but "wide" is faster for formats of few bits, whose sums float64 often holds exactly. The others are those of
-    `quantize`, and hold for every rounding on the way. Operands are taken as they are, and never flushed.
+    `get_accumulator` knows. formats are those that the operands are known to have, one each: they choose the
+    instruction of a matrix unit; elsewhere they change no result, but "wide" is faster for formats of few bits, whose
+    sums float64 often holds exactly. The others are those of `quantize`, and hold for every rounding on the way.
+    Operands are taken as they are, and never flushed.
     """
 
     accumulator: str | FloatFormat | Accumulator
