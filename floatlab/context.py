@@ -22,9 +22,9 @@ What obeys
 What does not
 -------------
 `quantize`, `encode` and the other functions on plain arrays take their options as arguments, and so do products of
-block and integer arrays, the unit among them. So does what is around a
-training step but no operation of its graph: optimizers, loss scaling, clipping, the scales of fp8 recipes, the first
-weights. What is loaded from a file is what was saved.
+block and integer arrays, the unit among them. So does what is around a training step but no operation of its graph:
+optimizers, loss scaling, clipping, the scales of fp8 recipes, the first weights. What is loaded from a file is what was
+saved.
 """
 
 from __future__ import annotations

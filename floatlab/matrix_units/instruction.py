@@ -57,6 +57,9 @@ class Instruction:
                 object.__setattr__(self, field.name, tuple(get_format(fmt) for fmt in given))
             elif field.name in ("register", "kept", "carrier") and value is not None:
                 object.__setattr__(self, field.name, get_format(value))
+        for name in ("block", "fraction_bits", "zero_exponent"):
+            if isinstance(getattr(self, name, None), np.integer):
+                object.__setattr__(self, name, int(getattr(self, name)))
         if isinstance(self.block, bool) or not isinstance(self.block, int) or self.block < 1:
             raise OptionError(
                 f"block is how many products are added at a time, 1 or more. Got {self.block!r}. Use 16."

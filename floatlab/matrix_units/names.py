@@ -81,6 +81,8 @@ def _by_name(text: str) -> MatrixUnit | None:
     chosen = []
     for suffix in suffixes:
         key, equals, value = suffix.partition("=")
+        if key in fields:
+            raise OptionError(f"A unit has one {key}. Got {text!r}. Leave one of them out.")
         if key == "promote" and equals:
             fields["promote"] = int(value) if value.isdecimal() else value
         elif suffix == "bias_first":

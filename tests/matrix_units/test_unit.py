@@ -268,6 +268,7 @@ def test_a_tf32_operand_is_an_fp32_number_whose_last_bits_are_dropped():
             "rounding",
         ),
         (lambda: fl.MatrixUnit("mine", fraction_bits=25, block=16, promote=24), OptionError, "multiple"),
+        (lambda: fl.get_unit("h100:promote=128:promote=64"), OptionError, "one promote"),
         (lambda: fl.get_unit("avx512_vnni:promote=128"), OptionError, "of floats"),
     ],
 )

@@ -195,6 +195,11 @@ def test_operands_whose_products_float64_lacks_are_refused_by_a_unit_of_any_form
             fl.matmul([[1.0]], [[1.0]], "fp32", unit=unit, formats=(fmt, fmt))
 
 
+def test_numbers_of_a_unit_may_be_numpys():
+    made = fl.MatrixUnit("own", fraction_bits=np.int64(25), block=np.uint8(16))
+    assert made == fl.MatrixUnit("own", fraction_bits=25, block=16)
+
+
 def test_operands_of_a_unit_of_ones_own_may_be_one_text():
     unit = fl.MatrixUnit("own", fraction_bits=25, block=16, operands="fp16")
     assert unit.multiplied() == (fl.get_format("fp16"),)
