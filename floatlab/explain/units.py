@@ -102,16 +102,18 @@ def explain_dot(
     options: dict[str, Any] = {} if formats is None else {"formats": formats}
     named = _formats(a, b, formats)
     register = unit.instruction(*named).register if named else _FLOAT32
-    bias = start.reshape(())[()]
+    bias = np.asarray(c.values if isinstance(c, FloatArray) else c).reshape(())[
+        ()
+    ]  # as it came, for `matmul`
     with using(DEFAULT):  # the unit's accumulator, whatever results are rounded to outside
-        result = matmul(a, b, register, bias=float(bias), unit=unit, bias_first=True, **options)
+        result = matmul(a, b, register, bias=bias, unit=unit, bias_first=True, **options)
     value = float(np.asarray(result.values if isinstance(result, FloatArray) else result))
     assert named is not None  # or the product was refused
     how = unit.instruction(*named)
     if how.carrier is not None:
         x, y = cut(x, named[0]), cut(y, named[1])
     numbers = [_number(v) for v in x.tolist()], [_number(v) for v in y.tolist()]
-    first = _number(float(bias))
+    first = _number(start.item())
     blocks = tuple(_chain(unit, how, numbers, first, named))
     return _told(unit, how, named, numbers, first, blocks, value, full)
 

@@ -278,6 +278,7 @@ def test_the_table_marks_what_is_kept_and_what_is_lost():
         ([[1.0]], [[1.0]], {"formats": ("fp16", "fp16")}, ShapeError, "Choose a row"),
         ("x", [1.0], {"formats": ("fp16", "fp16")}, ShapeError, "rows of numbers"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": [1.0, 2.0]}, ShapeError, "one accumulator"),
+        ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": 2**60 + 1}, DtypeError, "beyond 2"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "c": None}, ShapeError, "c=None"),
         ([1.0], [1.0], {"formats": 3}, OptionError, "one entry for each"),
         ([1.0], [1.0], {"formats": ("fp16", "fp16"), "full": "yes"}, OptionError, "full"),
