@@ -211,7 +211,11 @@ def _sources(x: ArrayLike, how: Accumulator) -> tuple[list[Any], bool]:
 
 def _long_integers(x: Any) -> np.ndarray | None:
     """Return `x` as an array of Python integers if it is made of integers of which one is beyond 2**53."""
-    if type(x) is not np.ndarray and isinstance(x, list | tuple | int) and not isinstance(x, bool):
+    if (
+        type(x) is not np.ndarray
+        and isinstance(x, list | tuple | int | np.integer)
+        and not isinstance(x, bool)
+    ):
         x = as_array(x, "rounded")
     if type(x) is not np.ndarray or x.dtype.kind not in "iuO" or x.dtype.itemsize < 8 or not x.size:
         return None

@@ -860,3 +860,8 @@ def test_a_finite_sum_beyond_float64_becomes_what_the_policy_says(accumulator, o
         assert np.array_equal(total, sign * expected, equal_nan=True)
     if overflow == "propagate":
         assert accumulate.sum([np.inf, 1.0], "fp64", accumulator=accumulator, overflow=overflow) == np.inf
+
+
+def test_a_long_integer_of_numpys_is_taken_as_pythons_is():
+    for n in (2**60 + 1, np.int64(2**60 + 1), np.uint64(2**60 + 1)):
+        assert matmul([[1.0]], [[2.0**36]], "fp32", bias=n, accumulator="exact").item() == 2.0**60 + 2.0**37
