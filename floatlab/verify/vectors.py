@@ -133,7 +133,7 @@ def configurations(folder: Path | str, files: str = "*.npz") -> Iterator[Rows]:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
     except (OSError, ValueError, BadZipFile) as error:
         raise DataError(
