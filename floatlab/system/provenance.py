@@ -58,6 +58,7 @@ CONVERSION = (
     "formats",
     "inspection",
     "interchange",
+    "matrix_units",
     "operations",
     "rounding",
     "sums",

@@ -20,7 +20,7 @@ from floatlab.amp import (
     Tiles,
     autocast,
     block_autocast,
-    block_recipes,
+    block_operands,
 )
 from floatlab.autograd import Tensor
 from floatlab.block_formats import count_blocks
@@ -229,7 +229,7 @@ def test_nothing_is_counted_where_nobody_listens(monkeypatch):
     def told(*_: object) -> None:
         raise AssertionError("somebody was told")
 
-    for module in (block_recipes, fl.amp.int8_recipe):
+    for module in (block_operands, fl.amp.int8_recipe):
         monkeypatch.setattr(module, "tell", told)
     monkeypatch.setattr(fl.amp.block_products, "in_product", told)
     for recipe in RECIPES:
@@ -238,7 +238,7 @@ def test_nothing_is_counted_where_nobody_listens(monkeypatch):
 
 def test_a_recipe_of_ones_own_is_multiplied_as_it_quantizes_and_need_not_tell():
     @dataclasses.dataclass(frozen=True)
-    class Halves(block_recipes.BlockRecipe):
+    class Halves(block_operands.BlockRecipe):
         def quantize(self, values, axis, operand, rng):
             return np.rint(2 * values) / 2
 
