@@ -5,6 +5,7 @@ Whoever adds two such arrays chooses a scale for the sum, and does it with the n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NoReturn
 
 from floatlab.backend import Array
@@ -21,7 +22,7 @@ def refused(what: str) -> Any:
     return refuse
 
 
-class Coded:
+class Coded(ABC):
     """Codes with scales: what `BlockArray` and `IntArray` share."""
 
     __slots__ = ()
@@ -29,8 +30,9 @@ class Coded:
 
     codes: Array
 
+    @abstractmethod
     def _refusal(self, what: str) -> Exception:
-        raise NotImplementedError
+        """Return the error that says what there is instead of `what`."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -38,10 +38,9 @@ from floatlab import nn
 from floatlab.amp import Int8, block_autocast
 from floatlab.autograd import Tensor
 from floatlab.errors import check_option
-from floatlab.experiments.harness.common import Claim, Experiment, Inside, Record, Run, Sweep, record
+from floatlab.experiments.harness.common import Claim, Experiment, Inside, Record, Run, Sweep
 from floatlab.experiments.harness.criterion import LEAST_PROGRESS
-from floatlab.experiments.harness.loop import fit
-from floatlab.experiments.rare_class import Believed, logit, loss_at
+from floatlab.experiments.rare_class import Believed, believe, logit, loss_at
 from floatlab.optim import Adam
 
 __all__ = ["EXPERIMENT", "Int8Training", "predict", "train"]
@@ -168,28 +167,11 @@ def train(config: Int8Training) -> Record:
     layer.load_state_dict({"weight": [[logit(config.first)]] * 2})
     block = block_autocast(recipe or IntegerGradients(), enabled=recipe is not None)
     block.load_state_dict({"products": config.seed * config.epochs})  # each seed draws numbers of its own
-    network, ones = Inside(layer, lambda: block), np.ones((len(labels), 1), np.float32)
+    network = Inside(layer, lambda: block)
     # A short memory: the gradient falls a hundredfold on the way, and the first ones shall not be remembered.
     optimizer = Adam(network.parameters(), lr=config.learning_rate, betas=(0.5, 0.9))
     believed = Believed(layer.weight, optimizer, _DECAY)
-    history = fit(
-        network,
-        lambda: [(ones, Tensor(labels))],
-        _loss(config),
-        optimizer,
-        config.precision(),
-        epochs=config.epochs,
-        watcher=believed,
-    )
-    learned = believed.in_the_end
-    return record(
-        config,
-        network,
-        history,
-        found=learned,
-        outcome=learned,
-        relative=learned / float(labels[:, 1].mean()) - 1.0,
-    )
+    return believe(config, network, labels, _loss(config), optimizer, believed, config.epochs)
 
 
 _OFF = "believed over true, as a power of two"

@@ -19,6 +19,7 @@ fallen by less than the criterion asks for. (Made before any run, and looked at 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ from floatlab.experiments.harness.loop import Watcher, fit
 from floatlab.optim import SGD, Optimizer
 from floatlab.optim.lr_scheduler import ExponentialLR
 
-__all__ = ["EXPERIMENT", "Believed", "RareClass", "logit", "loss_at", "predict", "train"]
+__all__ = ["EXPERIMENT", "Believed", "RareClass", "believe", "logit", "loss_at", "predict", "train"]
 
 Array = NDArray[Any]
 _LAST = 20  # steps over which the learned p is taken
@@ -163,6 +164,31 @@ class Believed(Watcher):
         return float(np.mean(self._found[-_LAST:]))
 
 
+def believe(
+    config: Run,
+    network: nn.Module,
+    labels: Array,
+    loss: Callable[[Tensor, Any], Tensor],
+    optimizer: Optimizer,
+    believed: Believed,
+    epochs: int,
+) -> Record:
+    """Train on one constant input; return the record, with what is believed in the end of the last task's labels."""
+    ones = np.ones((len(labels), 1), np.float32)
+    history = fit(
+        network,
+        lambda: [(ones, Tensor(labels))],
+        loss,
+        optimizer,
+        config.precision(),
+        epochs=epochs,
+        watcher=believed,
+    )
+    found = believed.in_the_end
+    relative = found / float(labels[:, -1].mean()) - 1.0
+    return record(config, network, history, found=found, outcome=found, relative=relative)
+
+
 def train(config: RareClass) -> Record:
     """Do one run."""
     labels, recipe = labels_of(config), RECIPES[config.recipe]
@@ -170,27 +196,11 @@ def train(config: RareClass) -> Record:
     layer.load_state_dict({"weight": [[logit(config.first)]]})
     block = block_autocast(recipe or GradientsAlone(), enabled=recipe is not None)
     block.load_state_dict({"products": config.seed * config.epochs})  # each seed draws numbers of its own
-    network, ones = Inside(layer, lambda: block), np.ones(labels.shape, np.float32)
+    network = Inside(layer, lambda: block)
     optimizer = SGD(network.parameters(), lr=config.learning_rate)
     believed = Believed(layer.weight, optimizer)
-    history = fit(
-        network,
-        lambda: [(ones, Tensor(labels))],
-        nn.functional.binary_cross_entropy_with_logits,
-        optimizer,
-        config.precision(),
-        epochs=config.epochs,
-        watcher=believed,
-    )
-    learned = believed.in_the_end
-    return record(
-        config,
-        network,
-        history,
-        found=learned,
-        outcome=learned,
-        relative=learned / float(labels.mean()) - 1.0,
-    )
+    loss = nn.functional.binary_cross_entropy_with_logits
+    return believe(config, network, labels, loss, optimizer, believed, config.epochs)
 
 
 def claims(records: list[Record]) -> list[Claim]:

@@ -31,10 +31,9 @@ from numpy.typing import NDArray
 from floatlab import nn
 from floatlab.autograd import Function, Tensor
 from floatlab.errors import check_option
-from floatlab.experiments.harness.common import Claim, Experiment, Record, Run, record
+from floatlab.experiments.harness.common import Claim, Experiment, Record, Run
 from floatlab.experiments.harness.criterion import LEAST_PROGRESS
-from floatlab.experiments.harness.loop import fit
-from floatlab.experiments.rare_class import Believed, logit, loss_at
+from floatlab.experiments.rare_class import Believed, believe, logit, loss_at
 from floatlab.formats import get_format
 from floatlab.matrix_units import get_unit
 from floatlab.optim import SGD
@@ -193,27 +192,11 @@ class _Layer(nn.Module):
 def train(config: RareClassFp8) -> Record:
     """Do one run."""
     labels = labels_of(config)
-    network, ones = _Layer(config), np.ones(labels.shape, np.float32)
+    network = _Layer(config)
     optimizer = SGD(network.parameters(), lr=config.learning_rate)
     believed = Believed(network.weight, optimizer, _DECAY)
-    history = fit(
-        network,
-        lambda: [(ones, Tensor(labels))],
-        nn.functional.binary_cross_entropy_with_logits,
-        optimizer,
-        config.precision(),
-        epochs=config.epochs,
-        watcher=believed,
-    )
-    learned = believed.in_the_end
-    return record(
-        config,
-        network,
-        history,
-        found=learned,
-        outcome=learned,
-        relative=learned / float(labels.mean()) - 1.0,
-    )
+    loss = nn.functional.binary_cross_entropy_with_logits
+    return believe(config, network, labels, loss, optimizer, believed, config.epochs)
 
 
 #: What must come out: the runs, how far from the true rate at most, and the rate that is expected of which.

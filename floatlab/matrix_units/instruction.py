@@ -89,7 +89,7 @@ class Instruction:
 
     def add(self, a: Array, b: Array, c: Array, formats: Formats) -> Array:
         """Return c after one block of products: a (..., M, L), b (..., L, N)."""
-        raise NotImplementedError(type(self).__name__)
+        raise TypeError(f"{type(self).__name__} adds no blocks of numbers without scales.")
 
 
 def product(a: Array, b: Array, k: int) -> Array:

@@ -28,14 +28,11 @@ from floatlab.matrix_units.instruction import FLOAT32, Formats, Instruction, pie
 __all__ = ["chain", "chain_in_tiles"]
 
 _TILE = 1 << 14  # results: some arrays of them, and of products, stay in the second-level cache
-_ONE_THREAD = (
-    1 << 18
-)  # multiply-adds of a product, up to which OpenBLAS calls no other threads, which would spin
+# Up to so many multiply-adds of a product OpenBLAS calls no other threads, which would spin for longer than it takes.
+_ONE_THREAD = 1 << 18
 _TERMS = 8  # products that are held at a time for each result
-_LOWEST, _HIGHEST = (
-    -126,
-    90,
-)  # exponents of products that are normal in float32, and leave it room for their sums
+# Exponents of products that are exact in float32, and leave it room for their sums.
+_LOWEST, _HIGHEST = -126, 90
 _LARGE = 2.0**100  # sums below are far from overflow
 _BIAS, _MANTISSA, _FIELD = 127, 23, 255 << 23  # of float32
 _SUM_BITS = 31  # of an int32, without its sign
@@ -78,10 +75,8 @@ def _is_usual(how: Aligned, formats: Formats) -> bool:
     """Return whether an instruction is computed in tiles, of operands whose exponents are ordinary."""
     assert how.kept is not None and how.zero_exponent is not None
     cuts = how.rounding == "toward_zero" and how.register.same_as(FLOAT32) and how.block < 1 << _STEP
-    wide = (how.kept.emin, how.kept.emax) == (
-        FLOAT32.emin,
-        FLOAT32.emax,
-    )  # so that a mask is all of the rounding
+    # A mask is all of the rounding where the format that is kept has the range of float32.
+    wide = (how.kept.emin, how.kept.emax) == (FLOAT32.emin, FLOAT32.emax)
     low = how.zero_exponent + _BIAS <= how.fraction_bits + 1  # a zero is never above what a tile takes
     exact = formats[0].precision + formats[1].precision <= FLOAT32.precision
     normal = all(fmt.emin >= FLOAT32.emin for fmt in formats)  # or float32 would not have their exponents

@@ -19,7 +19,7 @@ def blocks(shape, name, axis, spread=6, rule=None):
     return fl.encode(x, name, axis=axis, rule=rule) if rule else fl.encode(x, name, axis=axis)
 
 
-def exact_dots(a, b, instruction, bias=None):
+def exact_dots(a, b, instruction, first=0.0):
     """Return the oracle's products of two arrays of blocks, without the scales of tensors."""
     element, scale, size = a.format.element, a.format.scale, a.format.block[0]
     dot = oracle("b200", instruction, (element.name, b.format.element.name), "fp32", scale.name)
@@ -33,7 +33,7 @@ def exact_dots(a, b, instruction, bias=None):
             scales = tuple(
                 [reference.exact(x) for x in v.tolist()] for v in (a.scale_values[i], b.scale_values[:, j])
             )
-            row.append(dot(left, right, reference.exact(0.0), scales=scales))
+            row.append(dot(left, right, reference.exact(first), scales=scales))
         out.append(row)
     assert size in (16, 32)
     return out
@@ -101,13 +101,18 @@ def test_the_bias_comes_after_the_scales_in_fp32_or_first():
     bias = np.array([1e5, -3.0])
     plain = fl.matmul(a, b, unit="b200")
     assert np.array_equal(fl.matmul(a, b, unit="b200", bias=bias), plain + bias.astype(np.float32))
-    assert fl.matmul(a, b, unit="b200", bias=bias, bias_first=True).shape == (3, 2)
+    first = fl.matmul(a, b, unit="b200", bias=1e7, bias_first=True)
+    wanted = exact_dots(a, b, "mxf8f6f4", 1e7)
+    assert all(same(reference.exact(first[i, j]), wanted[i][j]) for i in range(3) for j in range(2))
+    assert not np.array_equal(first, fl.matmul(a, b, unit="b200", bias=1e7))
     assert np.array_equal(fl.matmul(a, b, "bf16", unit="b200"), fl.quantize(plain, "bf16"))
 
 
 def test_vectors_of_blocks_have_a_dot_product():
-    x, y = fl.encode(RNG.standard_normal(64), "mxfp8_e4m3"), fl.encode(RNG.standard_normal(64), "mxfp8_e4m3")
-    assert fl.matmul(x, y, unit="b200").shape == ()
+    x, y = RNG.standard_normal(64), RNG.standard_normal(64)
+    made = fl.matmul(fl.encode(x, "mxfp8_e4m3"), fl.encode(y, "mxfp8_e4m3"), unit="b200")
+    row, column = fl.encode(x[None], "mxfp8_e4m3"), fl.encode(y[:, None], "mxfp8_e4m3", axis=0)
+    assert made.shape == () and made == fl.matmul(row, column, unit="b200")[0, 0]
 
 
 @pytest.mark.parametrize("recipe", [MXFP8, MXFP6, MXFP4, NVFP4], ids=lambda kind: kind.__name__)
